@@ -1,0 +1,22 @@
+//! The words everything else is said in: pure values, no async, socket, clock, file or environment.
+//!
+//! **Failure**: parsing returns an error that names the part at fault; nothing here panics on hostile input.
+
+pub mod address;
+pub mod decision;
+pub mod envelope;
+pub mod ids;
+pub mod origin;
+pub mod outcome;
+pub mod reply;
+pub mod time;
+pub mod units;
+
+pub use address::{Address, AddressError, Domain, ReversePath};
+pub use decision::Decision;
+pub use envelope::{BodyKind, Envelope, Notify, OriginalRecipient, Recipient, ReturnContent};
+pub use ids::{ConnectionId, MessageId, TenantId};
+pub use origin::{Direction, Origin, Peer, TlsFacts};
+pub use outcome::{Outcome, OutcomeKind, Remote};
+pub use reply::{Enhanced, Reply};
+pub use time::Timestamp;
