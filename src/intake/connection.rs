@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
+use super::Config;
 use super::deadlines::{Deadlines, Late};
 use super::draft::Draft;
 use super::listener::Listener;
@@ -33,6 +34,8 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 /// State of one connection; the session's own state is inside `session`.
 pub(super) struct Connection {
     pub(super) listener: Arc<Listener>,
+    /// As it was when the connection began.
+    pub(super) config: Arc<Config>,
     pub(super) id: ConnectionId,
     pub(super) peer: Peer,
     pub(super) transport: Transport,
@@ -78,11 +81,13 @@ impl Connection {
     fn new(listener: Arc<Listener>, id: ConnectionId, peer: Peer, transport: Transport, permit: Permit) -> Self {
         let trusted = Self::may_xclient(&listener, peer.ip());
         let start = Start { tls: listener.implicit_tls().is_some(), xclient_trusted: trusted };
-        let session = Session::new(Arc::clone(&listener.session), start);
+        let session = Session::new(listener.session.load_full(), start);
         let draft = Draft::new(Arc::clone(&listener.intake.memory));
-        let deadlines = Deadlines::new(Instant::now(), &listener.intake.config);
+        let config = listener.intake.config.load_full();
+        let deadlines = Deadlines::new(Instant::now(), &config);
         Self {
             listener,
+            config,
             id,
             peer,
             transport,
@@ -162,14 +167,14 @@ impl Connection {
     async fn read(&mut self, drain: impl Future<Output = ()>) -> Result<(), Closed> {
         if !self.out.is_empty() {
             // Something was answered, so a whole command came: the next one has its full time.
-            self.deadlines.command_answered(Instant::now(), &self.listener.intake.config);
+            self.deadlines.command_answered(Instant::now(), &self.config);
         }
         if !self.flush().await {
             return Err(Closed::Lost);
         }
         self.listener.intake.deps.faults.reach(Point::AfterReply);
         self.shrink();
-        let config = &self.listener.intake.config;
+        let config = &self.config;
         let in_body = self.session.phase() == Phase::Body;
         let now = Instant::now();
         if in_body && self.deadlines.too_slow(now, config) {
@@ -236,15 +241,14 @@ impl Connection {
     async fn body_arrived(&mut self) {
         let intake = &self.listener.intake;
         let inline = self.transaction.as_ref().is_some_and(Transaction::all_inline);
-        let limit =
-            if inline { intake.config.memory_per_inline_message } else { intake.config.memory_per_message };
+        let limit = if inline { self.config.memory_per_inline_message } else { self.config.memory_per_message };
         self.deadlines.body_so_far(Instant::now(), self.draft.len());
-        self.draft.settle_in(limit, &intake.deps.spool, &intake.config.hostname).await;
+        self.draft.settle_in(limit, &intake.deps.spool, &self.config.hostname).await;
     }
 
     async fn handshake(&mut self, tls: &crate::net::server_tls::ServerTls) -> Result<(), ()> {
         let Some(stream) = self.transport.take_plain() else { return Err(()) };
-        let limit = self.listener.intake.config.tls_handshake_timeout;
+        let limit = self.config.tls_handshake_timeout;
         let handshakes = &self.listener.intake.deps.metrics.smtp.tls_handshakes;
         // Plaintext behind STARTTLS is never read as a command (reliability row SEC-P07).
         self.input.clear();

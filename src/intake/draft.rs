@@ -19,21 +19,28 @@ const MAX_FIELDS: usize = 2_000;
 
 #[derive(Debug)]
 pub struct MemoryBudget {
-    left: AtomicUsize,
+    total: AtomicUsize,
+    taken: AtomicUsize,
 }
 
 impl MemoryBudget {
     #[must_use]
     pub fn new(total: usize) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(total) })
+        Arc::new(Self { total: AtomicUsize::new(total), taken: AtomicUsize::new(0) })
+    }
+
+    pub fn resize(&self, total: usize) {
+        self.total.store(total, Ordering::Relaxed);
     }
 
     fn take(&self, bytes: usize) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+        let total = self.total.load(Ordering::Relaxed);
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= total);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
     fn give_back(&self, bytes: usize) {
-        self.left.fetch_add(bytes, Ordering::Relaxed);
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -131,7 +138,7 @@ impl Draft {
         self.on_disk = 0;
         let memory = std::mem::take(&mut self.memory);
         if std::mem::take(&mut self.broken) {
-            return Err(SpoolError::Full);
+            return Err(SpoolError::Full("the draft could not be written".into()));
         }
         match self.file.take() {
             None => Ok(Complete::Memory(memory.freeze())),

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::{Intake, connection};
 use crate::model::{Reply, Timestamp};
 use crate::net::admission::Refusal;
@@ -17,7 +19,8 @@ use crate::telemetry::{Event, EventName};
 #[derive(Debug)]
 pub struct Listener {
     pub config: Config,
-    pub session: Arc<SessionConfig>,
+    /// Swapped by a reload.
+    pub session: ArcSwap<SessionConfig>,
     pub tls: Option<Arc<ServerTls>>,
     pub intake: Arc<Intake>,
 }

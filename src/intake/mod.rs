@@ -80,7 +80,8 @@ impl std::fmt::Debug for Deps {
 /// Shared by all listeners.
 #[derive(Debug)]
 pub struct Intake {
-    config: Config,
+    /// A reload swaps it; a connection keeps what it began with.
+    config: ArcSwap<Config>,
     deps: Deps,
     authenticator: authenticate::Authenticator,
     ids: ids::IdMaker,
@@ -94,7 +95,7 @@ impl Intake {
     pub fn build(config: Config, deps: Deps) -> Arc<Self> {
         let memory = draft::MemoryBudget::new(config.memory_total);
         Arc::new(Self {
-            config,
+            config: ArcSwap::from_pointee(config),
             deps,
             authenticator: authenticate::Authenticator::new(),
             ids: ids::IdMaker::new(),
@@ -102,6 +103,12 @@ impl Intake {
             memory,
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// Takes new settings for connections from now on.
+    pub fn configure(&self, config: Config) {
+        self.memory.resize(config.memory_total);
+        self.config.store(Arc::new(config));
     }
 
     /// Resolves when every connection has ended; call after `shutdown` was set and the listeners have stopped.

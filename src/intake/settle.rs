@@ -22,7 +22,7 @@ use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{Body, Kind, Meta, NewMessage, SpoolError};
 use crate::telemetry::metrics::{Fallback, MessageResult};
 use crate::telemetry::{Event, EventName};
-use crate::tenant::spec::Custody;
+use crate::tenant::Custody;
 
 /// How a message's transaction ended.
 enum Settled {
@@ -69,7 +69,7 @@ impl Connection {
 
     async fn settle(&mut self, transaction: &Transaction, question: &MessageQuestion) -> Settled {
         let intake = Arc::clone(&self.listener.intake);
-        let trace = self.draft.trace(&intake.config.hostname);
+        let trace = self.draft.trace(&self.config.hostname);
         if let Some(reply) = message::refuse_loop(trace.received, trace.own_received) {
             return Settled::Refused { reply, how: MessageResult::Rejected };
         }
@@ -115,7 +115,7 @@ impl Connection {
         while drafts.len() < lanes.len() {
             let copied = match drafts.first() {
                 Some(first) => first.duplicate().await,
-                None => Err(SpoolError::Full),
+                None => Err(SpoolError::Closed),
             };
             match copied {
                 Ok(copy) => drafts.push(copy),
@@ -149,7 +149,7 @@ impl Connection {
             envelope: &lane.envelope,
             head,
             rest: rest.clone(),
-            patience: intake.config.inline_deadline,
+            patience: self.config.inline_deadline,
         };
         match intake.deps.next_hop.hand_on(request).await {
             HandedOn::Delivered(receipt) => {
@@ -216,7 +216,7 @@ impl Connection {
             [only] => Some(&only.address),
             _ => None,
         };
-        let hostname = &self.listener.intake.config.hostname;
+        let hostname = &self.config.hostname;
         received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient }).into()
     }
 
@@ -252,7 +252,7 @@ fn deferred(reply: Reply) -> Settled {
 
 fn storage_refusal(error: &SpoolError) -> Settled {
     deferred(match error {
-        SpoolError::Full => replies::STORAGE_LOW,
+        SpoolError::Full(_) => replies::STORAGE_LOW,
         _ => replies::STORAGE_TROUBLE,
     })
 }

@@ -15,8 +15,7 @@ use crate::smtp::{AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, Questi
 use crate::spool::SpoolError;
 use crate::telemetry::metrics::{Said, Worked};
 use crate::telemetry::{Event, EventName};
-use crate::tenant::spec::Custody;
-use crate::tenant::{Snapshot, Tenant};
+use crate::tenant::{Custody, Snapshot, Tenant};
 
 /// What is known of the transaction under way. Dropped at its end, whatever the end.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Connection {
     async fn answer_auth(&mut self, question: AuthQuestion) {
         let intake = Arc::clone(&self.listener.intake);
         let snapshot = intake.deps.snapshot.load_full();
-        let known = snapshot.client_by_username(question.username()).filter(|(tenant, _)| tenant.is_active());
+        let known = snapshot.client_by_username(question.username());
         let checked = intake.authenticator.check(question.password(), known.map(|(_, hash)| hash)).await;
         let (decision, worked) = match checked {
             Checked::Right => {
@@ -81,18 +80,16 @@ impl Connection {
 
     /// A trusted proxy tells who the client really is (Postfix XCLIENT_README).
     fn answer_xclient(&mut self, question: XclientQuestion) {
-        let told = question.attributes();
-        let real = self.peer.via.unwrap_or(self.peer.addr);
-        let (addr, helo, login) = (told.addr, told.helo.clone(), told.login.clone());
-        let port = told.port.unwrap_or(0);
         self.forget_client();
-        if let Some(ip) = addr {
-            self.peer = Peer { addr: (ip, port).into(), via: Some(real), local: self.peer.local };
+        let told = question.attributes();
+        if let Some(ip) = told.addr.value() {
+            let real = self.peer.via.unwrap_or(self.peer.addr);
+            let port = told.port.value().copied().unwrap_or(0);
+            self.peer = Peer { addr: (*ip, port).into(), via: Some(real), local: self.peer.local };
         }
-        self.helo = helo.unwrap_or_default();
-        self.user = login;
-        let still_trusted = Self::may_xclient(&self.listener, self.peer.ip());
-        question.answer(&mut self.session, still_trusted, &mut self.out);
+        self.helo = told.helo.value().cloned().unwrap_or_default();
+        self.user = told.login.value().cloned();
+        question.answer(&mut self.session, Decision::Accept, &mut self.out);
     }
 
     fn answer_mail(&mut self, question: MailQuestion) {
@@ -110,6 +107,7 @@ impl Connection {
             sender: &sender,
             client: match &client {
                 None => Client::Unknown { may_authenticate: self.may_authenticate() },
+                Some(tenant) if !tenant.is_active() => Client::Suspended,
                 Some(tenant) => Client::Tenants {
                     owns_sender: sender.address().is_some_and(|address| tenant.owns(address.domain())),
                 },
@@ -119,7 +117,7 @@ impl Connection {
         let decision = mail::decide(&facts);
         intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
         if decision == Decision::Accept {
-            self.deadlines.transaction_began(Instant::now(), &intake.config);
+            self.deadlines.transaction_began(Instant::now(), &self.config);
             self.transaction = Some(Transaction { snapshot, client, sender, tenants: Vec::new() });
         } else {
             intake.deps.log.log(&Event {
@@ -141,7 +139,6 @@ impl Connection {
         by_name
             .or_else(|| certificate.and_then(|certificate| snapshot.client_by_certificate(certificate)))
             .or_else(|| snapshot.client_by_ip(self.peer.ip()))
-            .filter(|tenant| tenant.is_active())
             .cloned()
     }
 
@@ -156,7 +153,7 @@ impl Connection {
         }
         match deps.spool.admit(size) {
             Ok(()) => Room::Enough,
-            Err(SpoolError::Full) => Room::StorageLow,
+            Err(SpoolError::Full(_)) => Room::StorageLow,
             Err(_) => Room::StorageBroken,
         }
     }

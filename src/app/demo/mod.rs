@@ -22,7 +22,7 @@ use self::next_hop::NextHop;
 use super::node::{Node, Overrides, StartError};
 use crate::config::Settings;
 use crate::dns::MemoryResolver;
-use crate::store::SqliteStore;
+use crate::store::{Mode, SqliteTenants, TenantStore};
 
 /// Why the demonstration could not run.
 #[derive(Debug, thiserror::Error)]
@@ -132,9 +132,10 @@ async fn register_tenant(dir: &Path, next_hop: SocketAddr) -> Result<(), DemoErr
          [[tenant.outbound_client]]\nnetwork = \"127.0.0.1/32\"\n"
     );
     let tenant = |error: String| DemoError::Tenant(error);
-    let specs = crate::tenant::read_tenants(&text).map_err(|errors| tenant(format!("{errors:?}")))?;
-    let store = SqliteStore::open(dir).await.map_err(|error| tenant(error.to_string()))?;
-    store.apply(&specs, false).await.map_err(|error| tenant(error.to_string()))?;
+    let specs = crate::tenant::read("the example", &text).map_err(|problems| tenant(problems.to_string()))?;
+    let store = SqliteTenants::open(dir).await.map_err(|error| tenant(error.to_string()))?;
+    store.apply(&specs, Mode::Write).await.map_err(|error| tenant(error.to_string()))?;
+    store.close().await;
     Ok(())
 }
 

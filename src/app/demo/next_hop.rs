@@ -29,7 +29,7 @@ impl NextHop {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
         let taken = Arc::new(AtomicU64::new(0));
-        let config = Arc::new(SessionConfig { hostname: "mail.acme.example".into(), ..SessionConfig::new(Direction::Inbound) });
+        let config = Arc::new(SessionConfig::new("mail.acme.example", Direction::Inbound));
         let count = Arc::clone(&taken);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -69,7 +69,7 @@ fn answer(question: Question, session: &mut Session, out: &mut BytesMut, taken: 
     match question {
         Question::Helo(question) => question.answer(session, Decision::Accept, out),
         Question::Auth(question) => question.answer(session, Decision::Accept, out),
-        Question::Xclient(question) => question.answer(session, false, out),
+        Question::Xclient(question) => question.answer(session, Decision::Accept, out),
         Question::Mail(question) => question.answer(session, Decision::Accept, out),
         Question::Rcpt(question) => question.answer(session, Decision::Accept, out),
         Question::Data(question) => question.answer(session, Decision::Accept, out),

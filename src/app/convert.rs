@@ -1,0 +1,88 @@
+//! From the settings file's sections to the `Config` of each room. Nothing is decided here.
+
+use crate::config::{ListenerSettings, ListenerTls, Settings};
+use crate::model::Direction;
+use crate::net::listener::{self, ProxyMode, TlsMode};
+use crate::net::server_tls::{CertificateFiles, ClientCertificates};
+use crate::smtp::{AuthOffer, Limits, SessionConfig};
+use crate::{delivery, dns, intake, spool};
+
+/// Inline custody keeps messages off the disk, so they may take more memory while they arrive.
+const INLINE_MEMORY_FACTOR: u64 = 16;
+
+pub(super) fn intake(settings: &Settings) -> intake::Config {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let times = &settings.smtp.timeouts;
+    intake::Config {
+        hostname: settings.hostname.as_str().into(),
+        command_timeout: times.command,
+        data_timeout: times.data,
+        transaction_deadline: times.transaction,
+        session_deadline: times.session,
+        tls_handshake_timeout: times.handshake,
+        min_body_rate: settings.smtp.min_body_rate,
+        memory_per_message: size(settings.spool.large_message),
+        memory_per_inline_message: size(settings.spool.large_message.saturating_mul(INLINE_MEMORY_FACTOR)),
+        memory_total: size(settings.limits.body_memory),
+        inline_deadline: settings.custody.answer_deadline,
+    }
+}
+
+pub(super) fn session(settings: &Settings, listener: &ListenerSettings) -> SessionConfig {
+    let smtp = &settings.smtp;
+    let usual = SessionConfig::new(settings.hostname.as_str(), listener.direction);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let limits = Limits {
+        command_line: smtp.command_line,
+        data_line: smtp.data_line,
+        header_bytes: smtp.header_bytes as u64,
+        header_count: number(smtp.header_count),
+        recipients: smtp.recipients,
+        message_size: smtp.message_size,
+        transactions: number(smtp.transactions),
+        errors: number(smtp.errors),
+        commands_without_mail: number(smtp.commands_without_mail),
+        ..usual.limits
+    };
+    SessionConfig {
+        limits,
+        starttls: listener.tls == ListenerTls::StartTls && listener.certificate.is_some(),
+        auth: if listener.auth { AuthOffer::AfterTls } else { AuthOffer::Never },
+        require_tls: listener.require_tls,
+        smtputf8: smtp.smtputf8,
+        chunking: smtp.chunking,
+        dsn: smtp.dsn,
+        ..usual
+    }
+}
+
+pub(super) fn listener(settings: &ListenerSettings) -> listener::Config {
+    listener::Config {
+        name: settings.name.clone(),
+        direction: settings.direction,
+        bind: settings.bind,
+        tls: match settings.tls {
+            ListenerTls::None => TlsMode::None,
+            ListenerTls::StartTls => TlsMode::StartTls,
+            ListenerTls::Implicit => TlsMode::Implicit,
+        },
+        proxy: if settings.proxies.is_some() { ProxyMode::Required } else { ProxyMode::Off },
+        trusted_proxies: settings.proxies.clone().unwrap_or_default(),
+        xclient_from: settings.xclient_from.clone(),
+        auth: settings.auth,
+        early_talk_wait: settings.early_talk_wait,
+    }
+}
+
+pub(super) fn certificate(settings: &ListenerSettings) -> Option<CertificateFiles> {
+    let files = settings.certificate.as_ref()?;
+    Some(CertificateFiles { certificate: files.certificate.clone(), key: files.key.clone() })
+}
+
+pub(super) fn client_certificates(settings: &ListenerSettings) -> ClientCertificates {
+    if settings.client_certificates || settings.direction == Direction::Outbound {
+        ClientCertificates::Asked
+    } else {
+        ClientCertificates::Ignored
+    }
+}
