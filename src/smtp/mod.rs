@@ -2,25 +2,32 @@
 //! and `delivery` (client).
 //!
 //! Server: [`Session`] is stepped with what was read; it answers the protocol by itself and asks where policy must decide.
-//! Client: `reply_reader`, `capabilities`, `dot_stuffing` and `command_line`.
+//! Client: [`ReplyReader`], [`Capabilities`], [`DotStuffer`] and [`command_line`].
 //!
 //! **Invariants**: see [`session`] and [`body`]; every public reply text of the protocol is in [`replies`].
 
 mod auth;
 pub mod body;
+pub mod capabilities;
 pub mod command;
+pub mod command_line;
 pub mod config;
 mod dialogue;
+pub mod dot_stuffing;
 mod parameters;
 pub mod question;
 pub mod replies;
+pub mod reply_reader;
 pub mod session;
 pub mod xclient;
 pub mod xtext;
 
+pub use capabilities::Capabilities;
 pub use config::{AuthOffer, Limits, SessionConfig};
+pub use dot_stuffing::DotStuffer;
 pub use question::{
     AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, MessageQuestion, MessageReply, Question, RcptQuestion,
     XclientQuestion,
 };
+pub use reply_reader::{ReplyError, ReplyReader};
 pub use session::{CloseReason, Phase, Refused, Session, Start, Step};
