@@ -190,7 +190,6 @@ impl Node {
         for helper in self.helpers {
             helper.abort();
         }
-        self.parts.spool.close().await;
         self.stop_admin.cancel();
         self.control.ended().await;
         if let Some(observe) = self.observe {

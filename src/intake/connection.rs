@@ -130,7 +130,7 @@ impl Connection {
         loop {
             let step = self.session.step(&mut self.input, &mut self.out, &mut self.draft.memory);
             if !self.draft.is_empty() {
-                self.body_arrived().await;
+                self.body_arrived();
             }
             match step {
                 Step::Read => {
@@ -238,12 +238,12 @@ impl Connection {
         matches!(tokio::time::timeout(wait, stream.peek(&mut byte)).await, Ok(Ok(1)))
     }
 
-    async fn body_arrived(&mut self) {
+    fn body_arrived(&mut self) {
         let intake = &self.listener.intake;
         let inline = self.transaction.as_ref().is_some_and(Transaction::all_inline);
         let limit = if inline { self.config.memory_per_inline_message } else { self.config.memory_per_message };
         self.deadlines.body_so_far(Instant::now(), self.draft.len());
-        self.draft.settle_in(limit, &intake.deps.spool, &self.config.hostname).await;
+        self.draft.settle_in(limit, &intake.deps.spool, &self.config.hostname);
     }
 
     async fn handshake(&mut self, tls: &crate::net::server_tls::ServerTls) -> Result<(), ()> {

@@ -82,7 +82,7 @@ impl Draft {
     }
 
     /// Called after the session appended: keeps within `limit` bytes of memory by going to a file.
-    pub async fn settle_in(&mut self, limit: usize, spool: &Spool, hostname: &str) {
+    pub fn settle_in(&mut self, limit: usize, spool: &Spool, hostname: &str) {
         if self.memory.len() <= FREE && self.file.is_none() {
             return;
         }
@@ -96,7 +96,7 @@ impl Draft {
             self.charged += more;
             return;
         }
-        if self.memory.len() >= FREE && self.spill(spool, hostname).await.is_err() {
+        if self.memory.len() >= FREE && self.spill(spool, hostname).is_err() {
             self.broken = true;
             self.memory = BytesMut::new();
             self.file = None;
@@ -104,13 +104,13 @@ impl Draft {
         }
     }
 
-    async fn spill(&mut self, spool: &Spool, hostname: &str) -> Result<(), SpoolError> {
+    fn spill(&mut self, spool: &Spool, hostname: &str) -> Result<(), SpoolError> {
         if self.file.is_none() {
             self.trace = Some(header::trace(&self.memory, hostname, MAX_FIELDS));
             self.file = Some(spool.draft()?);
         }
         if let Some(file) = &mut self.file {
-            file.append(&self.memory).await?;
+            file.append(&self.memory)?;
         }
         self.on_disk += self.memory.len() as u64;
         self.memory.clear();
@@ -132,7 +132,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`SpoolError`] if the disk failed on the way; the message is gone and must be refused with 4xx.
-    pub async fn complete(&mut self) -> Result<Complete, SpoolError> {
+    pub fn complete(&mut self) -> Result<Complete, SpoolError> {
         self.give_back();
         self.trace = None;
         self.on_disk = 0;
@@ -143,7 +143,7 @@ impl Draft {
         match self.file.take() {
             None => Ok(Complete::Memory(memory.freeze())),
             Some(mut file) => {
-                file.append(&memory).await?;
+                file.append(&memory)?;
                 Ok(Complete::File(file))
             }
         }

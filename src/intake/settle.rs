@@ -4,6 +4,7 @@
 //! committed in one atomic frame. **Invariants**: 250 only from receipts. After the next hop's 250 (inline custody) nothing
 //! can turn the answer into a refusal; a client that doesn't hear it makes a duplicate at worst.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,10 +20,12 @@ use crate::model::receipt::{AcceptedReply, Receipt};
 use crate::model::{Direction, MessageId, Origin, Reply};
 use crate::policy::{message, replies};
 use crate::smtp::{MessageQuestion, MessageReply};
-use crate::spool::{Body, Kind, Meta, NewMessage, SpoolError};
+use crate::spool::{Body, Draft, Kind, Meta, NewMessage, SpoolError};
 use crate::telemetry::metrics::{Fallback, MessageResult};
 use crate::telemetry::{Event, EventName};
 use crate::tenant::Custody;
+
+const COPY_AT_ONCE: usize = 256 * 1024;
 
 /// How a message's transaction ended.
 enum Settled {
@@ -73,14 +76,14 @@ impl Connection {
         if let Some(reply) = message::refuse_loop(trace.received, trace.own_received) {
             return Settled::Refused { reply, how: MessageResult::Rejected };
         }
-        let complete = match self.draft.complete().await {
+        let complete = match self.draft.complete() {
             Ok(complete) => complete,
             Err(error) => return storage_refusal(&error),
         };
         let lanes = lanes::split(question.envelope(), &transaction.tenants);
         match complete {
             Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, rest, question.size()).await,
-            Complete::File(draft) => self.queue_file(lanes, draft, question.size()).await,
+            Complete::File(draft) => self.queue_file(lanes, draft).await,
         }
     }
 
@@ -103,20 +106,17 @@ impl Connection {
         let messages = lanes.into_iter().map(|lane| {
             let (id, origin) = (self.new_id(), self.origin(&lane));
             let head = self.head(&lane, &origin, id);
-            self.new_message(lane, id, origin, Body::Memory { head, rest: rest.clone() }, size)
+            self.new_message(lane, id, origin, Body::Memory { head, rest: rest.clone() })
         });
         let messages = messages.collect();
         self.commit(messages).await
     }
 
     /// A large message has one file, so its lanes can't share it: further lanes get copies.
-    async fn queue_file(&mut self, lanes: Vec<Lane>, draft: crate::spool::Draft, size: u64) -> Settled {
+    async fn queue_file(&mut self, lanes: Vec<Lane>, draft: Draft) -> Settled {
         let mut drafts = vec![draft];
         while drafts.len() < lanes.len() {
-            let copied = match drafts.first() {
-                Some(first) => first.duplicate().await,
-                None => Err(SpoolError::Closed),
-            };
+            let copied = drafts.first().map_or(Err(SpoolError::Closed), |first| self.copy(first));
             match copied {
                 Ok(copy) => drafts.push(copy),
                 Err(error) => return storage_refusal(&error),
@@ -125,10 +125,23 @@ impl Connection {
         let messages = lanes.into_iter().zip(drafts).map(|(lane, draft)| {
             let (id, origin) = (self.new_id(), self.origin(&lane));
             let head = self.head(&lane, &origin, id);
-            self.new_message(lane, id, origin, Body::File { head, draft }, size)
+            self.new_message(lane, id, origin, Body::File { head, draft })
         });
         let messages = messages.collect();
         self.commit(messages).await
+    }
+
+    /// Through the page cache: the bytes were just written.
+    fn copy(&self, draft: &Draft) -> Result<Draft, SpoolError> {
+        let mut reader = draft.reader()?;
+        let mut copy = self.listener.intake.deps.spool.draft()?;
+        let mut buffer = vec![0; COPY_AT_ONCE];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(copy),
+                count => copy.append(buffer.get(..count).unwrap_or_default())?,
+            }
+        }
     }
 
     /// Asks the next hop while the client waits. `None`: queue it instead.
@@ -220,14 +233,13 @@ impl Connection {
         received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient }).into()
     }
 
-    fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body, size: u64) -> NewMessage {
-        let size = size + body.head().len() as u64;
+    fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {
         let meta = Meta {
             tenant: lane.tenant.id.clone(),
             direction: self.listener.config.direction,
             origin,
             envelope: lane.envelope,
-            size,
+            size: body.len(),
             kind: Kind::Mail,
         };
         NewMessage { id, meta, body }
