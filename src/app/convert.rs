@@ -86,3 +86,66 @@ pub(super) fn client_certificates(settings: &ListenerSettings) -> ClientCertific
         ClientCertificates::Ignored
     }
 }
+
+pub(super) fn spool(settings: &Settings) -> spool::Config {
+    let own = &settings.spool;
+    spool::Config {
+        segment_size: own.segment_size,
+        large_message: own.large_message,
+        min_free_bytes: own.min_free,
+        min_free_inodes: own.min_free_inodes,
+        body_cache: own.body_cache,
+        ..spool::Config::new(&own.dir)
+    }
+}
+
+pub(super) fn dns(settings: &Settings) -> dns::Config {
+    let own = &settings.dns;
+    dns::Config {
+        servers: own.servers.clone(),
+        timeout: own.timeout,
+        attempts: own.attempts,
+        cache_size: own.cache_entries as u64,
+        ..dns::Config::default()
+    }
+}
+
+pub(super) fn delivery(settings: &Settings) -> delivery::Config {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let own = &settings.delivery;
+    let times = &own.timeouts;
+    let usual = delivery::Config::default();
+    delivery::Config {
+        retry_first: own.retry.first,
+        retry_max: own.retry.max,
+        lifetime_inbound: own.retry.expire_inbound,
+        lifetime_outbound: own.retry.expire_outbound,
+        delay_notice_after: own.retry.delay_notice.unwrap_or_default(),
+        max_connections: number(own.concurrency.total),
+        max_connections_inbound: number(own.concurrency.inbound),
+        max_connections_outbound: number(own.concurrency.outbound),
+        initial_connections: number(own.concurrency.initial),
+        max_transactions: number(own.messages_per_connection),
+        idle: own.idle_timeout,
+        mx_port: own.port,
+        drain: settings.drain_timeout,
+        handoff_connections: number(settings.custody.connections_per_hop),
+        probe_patience: settings.call_ahead.timeout,
+        probe_valid: settings.call_ahead.valid,
+        probe_invalid: settings.call_ahead.invalid,
+        probe_cache: settings.call_ahead.entries,
+        timeouts: delivery::Timeouts {
+            connect: times.connect,
+            greeting: times.greeting,
+            helo: times.command,
+            envelope: times.command,
+            data: times.data,
+            block: times.block,
+            dot: times.dot,
+            ..usual.timeouts
+        },
+        hostname: own.helo_name.as_str().into(),
+        own_addresses: settings.listeners.iter().map(|listener| listener.bind).collect(),
+        ..usual
+    }
+}
