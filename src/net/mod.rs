@@ -1,1 +1,3 @@
-//! To be written: net.
+//! Sockets: who may connect, and TLS on both sides.
+
+pub mod client_tls;
