@@ -62,8 +62,7 @@ impl ClientTls {
         let base = || ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
         let verified = base()?.with_root_certificates(roots).with_no_client_auth();
         let any = Arc::new(AnyCertificate(Arc::clone(&provider)));
-        let mut encrypt_only =
-            base()?.dangerous().with_custom_certificate_verifier(any).with_no_client_auth();
+        let mut encrypt_only = base()?.dangerous().with_custom_certificate_verifier(any).with_no_client_auth();
         // Names are not checked here, and many MX hosts dislike SNI they don't know less than none; keep it for those that
         // choose a certificate by it.
         encrypt_only.enable_sni = true;
@@ -75,7 +74,12 @@ impl ClientTls {
     ///
     /// # Errors
     /// Whatever broke the handshake; the connection is gone.
-    pub async fn connect(&self, check: PeerCheck, host: &str, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn connect(
+        &self,
+        check: PeerCheck,
+        host: &str,
+        stream: TcpStream,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let ip = stream.peer_addr()?.ip();
         let name = match (ServerName::try_from(host.to_owned()), check) {
             (Ok(name), _) => name,
