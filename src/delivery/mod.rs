@@ -1,1 +1,9 @@
-//! To be written: delivery.
+//! From due to outcome.
+mod config;
+mod connect;
+mod connection;
+mod content;
+mod transaction;
+mod trouble;
+mod retry;
+mod route;
