@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod reply;
 pub mod time;
 pub mod units;
+pub mod written;
 
 pub use address::{Address, AddressError, Domain, ReversePath};
 pub use decision::Decision;
