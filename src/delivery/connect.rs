@@ -42,7 +42,9 @@ impl Dialer {
     /// Connects and greets.
     pub async fn open(&self, hop: &Hop) -> Result<Connection, Trouble> {
         let result = match self.attempt(hop, hop.tls).await {
-            Err(Trouble::Handshake(_)) if hop.tls == TlsPolicy::Opportunistic => self.attempt(hop, TlsPolicy::None).await,
+            Err(Trouble::Handshake(_)) if hop.tls == TlsPolicy::Opportunistic => {
+                self.attempt(hop, TlsPolicy::None).await
+            }
             other => other,
         };
         self.metrics.delivery.connections.inc(if result.is_ok() { Worked::Yes } else { Worked::No });
@@ -110,7 +112,12 @@ impl Dialer {
         self.greet(connection).await
     }
 
-    async fn command(&self, connection: &mut Connection, words: &[&str], phase: &'static str) -> Result<Reply, Trouble> {
+    async fn command(
+        &self,
+        connection: &mut Connection,
+        words: &[&str],
+        phase: &'static str,
+    ) -> Result<Reply, Trouble> {
         for word in words {
             connection.output.extend_from_slice(word.as_bytes());
         }

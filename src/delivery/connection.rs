@@ -64,7 +64,11 @@ pub(super) enum Until {
     At(Instant),
 }
 
-async fn bounded<T>(until: Until, work: impl Future<Output = io::Result<T>>, phase: &'static str) -> Result<T, Trouble> {
+async fn bounded<T>(
+    until: Until,
+    work: impl Future<Output = io::Result<T>>,
+    phase: &'static str,
+) -> Result<T, Trouble> {
     let done = match until {
         Until::Within(limit) => timeout(limit, work).await,
         Until::At(end) => timeout_at(end, work).await,

@@ -1,36 +1,74 @@
 //! The octets of a message on their way out: in memory or read in pieces, dot-stuffed only where a line asks for it.
 //!
-//! **Invariants**: what is in memory and has no line that begins with a dot is never copied.
+//! **Invariants**: what is in memory and has no line that begins with a dot is never copied; a file is read in pieces, never
+//! as a whole.
 
 use bytes::Bytes;
 use memchr::memmem;
+use tokio::fs::File;
+use tokio::sync::Mutex;
+
+use crate::spool::{Lease, LoadedBody, SpoolError};
+
+/// Of a message in a file, this much is looked at for its header section.
+const PREFIX: u64 = 256 << 10;
 
 /// A message as delivered: the header fields we added, then what we received.
-#[derive(Debug, Clone)]
-pub struct Content {
+#[derive(Debug)]
+pub(super) struct Content {
     pub head: Bytes,
+    /// All the rest, or the beginning of what is in `file`.
     pub rest: Bytes,
+    pub file: Option<LargeRest>,
+}
+
+/// What is not held in memory.
+#[derive(Debug)]
+pub(super) struct LargeRest {
+    pub file: Mutex<File>,
+    pub length: u64,
 }
 
 impl Content {
     #[must_use]
     pub fn new(head: Bytes, rest: Bytes) -> Self {
-        Self { head, rest }
+        Self { head, rest, file: None }
+    }
+
+    /// # Errors
+    /// The spool's.
+    pub async fn load(lease: &Lease) -> Result<Self, SpoolError> {
+        let mut body = lease.body().await?;
+        if let LoadedBody::Memory { head, rest } = body {
+            return Ok(Self::new(head, rest));
+        }
+        let reading = tokio::task::spawn_blocking(move || {
+            let beginning = body.beginning(PREFIX)?;
+            Ok::<_, SpoolError>((body, beginning))
+        });
+        let (body, beginning) = reading.await.map_err(|_| SpoolError::Closed)??;
+        Ok(match body {
+            LoadedBody::Memory { head, rest } => Self::new(head, rest),
+            LoadedBody::File { head, file, length } => {
+                let mut beginning = Bytes::from(beginning);
+                let rest = beginning.split_off(head.len().min(beginning.len()));
+                Self { head, rest, file: Some(LargeRest { file: Mutex::new(File::from_std(file)), length }) }
+            }
+        })
     }
 
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.head.len() + self.rest.len()
+    pub fn len(&self) -> u64 {
+        let rest = self.file.as_ref().map_or(self.rest.len() as u64, |large| large.length);
+        self.head.len() as u64 + rest
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether a line begins with a dot, in either part or at their seam.
+    /// Whether a line begins with a dot, in either part or at their seam. A file is not looked through: yes.
     #[must_use]
     pub fn needs_stuffing(&self) -> bool {
+        if self.file.is_some() {
+            return true;
+        }
         let begins = |part: &[u8]| part.first() == Some(&b'.');
         let first = if self.head.is_empty() { &self.rest } else { &self.head };
         // The seam: head ends in CRLF, or in CR with LF opening the rest. Rare enough to be answered with a careful yes.
@@ -47,11 +85,17 @@ impl Content {
         last.ends_with(b"\r\n") || (self.rest == b"\n"[..] && self.head.ends_with(b"\r"))
     }
 
+    /// The header section of what we received, with the empty line behind it where there is one.
+    #[must_use]
+    pub fn received_header(&self) -> &[u8] {
+        let end = memmem::find(&self.rest, b"\r\n\r\n").map_or(self.rest.len(), |at| at + 2);
+        self.rest.get(..end).unwrap_or_default()
+    }
+
     /// Whether the header section has an octet outside ASCII (RFC 6532).
     #[must_use]
     pub fn has_utf8_header(&self) -> bool {
-        let header = memmem::find(&self.rest, b"\r\n\r\n").map_or(&*self.rest, |end| self.rest.get(..end).unwrap_or_default());
-        !self.head.is_ascii() || !header.is_ascii()
+        !self.head.is_ascii() || !self.received_header().is_ascii()
     }
 }
 

@@ -39,7 +39,8 @@ impl Schedule {
 #[must_use]
 pub(super) fn fraction(id: MessageId, salt: u32) -> f64 {
     let bits = id.as_u128();
-    let mut mixed = (bits as u64) ^ ((bits >> 64) as u64).rotate_left(32) ^ u64::from(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut mixed =
+        (bits as u64) ^ ((bits >> 64) as u64).rotate_left(32) ^ u64::from(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // splitmix64's finish.
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -113,9 +114,8 @@ mod tests {
         let schedule = Schedule { first: Duration::from_secs(300), max: Duration::from_secs(14_400) };
         let waits: Vec<u64> = (1..9).map(|attempt| schedule.wait(attempt).as_secs()).collect();
         assert_eq!(waits, [300, 600, 1200, 2400, 4800, 9600, 14_400, 14_400]);
-        let spread: Vec<f64> = (0..1000)
-            .map(|n| schedule.spread_wait(1, MessageId::new(1_700_000_000_000, n)).as_secs_f64())
-            .collect();
+        let spread: Vec<f64> =
+            (0..1000).map(|n| schedule.spread_wait(1, MessageId::new(1_700_000_000_000, n)).as_secs_f64()).collect();
         assert!(spread.iter().all(|wait| (270.0..=330.0).contains(wait)));
         let early = spread.iter().filter(|wait| **wait < 300.0).count();
         assert!((400..600).contains(&early), "{early} of 1000 below the middle");

@@ -40,7 +40,8 @@ impl Router<'_> {
             return self.to_tenant(ours.domain).await;
         }
         if let Some(ip) = domain.as_ip() {
-            let hop = Hop { host: domain.as_str().into(), ip, port: self.config.mx_port, tls: TlsPolicy::Opportunistic };
+            let hop =
+                Hop { host: domain.as_str().into(), ip, port: self.config.mx_port, tls: TlsPolicy::Opportunistic };
             return if self.is_us(domain.as_str(), &[ip]) { Route::Final(LOOP) } else { Route::Hops(vec![hop]) };
         }
         self.by_mx(domain).await

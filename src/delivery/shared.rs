@@ -54,7 +54,7 @@ impl Shared {
 
     /// Brings a lease to its destination.
     pub fn dispatch(self: &Arc<Self>, lease: Lease) {
-        let site = self.site(lease.domain());
+        let Some(site) = lease.domain().map(|domain| self.site(domain)) else { return };
         if let Some(rest) = site.resting(self.clock.now()) {
             self.put_off(lease, &rest);
             return;
@@ -65,7 +65,8 @@ impl Shared {
             Pushed::NeedsWorker => self.hire(&site),
             Pushed::Full(lease) => {
                 self.ready.fetch_sub(1, Ordering::Relaxed);
-                lease.postpone(self.clock.now().plus(FULL_WAIT.mul_f64(1.0 + fraction(lease.id(), 0))));
+                let wait = FULL_WAIT.mul_f64(1.0 + fraction(lease.id(), 0));
+                lease.postpone(self.clock.now().plus(wait));
             }
         }
     }
@@ -168,7 +169,7 @@ impl Shared {
         let rest = rest.clone();
         self.tracker.spawn(async move {
             let Ok(_turn) = shared.put_offs.acquire().await else { return };
-            let outcomes = vec![rest.outcome.clone(); lease.recipients().len()];
+            let outcomes = vec![rest.outcome.clone(); lease.recipients().count()];
             let retry_at = after_rest(&shared.config, &rest, &lease);
             shared.settler.settle(lease, Attempt { outcomes, retry_at: Some(retry_at), ..Attempt::default() }).await;
         });

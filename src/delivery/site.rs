@@ -178,10 +178,6 @@ impl Site {
         std::mem::take(&mut self.state().queue)
     }
 
-    pub fn has_work(&self) -> bool {
-        !self.state().queue.is_empty()
-    }
-
     /// Nothing to do for a while, and nothing to remember.
     pub fn is_forgettable(&self, now: Timestamp) -> bool {
         let state = self.state();

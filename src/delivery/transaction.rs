@@ -9,6 +9,8 @@
 //! message is never sent in a form its envelope needs an extension for that the server lacks (RFC 6531: no downgrade).
 
 use bytes::BytesMut;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::time::Instant;
 
 use super::config::Timeouts;
@@ -21,7 +23,9 @@ use crate::smtp::command_line;
 use crate::smtp::dot_stuffing::DotStuffer;
 
 /// With CHUNKING, messages up to this size go out together with their envelope.
-const ONE_WRITE: usize = 64 << 10;
+const ONE_WRITE: u64 = 64 << 10;
+/// A body is stuffed and read in pieces of this size.
+const PIECE: usize = 64 << 10;
 
 /// What to send.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ pub(super) struct Sent {
     pub whole: bool,
 }
 
+const TAKEN: &str = "the message to be taken";
+
 /// Runs the transaction.
 pub(super) async fn send(connection: &mut Connection, letter: &Letter<'_>, rules: &Rules, limits: &Timeouts) -> Sent {
     if let Some(reply) = unfit(connection, letter) {
@@ -93,7 +99,7 @@ pub(super) async fn send(connection: &mut Connection, letter: &Letter<'_>, rules
 fn unfit(connection: &Connection, letter: &Letter<'_>) -> Option<Reply> {
     let can = &connection.capabilities;
     if let Some(limit) = can.size.filter(|limit| *limit > 0) {
-        if letter.content.len() as u64 > limit {
+        if letter.content.len() > limit {
             let text = format!("message of {} octets, the server takes {limit}", letter.content.len());
             return Some(Reply::with_text(552, Enhanced(5, 3, 4), &text));
         }
@@ -230,7 +236,7 @@ impl Talk<'_> {
         if reset {
             out.extend_from_slice(b"RSET\r\n");
         }
-        command_line::mail(letter.envelope, letter.content.len() as u64, utf8, &can, out);
+        command_line::mail(letter.envelope, letter.content.len(), utf8, &can, out);
         for recipient in letter.recipients {
             command_line::rcpt(recipient, &can, out);
         }
@@ -249,7 +255,7 @@ impl Talk<'_> {
         let can = self.connection.capabilities.clone();
         if step_by_step {
             let utf8 = needs_utf8(letter) || letter.envelope.smtputf8;
-            let size = letter.content.len() as u64;
+            let size = letter.content.len();
             command_line::mail(letter.envelope, size, utf8, &can, &mut self.connection.output);
         }
         let mail = self.said(self.limits.envelope, "the answer to MAIL").await?;
@@ -291,28 +297,43 @@ impl Talk<'_> {
         let end: &[u8] = if content.ends_in_crlf() { b".\r\n" } else { b"\r\n.\r\n" };
         if !content.needs_stuffing() {
             self.rules.faults.reach(before);
-            self.connection.send(&[&content.head, &content.rest, end], until, "the message to be taken").await?;
+            self.connection.send(&[&content.head, &content.rest, end], until, TAKEN).await?;
             self.dot_sent = true;
             self.rules.faults.reach(after);
             return Ok(());
         }
-        let mut stuffer = DotStuffer::new();
-        let mut out = BytesMut::new();
-        for part in [&content.head, &content.rest] {
-            for piece in part.chunks(ONE_WRITE) {
-                stuffer.feed(piece, &mut out);
-                if out.len() >= ONE_WRITE {
-                    self.connection.send(&[&out], until, "the message to be taken").await?;
-                    out.clear();
-                }
-            }
-        }
-        stuffer.finish(&mut out);
-        self.rules.faults.reach(before);
-        self.connection.send(&[&out], until, "the message to be taken").await?;
+        self.stuffed(until).await?;
         self.dot_sent = true;
         self.rules.faults.reach(after);
         Ok(())
+    }
+
+    /// The message with its dots doubled, piece by piece, and the final dot.
+    async fn stuffed(&mut self, until: Until) -> Result<(), Trouble> {
+        let content = self.letter.content;
+        let mut stuffer = DotStuffer::new();
+        let mut out = BytesMut::with_capacity(PIECE + 1024);
+        stuffer.feed(&content.head, &mut out);
+        if let Some(large) = &content.file {
+            let mut file = large.file.lock().await;
+            let mut pieces = Pieces::new(&mut file, large.length).await?;
+            while let Some(piece) = pieces.next().await? {
+                stuffer.feed(piece, &mut out);
+                self.connection.send(&[&out], until, TAKEN).await?;
+                out.clear();
+            }
+        } else {
+            for piece in content.rest.chunks(PIECE) {
+                if out.len() >= PIECE {
+                    self.connection.send(&[&out], until, TAKEN).await?;
+                    out.clear();
+                }
+                stuffer.feed(piece, &mut out);
+            }
+        }
+        stuffer.finish(&mut out);
+        self.rules.faults.reach(self.rules.points[0]);
+        self.connection.send(&[&out], until, TAKEN).await
     }
 
     /// The message by BDAT behind an envelope that was answered.
@@ -333,7 +354,16 @@ impl Talk<'_> {
         let [before, after, _] = self.rules.points;
         self.rules.faults.reach(before);
         let until = Until::Within(self.limits.block);
-        self.connection.send(&[&content.head, &content.rest], until, "the message to be taken").await?;
+        if let Some(large) = &content.file {
+            let mut file = large.file.lock().await;
+            let mut pieces = Pieces::new(&mut file, large.length).await?;
+            self.connection.send(&[&content.head], until, TAKEN).await?;
+            while let Some(piece) = pieces.next().await? {
+                self.connection.send(&[piece], until, TAKEN).await?;
+            }
+        } else {
+            self.connection.send(&[&content.head, &content.rest], until, TAKEN).await?;
+        }
         self.dot_sent = true;
         self.rules.faults.reach(after);
         Ok(())
@@ -378,8 +408,38 @@ impl Talk<'_> {
             End::Lost { trouble, .. } | End::Unknown(trouble) => trouble.reply(),
             _ => Reply::new(451, Enhanced(4, 4, 2), "the transaction was given up before the message was sent"),
         };
-        let rest = Outcome { kind: OutcomeKind::Deferred, ..Outcome::of_ours(rest, Some(self.connection.remote.clone())) };
+        let rest =
+            Outcome { kind: OutcomeKind::Deferred, ..Outcome::of_ours(rest, Some(self.connection.remote.clone())) };
         let outcomes = self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect();
         Sent { outcomes, end, whole }
+    }
+}
+
+/// Reads a large message from its beginning to the length it must have.
+struct Pieces<'a> {
+    file: &'a mut File,
+    left: u64,
+    buffer: BytesMut,
+}
+
+impl<'a> Pieces<'a> {
+    async fn new(file: &'a mut File, length: u64) -> Result<Self, Trouble> {
+        file.rewind().await.map_err(Trouble::Spool)?;
+        Ok(Self { file, left: length, buffer: BytesMut::with_capacity(PIECE) })
+    }
+
+    async fn next(&mut self) -> Result<Option<&[u8]>, Trouble> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.buffer.clear();
+        self.buffer.reserve(PIECE);
+        let read = self.file.read_buf(&mut self.buffer).await.map_err(Trouble::Spool)?;
+        if read == 0 {
+            return Err(Trouble::Spool(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.buffer.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= self.buffer.len() as u64;
+        Ok(Some(&self.buffer))
     }
 }

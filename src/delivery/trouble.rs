@@ -27,6 +27,9 @@ pub enum Trouble {
     Handshake(io::Error),
     #[error("no host of the destination has an address: {0}")]
     NoAddress(String),
+    /// Ours, not the server's.
+    #[error("the message can't be read: {0}")]
+    Spool(io::Error),
     /// The server answered, and will not take mail now: greeting, EHLO or STARTTLS refused.
     #[error("{0}")]
     Refused(Reply),
@@ -42,6 +45,7 @@ impl Trouble {
             Self::TimedOut { .. } | Self::Closed { .. } | Self::Lost { .. } => (451, Enhanced(4, 4, 2)),
             Self::NotSmtp(_) => (451, Enhanced(4, 5, 0)),
             Self::NoTls | Self::Handshake(_) => (451, Enhanced(4, 7, 5)),
+            Self::Spool(_) => (451, Enhanced(4, 3, 0)),
             Self::NoAddress(_) => (451, Enhanced(4, 4, 4)),
         };
         Reply::with_text(code, enhanced, &self.to_string())

@@ -88,8 +88,13 @@ async fn deliver(shared: &Arc<Shared>, site: &Arc<Site>, line: &mut Option<Conne
     let (outcomes, peer_dsn, trouble) = match transmit(shared, site, line, &lease, &content).await {
         Ok(sent) => sent,
         Err(NoWay::Final(outcome)) => {
-            let outcomes = vec![outcome; lease.recipients().len()];
-            settle(shared, lease, Attempt { outcomes, content: Some(&content), begun, ..Attempt::default() }).await;
+            let outcomes = vec![outcome; lease.recipients().count()];
+            settle(
+                shared,
+                lease,
+                Attempt { outcomes, content: Some(&content), begun: Some(begun), ..Attempt::default() },
+            )
+            .await;
             return Next::Lease;
         }
         Err(NoWay::Later(outcome)) => {
@@ -100,7 +105,8 @@ async fn deliver(shared: &Arc<Shared>, site: &Arc<Site>, line: &mut Option<Conne
         }
     };
     let tls = line.as_ref().and_then(|line| line.tls.clone());
-    let attempt = Attempt { outcomes, content: Some(&content), begun, peer_dsn, tls: tls.as_ref(), retry_at: None };
+    let attempt =
+        Attempt { outcomes, content: Some(&content), begun: Some(begun), peer_dsn, tls: tls.as_ref(), retry_at: None };
     let last = attempt.outcomes.last().cloned();
     settle(shared, lease, attempt).await;
     match (trouble, last) {
@@ -141,8 +147,7 @@ async fn transmit(
     content: &Content,
 ) -> Result<(Vec<Outcome>, bool, Went), NoWay> {
     let envelope = &lease.meta().envelope;
-    let recipients: Vec<&Recipient> =
-        lease.recipients().iter().filter_map(|index| envelope.recipients.get(*index as usize)).collect();
+    let recipients: Vec<&Recipient> = lease.recipients().filter_map(|index| envelope.recipients.get(index)).collect();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(recipients.len());
     let mut peer_dsn = false;
     let mut went = Went::Well;
