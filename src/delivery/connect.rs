@@ -78,7 +78,7 @@ impl Dialer {
     async fn greet(&self, connection: &mut Connection) -> Result<(), Trouble> {
         let hello = self.command(connection, &["EHLO ", &self.hostname], "the answer to EHLO").await?;
         if hello.code() == 250 {
-            connection.capabilities = Capabilities::from_reply(&hello);
+            connection.capabilities = Capabilities::from_ehlo(&hello);
             return Ok(());
         }
         if hello.is_permanent() {

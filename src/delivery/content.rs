@@ -8,6 +8,7 @@ use memchr::memmem;
 use tokio::fs::File;
 use tokio::sync::Mutex;
 
+use crate::smtp::dot_stuffing::DotStuffer;
 use crate::spool::{Lease, LoadedBody, SpoolError};
 
 /// Of a message in a file, this much is looked at for its header section.
@@ -63,26 +64,17 @@ impl Content {
         self.head.len() as u64 + rest
     }
 
-    /// Whether a line begins with a dot, in either part or at their seam. A file is not looked through: yes.
+    /// The end of data, if the message can go out as it is: in memory, no line that begins with a dot.
     #[must_use]
-    pub fn needs_stuffing(&self) -> bool {
-        if self.file.is_some() {
-            return true;
+    pub fn terminator_if_plain(&self) -> Option<&'static [u8]> {
+        let mut stuffer = DotStuffer::new();
+        for part in [&self.head, &self.rest] {
+            if self.file.is_some() || !stuffer.is_plain(part) {
+                return None;
+            }
+            stuffer.pass(part);
         }
-        let begins = |part: &[u8]| part.first() == Some(&b'.');
-        let first = if self.head.is_empty() { &self.rest } else { &self.head };
-        // The seam: head ends in CRLF, or in CR with LF opening the rest. Rare enough to be answered with a careful yes.
-        let seam = !self.head.is_empty() && (begins(&self.rest) || self.rest.starts_with(b"\n."));
-        begins(first)
-            || seam
-            || memmem::find(&self.head, b"\n.").is_some()
-            || memmem::find(&self.rest, b"\r\n.").is_some()
-    }
-
-    #[must_use]
-    pub fn ends_in_crlf(&self) -> bool {
-        let last = if self.rest.is_empty() { &self.head } else { &self.rest };
-        last.ends_with(b"\r\n") || (self.rest == b"\n"[..] && self.head.ends_with(b"\r"))
+        Some(stuffer.terminator())
     }
 
     /// The header section of what we received, with the empty line behind it where there is one.
@@ -109,7 +101,7 @@ mod tests {
 
     #[test]
     fn dots_are_seen_wherever_a_line_begins() {
-        for (head, rest, needed) in [
+        for (head, rest, stuffed) in [
             ("", ".a\r\n", true),
             (".a\r\n", "b\r\n", true),
             ("a\r\n", ".b\r\n", true),
@@ -118,7 +110,7 @@ mod tests {
             ("a\r\n", "b\r\n.\r\n", true),
             ("a: .b\r\n", "c.\r\nd.\r\n", false),
         ] {
-            assert_eq!(content(head, rest).needs_stuffing(), needed, "{head:?} {rest:?}");
+            assert_eq!(content(head, rest).terminator_if_plain().is_none(), stuffed, "{head:?} {rest:?}");
         }
     }
 

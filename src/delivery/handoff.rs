@@ -20,13 +20,15 @@ use super::pool::{Lent, NotLent, Pool};
 use super::transaction::{End, Letter, Rules, Sent, send};
 use super::ways::Ways;
 use crate::faults::{Faults, Point};
-use crate::model::{Direction, Domain, Envelope, Outcome, OutcomeKind, Receipt, Recipient, Remote, Reply};
+use crate::model::receipt::Receipt;
+use crate::model::{Direction, Domain, Envelope, MessageId, Outcome, OutcomeKind, Recipient, Remote, Reply};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::HandoffResult;
 
 /// What is to be handed on: one lane, all of one domain.
 #[derive(Debug)]
 pub struct HandOn<'a> {
+    pub id: MessageId,
     pub domain: &'a Domain,
     pub direction: Direction,
     pub envelope: &'a Envelope,
@@ -118,23 +120,24 @@ impl Handoff {
                 fresh_only = true;
                 continue;
             }
-            return self.judge(request.domain, lent, sent);
+            return self.judge(request, lent, sent);
         }
     }
 
-    fn judge(&self, domain: &Domain, lent: Lent, sent: Sent) -> HandOnResult {
+    fn judge(&self, request: &HandOn<'_>, lent: Lent, sent: Sent) -> HandOnResult {
         match sent.end {
-            End::Reusable => self.pool.give_back(domain, lent),
+            End::Reusable => self.pool.give_back(request.domain, lent),
             End::Close => {}
             End::Lost { trouble, .. } => return HandOnResult::Unavailable(trouble.to_string()),
             End::Unknown(trouble) => return HandOnResult::Unknown(trouble.to_string()),
         }
-        verdict(sent.whole, sent.outcomes)
+        verdict(request.id, sent.whole, sent.outcomes)
     }
 }
 
 /// One answer for the lane from the answers for its recipients.
-fn verdict(whole: bool, outcomes: Vec<Outcome>) -> HandOnResult {
+fn verdict(id: MessageId, whole: bool, outcomes: Vec<Outcome>) -> HandOnResult {
+    let recipients = outcomes.len();
     let all = |kind: OutcomeKind| outcomes.iter().all(|outcome| outcome.kind == kind);
     let told = outcomes.iter().all(|outcome| outcome.said_by_remote || outcome.kind == OutcomeKind::Failed);
     let hung_up = outcomes.iter().any(|outcome| outcome.reply.code() == 421);
@@ -145,7 +148,7 @@ fn verdict(whole: bool, outcomes: Vec<Outcome>) -> HandOnResult {
     match first {
         None => HandOnResult::Mixed,
         Some(Outcome { reply, remote: Some(remote), .. }) if whole && delivered => {
-            HandOnResult::Delivered { receipt: Receipt::handed_on(), reply, remote }
+            HandOnResult::Delivered { receipt: Receipt::handed_on(id, recipients), reply, remote }
         }
         Some(Outcome { reply, .. }) if hung_up || nothing_told => HandOnResult::Unavailable(reply.to_string()),
         Some(Outcome { reply, remote, .. }) if told && (failed || deferred) => HandOnResult::Refused { reply, remote },

@@ -114,7 +114,7 @@ impl Probe {
 /// MAIL, RCPT and RSET.
 async fn talk(connection: &mut Connection, recipient: &Address, by: Instant) -> Result<(Reply, Reply), Trouble> {
     let until = Until::At(by);
-    let can = connection.capabilities.clone();
+    let can = connection.capabilities;
     let step_by_step = !can.pipelining;
     let recipient_line = Recipient::new(recipient.clone());
     if std::mem::take(&mut connection.reset_first) {
@@ -124,12 +124,12 @@ async fn talk(connection: &mut Connection, recipient: &Address, by: Instant) -> 
     let mail: &[u8] = if recipient.is_ascii() { b"MAIL FROM:<>\r\n" } else { b"MAIL FROM:<> SMTPUTF8\r\n" };
     connection.output.extend_from_slice(mail);
     if !step_by_step {
-        command_line::rcpt(&recipient_line, &can, &mut connection.output);
+        command_line::rcpt(&recipient_line, can.dsn, &mut connection.output);
         connection.output.extend_from_slice(b"RSET\r\n");
     }
     let mail = connection.said(until, "the answer to MAIL").await?;
     if step_by_step {
-        command_line::rcpt(&recipient_line, &can, &mut connection.output);
+        command_line::rcpt(&recipient_line, can.dsn, &mut connection.output);
     }
     let rcpt = connection.said(until, "the answer to RCPT").await?;
     if step_by_step {

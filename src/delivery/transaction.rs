@@ -19,7 +19,8 @@ use super::content::Content;
 use super::trouble::Trouble;
 use crate::faults::{Faults, Point};
 use crate::model::{Enhanced, Envelope, Outcome, OutcomeKind, Recipient, Reply};
-use crate::smtp::command_line;
+use crate::smtp::capabilities::Capabilities;
+use crate::smtp::command_line::{self, MailParameters};
 use crate::smtp::dot_stuffing::DotStuffer;
 
 /// With CHUNKING, messages up to this size go out together with their envelope.
@@ -98,11 +99,10 @@ pub(super) async fn send(connection: &mut Connection, letter: &Letter<'_>, rules
 /// What the server lacks that this message can't do without.
 fn unfit(connection: &Connection, letter: &Letter<'_>) -> Option<Reply> {
     let can = &connection.capabilities;
-    if let Some(limit) = can.size.filter(|limit| *limit > 0) {
-        if letter.content.len() > limit {
-            let text = format!("message of {} octets, the server takes {limit}", letter.content.len());
-            return Some(Reply::with_text(552, Enhanced(5, 3, 4), &text));
-        }
+    if can.refuses_size(letter.content.len()) {
+        let limit = can.size.unwrap_or_default();
+        let text = format!("message of {} octets, the server takes {limit}", letter.content.len());
+        return Some(Reply::with_text(552, Enhanced(5, 3, 4), &text));
     }
     if !can.smtputf8 && needs_utf8(letter) {
         let text = "internationalised mail and a server without SMTPUTF8";
@@ -116,6 +116,13 @@ fn needs_utf8(letter: &Letter<'_>) -> bool {
     letter.recipients.iter().any(|recipient| !recipient.address.is_ascii())
         || envelope.sender.address().is_some_and(|sender| !sender.is_ascii())
         || (envelope.smtputf8 && letter.content.has_utf8_header())
+}
+
+/// SMTPUTF8 is asked for where it is needed, and where the client asked for it and the server offers it.
+fn mail(letter: &Letter<'_>, can: &Capabilities, out: &mut BytesMut) {
+    let mut parameters = MailParameters::of(letter.envelope, letter.content.len(), can);
+    parameters.smtputf8 = can.smtputf8 && (parameters.smtputf8 || needs_utf8(letter));
+    command_line::mail(&letter.envelope.sender, &parameters, out);
 }
 
 /// How far it got without breaking.
@@ -190,7 +197,7 @@ impl Talk<'_> {
         }
         if reset {
             if step_by_step {
-                self.connection.output.extend_from_slice(b"RSET\r\n");
+                command_line::rset(&mut self.connection.output);
             }
             self.said(self.limits.helo, "the answer to RSET").await?;
         }
@@ -209,7 +216,7 @@ impl Talk<'_> {
                 if self.connection.capabilities.chunking {
                     return self.chunk().await;
                 }
-                self.connection.output.extend_from_slice(b"DATA\r\n");
+                command_line::data(&mut self.connection.output);
             }
         }
         let go = self.said(self.limits.data, "the answer to DATA").await?;
@@ -227,24 +234,20 @@ impl Talk<'_> {
     }
 
     fn write_envelope(&mut self, reset: bool, pipeline: Pipeline) {
-        use std::fmt::Write as _;
         let connection = &mut *self.connection;
         let letter = self.letter;
-        let utf8 = needs_utf8(letter) || letter.envelope.smtputf8;
-        let can = connection.capabilities.clone();
+        let can = connection.capabilities;
         let out = &mut connection.output;
         if reset {
-            out.extend_from_slice(b"RSET\r\n");
+            command_line::rset(out);
         }
-        command_line::mail(letter.envelope, letter.content.len(), utf8, &can, out);
+        mail(letter, &can, out);
         for recipient in letter.recipients {
-            command_line::rcpt(recipient, &can, out);
+            command_line::rcpt(recipient, can.dsn, out);
         }
         match pipeline {
-            Pipeline::Data => out.extend_from_slice(b"DATA\r\n"),
-            Pipeline::Message => {
-                let _ = write!(out, "BDAT {} LAST\r\n", letter.content.len());
-            }
+            Pipeline::Data => command_line::data(out),
+            Pipeline::Message => command_line::bdat(letter.content.len(), true, out),
             Pipeline::None | Pipeline::Envelope => {}
         }
     }
@@ -252,11 +255,9 @@ impl Talk<'_> {
     /// MAIL and every RCPT; returns how many recipients were accepted.
     async fn envelope(&mut self, step_by_step: bool) -> Result<usize, Trouble> {
         let letter = self.letter;
-        let can = self.connection.capabilities.clone();
+        let can = self.connection.capabilities;
         if step_by_step {
-            let utf8 = needs_utf8(letter) || letter.envelope.smtputf8;
-            let size = letter.content.len();
-            command_line::mail(letter.envelope, size, utf8, &can, &mut self.connection.output);
+            mail(letter, &can, &mut self.connection.output);
         }
         let mail = self.said(self.limits.envelope, "the answer to MAIL").await?;
         if !mail.is_positive() {
@@ -268,7 +269,7 @@ impl Talk<'_> {
         let mut accepted = 0;
         for (index, recipient) in letter.recipients.iter().enumerate() {
             if step_by_step {
-                command_line::rcpt(recipient, &can, &mut self.connection.output);
+                command_line::rcpt(recipient, can.dsn, &mut self.connection.output);
             }
             let reply = self.said(self.limits.envelope, "the answer to RCPT").await?;
             let place = self.outcomes.get_mut(index).filter(|place| place.is_none());
@@ -294,8 +295,7 @@ impl Talk<'_> {
         let content = self.letter.content;
         let until = Until::Within(self.limits.block);
         let [before, after, _] = self.rules.points;
-        let end: &[u8] = if content.ends_in_crlf() { b".\r\n" } else { b"\r\n.\r\n" };
-        if !content.needs_stuffing() {
+        if let Some(end) = content.terminator_if_plain() {
             self.rules.faults.reach(before);
             self.connection.send(&[&content.head, &content.rest, end], until, TAKEN).await?;
             self.dot_sent = true;
@@ -338,11 +338,10 @@ impl Talk<'_> {
 
     /// The message by BDAT behind an envelope that was answered.
     async fn chunk(&mut self) -> Result<Done, Trouble> {
-        use std::fmt::Write as _;
         if self.too_late() {
             return Ok(Done::Stopped);
         }
-        let _ = write!(self.connection.output, "BDAT {} LAST\r\n", self.letter.content.len());
+        command_line::bdat(self.letter.content.len(), true, &mut self.connection.output);
         self.send_chunk().await?;
         let reply = self.answer().await?;
         self.settle(reply);
