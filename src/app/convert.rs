@@ -1,5 +1,8 @@
 //! From the settings file's sections to the `Config` of each room. Nothing is decided here.
 
+use std::time::Duration;
+
+use crate::model::units::Span;
 use crate::config::{ListenerSettings, ListenerTls, Settings};
 use crate::model::Direction;
 use crate::net::listener::{self, ProxyMode, TlsMode};
@@ -9,6 +12,10 @@ use crate::{delivery, dns, intake, spool};
 
 /// Inline custody keeps messages off the disk, so they may take more memory while they arrive.
 const INLINE_MEMORY_FACTOR: u64 = 16;
+/// No client may hold a connection for longer, however well it behaves.
+const SESSION: Duration = Duration::from_secs(24 * 3600);
+/// Clients wait ten minutes for the answer to the final dot (RFC 5321 section 4.5.3.2.6); they get one in half of it.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) fn intake(settings: &Settings) -> intake::Config {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -18,13 +25,13 @@ pub(super) fn intake(settings: &Settings) -> intake::Config {
         command_timeout: times.command,
         data_timeout: times.data,
         transaction_deadline: times.transaction,
-        session_deadline: times.session,
+        session_deadline: SESSION,
         tls_handshake_timeout: times.handshake,
         min_body_rate: settings.smtp.min_body_rate,
         memory_per_message: size(settings.spool.large_message),
         memory_per_inline_message: size(settings.spool.large_message.saturating_mul(INLINE_MEMORY_FACTOR)),
         memory_total: size(settings.limits.body_memory),
-        inline_deadline: settings.custody.answer_deadline,
+        inline_deadline: CLIENT_PATIENCE,
     }
 }
 
@@ -103,9 +110,9 @@ pub(super) fn dns(settings: &Settings) -> dns::Config {
     let own = &settings.dns;
     dns::Config {
         servers: own.servers.clone(),
-        timeout: own.timeout,
+        timeout: Span(own.timeout),
         attempts: own.attempts,
-        cache_size: own.cache_entries as u64,
+        cache: own.cache_entries as u64,
         ..dns::Config::default()
     }
 }
@@ -116,23 +123,24 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
     let times = &own.timeouts;
     let usual = delivery::Config::default();
     delivery::Config {
-        retry_first: own.retry.first,
-        retry_max: own.retry.max,
-        lifetime_inbound: own.retry.expire_inbound,
-        lifetime_outbound: own.retry.expire_outbound,
-        delay_notice_after: own.retry.delay_notice.unwrap_or_default(),
+        retry_first: Span(own.retry.first),
+        retry_max: Span(own.retry.max),
+        lifetime_inbound: Span(own.retry.expire_inbound),
+        lifetime_outbound: Span(own.retry.expire_outbound),
+        delay_notice_after: Span(own.retry.delay_notice.unwrap_or_default()),
         max_connections: number(own.concurrency.total),
         max_connections_inbound: number(own.concurrency.inbound),
         max_connections_outbound: number(own.concurrency.outbound),
         initial_connections: number(own.concurrency.initial),
         max_transactions: number(own.messages_per_connection),
-        idle: own.idle_timeout,
+        idle: Span(own.idle_timeout),
         mx_port: own.port,
-        drain: settings.drain_timeout,
+        drain: Span(settings.drain_timeout),
         handoff_connections: number(settings.custody.connections_per_hop),
-        probe_patience: settings.call_ahead.timeout,
-        probe_valid: settings.call_ahead.valid,
-        probe_invalid: settings.call_ahead.invalid,
+        handoff_patience: Span(settings.custody.answer_deadline),
+        probe_patience: Span(settings.call_ahead.timeout),
+        probe_valid: Span(settings.call_ahead.valid),
+        probe_invalid: Span(settings.call_ahead.invalid),
         probe_cache: settings.call_ahead.entries,
         timeouts: delivery::Timeouts {
             connect: times.connect,

@@ -1,17 +1,16 @@
 //! Puts delivery behind the ports of intake: inline custody and call-ahead. The two rooms don't know each other.
 
-use std::sync::Arc;
+use tokio::time::Instant;
 
-use crate::delivery::{self, Handoff, HandoffResult, Probe, ProbeAnswer};
+use crate::delivery::{self, HandOnResult, Handoff, Probe, ProbeAnswer};
 use crate::intake::ports::{Answer, HandOn, HandedOn, NextHop, RecipientProbe};
-use crate::model::Address;
+use crate::model::{Address, Direction};
 use crate::policy::rcpt::Validity;
-use crate::tenant::{Tenant, TenantDomain};
 
 #[derive(Debug)]
 pub(super) struct ByDelivery {
-    pub handoff: Arc<Handoff>,
-    pub probe: Arc<Probe>,
+    pub handoff: Handoff,
+    pub probe: Probe,
 }
 
 impl NextHop for ByDelivery {
@@ -19,31 +18,31 @@ impl NextHop for ByDelivery {
         Box::pin(async move {
             let request = delivery::HandOn {
                 id: lane.id,
-                tenant: &lane.tenant.id,
                 domain: lane.domain,
+                direction: Direction::Inbound,
                 envelope: lane.envelope,
                 head: lane.head,
                 rest: lane.rest,
-                patience: lane.patience,
+                deadline: Instant::now() + lane.patience,
             };
             match self.handoff.hand_on(request).await {
-                HandoffResult::Delivered(receipt) => HandedOn::Delivered(receipt),
-                HandoffResult::Refused(reply) => HandedOn::Refused(reply),
-                HandoffResult::Mixed => HandedOn::Mixed,
-                HandoffResult::Unavailable => HandedOn::Unavailable,
-                HandoffResult::Unknown => HandedOn::Unknown,
+                HandOnResult::Delivered { receipt, reply, remote } => HandedOn::Delivered { receipt, reply, remote },
+                HandOnResult::Refused { reply, .. } => HandedOn::Refused(reply),
+                HandOnResult::Mixed => HandedOn::Mixed,
+                HandOnResult::Unavailable(_) => HandedOn::Unavailable,
+                HandOnResult::Unknown(_) => HandedOn::Unknown,
             }
         })
     }
 }
 
 impl RecipientProbe for ByDelivery {
-    fn probe<'a>(&'a self, tenant: &'a Tenant, domain: &'a TenantDomain, recipient: &'a Address) -> Answer<'a, Validity> {
+    fn probe<'a>(&'a self, recipient: &'a Address) -> Answer<'a, Validity> {
         Box::pin(async move {
-            match self.probe.ask(&tenant.id, domain, recipient).await {
+            match self.probe.ask(recipient).await {
                 ProbeAnswer::Valid => Validity::Valid,
-                ProbeAnswer::Invalid => Validity::Invalid,
-                ProbeAnswer::Temporary => Validity::Unavailable,
+                ProbeAnswer::Invalid(_) => Validity::Invalid,
+                ProbeAnswer::Unknown(_) => Validity::Unavailable,
             }
         })
     }

@@ -22,7 +22,7 @@ use crate::admin::control::Control;
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
 use crate::config::{ListenerSettings, Loaded, MailLogTarget, Settings};
-use crate::delivery::{self, Delivery};
+use crate::delivery;
 use crate::dns::{HickoryResolver, Resolver};
 use crate::faults::Faults;
 use crate::intake::listener::Listener;
@@ -117,13 +117,13 @@ impl Node {
         let resolver = match overrides.resolver {
             Some(resolver) => resolver,
             None => Arc::new(
-                HickoryResolver::new(&convert::dns(settings), Arc::clone(&parts.metrics))
+                HickoryResolver::new(&convert::dns(settings))
                     .map_err(|error| StartError::Other(error.to_string()))?,
             ),
         };
         let mut delivery_config = convert::delivery(settings);
         delivery_config.mx_port = overrides.mx_port.unwrap_or(delivery_config.mx_port);
-        let delivery = Delivery::build(
+        let delivery = delivery::build(
             delivery_config,
             delivery::Deps {
                 spool: parts.spool.clone(),
@@ -134,6 +134,7 @@ impl Node {
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
                 tls,
+                shutdown: parts.shutdown.clone(),
             },
         );
         let next_hop = Arc::new(ByDelivery { handoff: delivery.handoff(), probe: delivery.probe() });
@@ -144,7 +145,6 @@ impl Node {
             file: file.map(Path::to_owned),
             running: ArcSwap::from_pointee(loaded.clone()),
             intake: Arc::clone(&intake),
-            delivery: delivery.clone(),
             listeners: listeners.clone(),
             metrics: Arc::clone(&parts.metrics),
             log: parts.log.clone(),
@@ -182,7 +182,7 @@ impl Node {
                 let _ = task.await;
             }
             self.intake.drained().await;
-            self.delivery.drain().await;
+            self.delivery.drained().await;
         };
         if tokio::time::timeout(self.drain, drained).await.is_err() {
             tracing::warn!("the drain time is over; connections still open are cut");

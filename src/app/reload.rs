@@ -12,7 +12,6 @@ use super::convert;
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{self, Effect, Loaded, Settings};
-use crate::delivery;
 use crate::intake::Intake;
 use crate::intake::listener::Listener;
 use crate::telemetry::metrics::Worked;
@@ -25,7 +24,6 @@ pub struct Reloader {
     pub(super) file: Option<PathBuf>,
     pub(super) running: ArcSwap<Loaded>,
     pub(super) intake: Arc<Intake>,
-    pub(super) delivery: delivery::Handle,
     pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: MailLog,
@@ -72,7 +70,6 @@ impl Reloader {
                 listener.session.store(Arc::new(convert::session(&next.settings, settings)));
             }
         }
-        self.delivery.configure(convert::delivery(&next.settings));
         let waiting: Vec<_> =
             changes.iter().filter(|change| change.effect == Effect::Restart).map(|change| change.name.as_str()).collect();
         let mut text = format!("settings taken: {} changed", changes.len());

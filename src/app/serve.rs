@@ -8,17 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::node::{Node, Overrides, StartError};
 use super::reload::Reloader;
-use crate::config::Settings;
+use crate::config::Loaded;
 
 /// Runs until a signal ends it.
 ///
 /// # Errors
 /// [`StartError`]; nothing keeps running then.
-pub async fn run(file: &Path, settings: Settings) -> Result<(), StartError> {
+pub async fn run(file: &Path, loaded: Loaded) -> Result<(), StartError> {
     let hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let node = Node::start(Some(file), settings, Overrides::default()).await?;
+    let node = Node::start(Some(file), loaded, Overrides::default()).await?;
     let stop = CancellationToken::new();
     let reloading = tokio::spawn(obey_hangups(hangup, node.reloader()));
     let stopping = tokio::spawn(obey_stops(terminate, interrupt, stop.clone()));

@@ -22,14 +22,19 @@ use crate::net::admission::Permit;
 use crate::net::listener::{self, Accepted};
 use crate::net::transport::Transport;
 use crate::policy::replies;
-use crate::smtp::{CloseReason, Phase, Session, Start, Step};
-use crate::telemetry::metrics::{Closed, Refusal, Worked};
+use crate::smtp::{CloseReason, Phase, Refused, Session, Start, Step};
+use crate::telemetry::metrics::{Closed, MessageResult, Refusal, Worked};
 use crate::telemetry::{Event, EventName};
 
 /// Buffers above this are given back when a client falls silent.
 const KEEP: usize = 8 * 1024;
 /// A client that doesn't read our replies is cut after this.
 const WRITE_TIME: Duration = Duration::from_secs(60);
+
+/// How a connection ended: for the metrics, and in a word for the log.
+type End = (Closed, &'static str);
+
+const LOST: End = (Closed::Lost, "lost");
 
 /// State of one connection; the session's own state is inside `session`.
 pub(super) struct Connection {
@@ -70,8 +75,8 @@ pub(super) async fn serve(listener: Arc<Listener>, accepted: Accepted) {
     let id = listener.intake.next_connection();
     let mut connection = Connection::new(listener, id, peer, Transport::Plain(stream), permit);
     let began = Instant::now();
-    let closed = connection.run().await;
-    connection.log_end(closed, began.elapsed());
+    let (closed, why) = connection.run().await;
+    connection.log_end(why, began.elapsed());
     metrics.smtp.closed.inc(closed);
     metrics.smtp.open.of(direction).dec();
     connection.transport.close().await;
@@ -109,12 +114,12 @@ impl Connection {
         listener::contains(&listener.config.xclient_from, ip)
     }
 
-    async fn run(&mut self) -> Closed {
+    async fn run(&mut self) -> End {
         let listener = Arc::clone(&self.listener);
         if let Some(tls) = listener.implicit_tls()
             && self.handshake(tls).await.is_err()
         {
-            return Closed::Lost;
+            return LOST;
         }
         self.log(EventName::Connect);
         listener.intake.deps.faults.reach(Point::Connected);
@@ -122,7 +127,7 @@ impl Connection {
             listener.intake.deps.metrics.smtp.early_talk.inc();
             self.session.early_talk(&mut self.out);
             self.flush().await;
-            return Closed::EarlyTalk;
+            return (Closed::EarlyTalk, CloseReason::EarlyTalk.as_str());
         }
         self.session.greet(Decision::Accept, &mut self.out);
         let shutdown = listener.intake.deps.shutdown.clone();
@@ -135,42 +140,44 @@ impl Connection {
             match step {
                 Step::Read => {
                     if shutdown.is_cancelled() && self.session.idle() {
-                        return self.say_goodbye(Closed::Draining).await;
+                        return self.say_goodbye().await;
                     }
-                    if let Err(closed) = self.read(drain.as_mut()).await {
-                        return closed;
+                    if let Err(end) = self.read(drain.as_mut()).await {
+                        return end;
                     }
                 }
                 Step::Ask(question) => {
                     Box::pin(self.answer(question)).await;
                 }
+                Step::Reset => self.end_transaction(),
+                Step::Refused(refused) => self.session_refused(&refused),
                 Step::StartTls => {
                     if !self.flush().await {
-                        return Closed::Lost;
+                        return LOST;
                     }
-                    let Some(tls) = &listener.tls else { return Closed::Lost };
+                    let Some(tls) = &listener.tls else { return LOST };
                     if self.handshake(tls).await.is_err() {
-                        return Closed::Lost;
+                        return LOST;
                     }
                     self.forget_client();
                     self.session.tls_established();
                 }
                 Step::Close(reason) => {
                     self.flush().await;
-                    return closed_by(reason);
+                    return (closed_by(reason), reason.as_str());
                 }
             }
         }
     }
 
     /// Flushes replies, then waits for bytes, the clock or the drain.
-    async fn read(&mut self, drain: impl Future<Output = ()>) -> Result<(), Closed> {
+    async fn read(&mut self, drain: impl Future<Output = ()>) -> Result<(), End> {
         if !self.out.is_empty() {
             // Something was answered, so a whole command came: the next one has its full time.
             self.deadlines.command_answered(Instant::now(), &self.config);
         }
         if !self.flush().await {
-            return Err(Closed::Lost);
+            return Err(LOST);
         }
         self.listener.intake.deps.faults.reach(Point::AfterReply);
         self.shrink();
@@ -188,26 +195,41 @@ impl Connection {
             () = drain, if idle => return Ok(()),
         };
         match read {
-            Ok(Ok(0)) | Ok(Err(_)) => Err(Closed::Lost),
+            Ok(Ok(0)) | Ok(Err(_)) => Err(LOST),
             Ok(Ok(_)) => Ok(()),
             Err(_) => Err(self.cut(Late::Silence).await),
         }
     }
 
-    async fn cut(&mut self, late: Late) -> Closed {
-        let reply = match late {
-            Late::Silence => replies::TIMED_OUT,
-            Late::Rate => replies::TOO_SLOW,
+    async fn cut(&mut self, late: Late) -> End {
+        let (reply, why) = match late {
+            Late::Silence => (replies::TIMED_OUT, "timed-out"),
+            Late::Rate => (replies::TOO_SLOW, "too-slow"),
         };
         reply.write_to(&mut self.out);
         self.flush().await;
-        Closed::TimedOut
+        (Closed::TimedOut, why)
     }
 
-    async fn say_goodbye(&mut self, closed: Closed) -> Closed {
+    async fn say_goodbye(&mut self) -> End {
         self.session.shutting_down(&mut self.out);
         self.flush().await;
-        closed
+        (Closed::Draining, CloseReason::ShuttingDown.as_str())
+    }
+
+    /// The session refused a message for its form, without asking.
+    fn session_refused(&mut self, refused: &Refused) {
+        let deps = &self.listener.intake.deps;
+        deps.metrics.smtp.messages.inc((self.listener.config.direction, MessageResult::Malformed));
+        deps.log.log(&Event {
+            helo: Some(&self.helo),
+            sender: Some(&refused.envelope.sender),
+            recipients: u32::try_from(refused.envelope.recipients.len()).ok(),
+            size: Some(refused.size),
+            reply: Some(&refused.reply),
+            ..self.event(EventName::Message)
+        });
+        self.end_transaction();
     }
 
     /// False if the client is gone or doesn't read.
@@ -293,27 +315,33 @@ impl Connection {
         Event { connection: Some(self.id), ip: Some(self.peer.ip()), ..self.listener.event(name, now) }
     }
 
-    fn log_end(&self, closed: Closed, lasted: Duration) {
+    fn log_end(&self, why: &str, lasted: Duration) {
         let lasted = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
         self.listener.intake.deps.log.log(&Event {
             helo: Some(&self.helo).filter(|helo| !helo.is_empty()).map(|helo| &**helo),
             tls: self.tls.as_ref(),
-            reason: Some(closed.as_str()),
+            reason: Some(why),
             duration_ms: Some(lasted),
             ..self.event(EventName::Disconnect)
         });
     }
 }
 
+/// For the metrics; the log has the session's own word.
 fn closed_by(reason: CloseReason) -> Closed {
     match reason {
         CloseReason::Quit => Closed::Quit,
-        CloseReason::Refused => Closed::Refused,
-        CloseReason::TooManyErrors => Closed::TooManyErrors,
-        CloseReason::Synchronisation => Closed::Synchronisation,
-        CloseReason::NotSmtp => Closed::NotSmtp,
         CloseReason::EarlyTalk => Closed::EarlyTalk,
-        CloseReason::TimedOut => Closed::TimedOut,
+        CloseReason::Foreign => Closed::NotSmtp,
+        CloseReason::OutOfStep => Closed::Synchronisation,
+        CloseReason::Policy | CloseReason::Unanswered => Closed::Refused,
         CloseReason::ShuttingDown => Closed::Draining,
+        CloseReason::TimedOut => Closed::TimedOut,
+        CloseReason::LineTooLong
+        | CloseReason::TooManyCommands
+        | CloseReason::TooManyErrors
+        | CloseReason::TooManyTransactions
+        | CloseReason::TooMuchDiscarded
+        | CloseReason::UnreadableChunk => Closed::TooManyErrors,
     }
 }

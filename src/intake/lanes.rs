@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Envelope, Recipient, TenantId};
+use crate::model::{Envelope, Recipient};
 use crate::tenant::Tenant;
 
 /// The recipients of one transaction that share a tenant. The direction is the listener's.
@@ -32,14 +32,5 @@ pub fn split(envelope: &Envelope, tenants: &[Arc<Tenant>]) -> Vec<Lane> {
 fn push_once(recipients: &mut Vec<Recipient>, recipient: &Recipient) {
     if !recipients.iter().any(|other| other.address == recipient.address) {
         recipients.push(recipient.clone());
-    }
-}
-
-/// The tenants that have a part in the transaction, for the log.
-#[must_use]
-pub fn tenant_of(lanes: &[Lane]) -> Option<&TenantId> {
-    match lanes {
-        [lane] => Some(&lane.tenant.id),
-        _ => None,
     }
 }

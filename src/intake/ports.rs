@@ -2,30 +2,27 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::model::receipt::Receipt;
-use crate::model::{Address, Envelope, MessageId, Reply};
+use crate::model::{Address, Domain, Envelope, MessageId, Remote, Reply};
 use crate::policy::rcpt::Validity;
-use crate::tenant::{Tenant, TenantDomain};
 
 /// The answer of a port, boxed so that ports are `dyn`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Asks the next hop whether a mailbox exists (recipient validation `call-ahead`).
 pub trait RecipientProbe: Send + Sync {
-    fn probe<'a>(&'a self, tenant: &'a Tenant, domain: &'a TenantDomain, recipient: &'a Address) -> Answer<'a, Validity>;
+    fn probe<'a>(&'a self, recipient: &'a Address) -> Answer<'a, Validity>;
 }
 
 /// One lane to be handed on while the client waits.
 #[derive(Debug)]
 pub struct HandOn<'a> {
     pub id: MessageId,
-    pub tenant: &'a Arc<Tenant>,
-    pub domain: &'a TenantDomain,
+    pub domain: &'a Domain,
     pub envelope: &'a Envelope,
     /// The fields we prepend.
     pub head: Bytes,
@@ -38,8 +35,8 @@ pub struct HandOn<'a> {
 /// What came of it.
 #[derive(Debug)]
 pub enum HandedOn {
-    /// The next hop has it, all recipients.
-    Delivered(Receipt),
+    /// The next hop has it, all recipients; counted as accepted and delivered.
+    Delivered { receipt: Receipt, reply: Reply, remote: Remote },
     /// The next hop refused it before or at the end of data, for all recipients alike: say the same.
     Refused(Reply),
     /// Recipients with different fates: nothing was handed on.

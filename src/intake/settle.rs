@@ -17,7 +17,7 @@ use super::stages::Transaction;
 use crate::faults::Point;
 use crate::message::received::{self, Trace};
 use crate::model::receipt::{AcceptedReply, Receipt};
-use crate::model::{Direction, MessageId, Origin, Reply};
+use crate::model::{Direction, MessageId, Origin, Remote, Reply};
 use crate::policy::{message, replies};
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{Body, Draft, Kind, Meta, NewMessage, SpoolError};
@@ -71,7 +71,6 @@ impl Connection {
     }
 
     async fn settle(&mut self, transaction: &Transaction, question: &MessageQuestion) -> Settled {
-        let intake = Arc::clone(&self.listener.intake);
         let trace = self.draft.trace(&self.config.hostname);
         if let Some(reply) = message::refuse_loop(trace.received, trace.own_received) {
             return Settled::Refused { reply, how: MessageResult::Rejected };
@@ -96,7 +95,7 @@ impl Connection {
     ) -> Settled {
         let inline = self.listener.config.direction == Direction::Inbound;
         if let ([lane], true) = (lanes.as_slice(), inline && transaction.all_inline())
-            && let Some(settled) = self.hand_on(transaction, lane, &rest, size).await
+            && let Some(settled) = self.hand_on(lane, &rest, size).await
         {
             return settled;
         }
@@ -145,10 +144,9 @@ impl Connection {
     }
 
     /// Asks the next hop while the client waits. `None`: queue it instead.
-    async fn hand_on(&self, transaction: &Transaction, lane: &Lane, rest: &Bytes, size: u64) -> Option<Settled> {
+    async fn hand_on(&self, lane: &Lane, rest: &Bytes, size: u64) -> Option<Settled> {
         let intake = &self.listener.intake;
         let first = lane.envelope.recipients.first()?;
-        let found = transaction.snapshot.domain(first.address.domain().as_str())?;
         if lane.envelope.recipients.iter().any(|other| other.address.domain() != first.address.domain()) {
             intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
             return None;
@@ -157,18 +155,15 @@ impl Connection {
         let head = self.head(lane, &origin, id);
         let request = HandOn {
             id,
-            tenant: &lane.tenant,
-            domain: found.domain,
+            domain: first.address.domain(),
             envelope: &lane.envelope,
             head,
             rest: rest.clone(),
             patience: self.config.inline_deadline,
         };
         match intake.deps.next_hop.hand_on(request).await {
-            HandedOn::Delivered(receipt) => {
-                let count = lane.envelope.recipients.len();
-                intake.deps.metrics.balance.accepted_handed_on(self.listener.config.direction, count as u64);
-                self.log_lane(EventName::HandedOn, lane, id, size);
+            HandedOn::Delivered { receipt, reply, remote } => {
+                self.log_handed_on(lane, (id, size), &reply, &remote);
                 Some(Settled::Kept { receipts: vec![receipt], id, how: MessageResult::HandedOn })
             }
             HandedOn::Refused(reply) => {
@@ -245,7 +240,7 @@ impl Connection {
         NewMessage { id, meta, body }
     }
 
-    fn log_lane(&self, name: EventName, lane: &Lane, id: MessageId, size: u64) {
+    fn log_handed_on(&self, lane: &Lane, (id, size): (MessageId, u64), reply: &Reply, remote: &Remote) {
         self.listener.intake.deps.log.log(&Event {
             message: Some(id),
             tenant: Some(&lane.tenant.id),
@@ -253,7 +248,9 @@ impl Connection {
             sender: Some(&lane.envelope.sender),
             recipients: u32::try_from(lane.envelope.recipients.len()).ok(),
             size: Some(size),
-            ..self.event(name)
+            reply: Some(reply),
+            remote: Some(remote),
+            ..self.event(EventName::HandedOn)
         });
     }
 }

@@ -13,7 +13,8 @@ use crate::policy::rcpt::{self, Domain, Validity};
 use crate::policy::replies;
 use crate::smtp::{AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, Question, RcptQuestion, XclientQuestion};
 use crate::spool::SpoolError;
-use crate::telemetry::metrics::{Said, Worked};
+use crate::telemetry::metrics::Worked;
+use crate::telemetry::series::Said;
 use crate::telemetry::{Event, EventName};
 use crate::tenant::{Custody, Snapshot, Tenant};
 
@@ -174,7 +175,7 @@ impl Connection {
                     Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
                         Some(true) => Validity::Valid,
                         Some(false) => Validity::Invalid,
-                        None => intake.deps.probe.probe(found.tenant, found.domain, recipient).await,
+                        None => intake.deps.probe.probe(recipient).await,
                     }),
                 };
                 let decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::letters::{LETTERS, Letter, Way};
 use self::next_hop::NextHop;
 use super::node::{Node, Overrides, StartError};
-use crate::config::Settings;
+use crate::config::Loaded;
 use crate::dns::MemoryResolver;
 use crate::store::{Mode, SqliteTenants, TenantStore};
 
@@ -53,13 +53,13 @@ pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
     let dir = Scratch::new()?;
     let hop = NextHop::start().await?;
     let places = Places { inbound: free(2525)?, outbound: free(2587)?, observe: free(9925)? };
-    let settings = settings(&dir.0, places)?;
+    let loaded = settings(&dir.0, places)?;
     register_tenant(&dir.0, hop.addr).await?;
     let resolver = MemoryResolver::default()
         .with_mx("customer.example", &[(10, "mx.customer.example")])
         .with_ip("mx.customer.example", &[hop.addr.ip()]);
     let overrides = Overrides { resolver: Some(Arc::new(resolver)), mx_port: Some(hop.addr.port()) };
-    let node = Node::start(settings, overrides).await?;
+    let node = Node::start(None, loaded, overrides).await?;
     introduce(places, hop.addr, &dir.0);
     for (number, letter) in (1..).zip(&LETTERS) {
         println!("{number}. {}: {} -> {}", letter.what, letter.from, letter.to);
@@ -90,29 +90,27 @@ async fn send(letter: &Letter, places: Places) -> String {
     match talk(letter, server).await {
         Ok(said) => said,
         Err(mail_send::Error::UnexpectedReply(reply)) => {
-            let esc = reply.esc();
-            format!("{} {}.{}.{} {}", reply.code(), esc[0], esc[1], esc[2], reply.message())
+            text_of(&reply)
         }
         Err(error) => format!("failed: {error}"),
     }
 }
 
 async fn talk(letter: &Letter, server: SocketAddr) -> Result<String, mail_send::Error> {
-    let builder = SmtpClientBuilder::new_with_tls_connector(
-        server.ip().to_string(),
-        server.port(),
-        crate::net::client_tls::opportunistic_connector(),
-    );
+    let builder = SmtpClientBuilder::new(server.ip().to_string(), server.port()).map_err(|error| mail_send::Error::Io(std::io::Error::other(error)))?;
     let mut client =
         builder.implicit_tls(false).helo_host("client.example").timeout(Duration::from_secs(30)).connect_plain().await?;
     let reply = client.send(Message::new(letter.from, [letter.to], letter.message)).await?;
-    let esc = reply.esc();
-    let said = format!("{} {}.{}.{} {}", reply.code(), esc[0], esc[1], esc[2], reply.message());
     client.quit().await?;
-    Ok(said)
+    Ok(text_of(&reply))
 }
 
-fn settings(dir: &Path, places: Places) -> Result<Settings, DemoError> {
+fn text_of(reply: &smtp_proto::Response<String>) -> String {
+    let [class, subject, detail] = reply.esc;
+    format!("{} {class}.{subject}.{detail} {}", reply.code, reply.message)
+}
+
+fn settings(dir: &Path, places: Places) -> Result<Loaded, DemoError> {
     let Places { inbound, outbound, observe } = places;
     let text = format!(
         "hostname = \"mx.gateway.example\"\ndata_dir = {dir:?}\n\
@@ -122,7 +120,8 @@ fn settings(dir: &Path, places: Places) -> Result<Settings, DemoError> {
     );
     let file = dir.join("sekisho.toml");
     std::fs::write(&file, text)?;
-    crate::config::load(&file).map(|loaded| loaded.settings).map_err(|errors| DemoError::Settings(errors.to_string()))
+    // Nobody's environment may change the demonstration.
+    crate::config::load(&file, []).map_err(|problems| DemoError::Settings(problems.to_string()))
 }
 
 async fn register_tenant(dir: &Path, next_hop: SocketAddr) -> Result<(), DemoError> {
