@@ -109,7 +109,7 @@ fn to_toml(spec: &TenantSpec) -> String {
     for domain in &spec.domains {
         line("[[tenant.domain]]", String::new());
         line("name", quoted(&domain.name));
-        let hop = |hop: &crate::tenant::NextHop| match hop.priority {
+        let hop = |hop: &tenant::NextHop| match hop.priority {
             0 => quoted(hop),
             priority => format!("{{ host = {}, port = {}, priority = {priority} }}", quoted(&hop.host), hop.port),
         };
@@ -167,12 +167,12 @@ mod tests {
              {{host='b.example',priority=5}}]\nrecipients=['x@a.example']\n[[tenant.outbound_client]]\nnetwork='10.0.0.0/8'\n\
              [[tenant.outbound_client]]\nusername='u'\npassword_hash='{hashed}'\n"
         );
-        let spec = crate::tenant::read("t", &text).unwrap().remove(0);
+        let spec = tenant::read("t", &text).unwrap().remove(0);
         let shown = to_toml(&spec);
         assert!(!shown.contains("argon2"), "{shown}");
         assert!(!to_json(&spec).to_string().contains("argon2"));
         let completed = shown.replace("# password_hash is not shown", &format!("password_hash = '{hashed}'"));
-        assert_eq!(crate::tenant::read("t", &completed).unwrap(), [spec]);
+        assert_eq!(tenant::read("t", &completed).unwrap(), [spec]);
     }
 
     #[test]

@@ -119,7 +119,12 @@ fn log(take: &mut Taker<'_>, data_dir: &Path) -> LogSettings {
         None => MailLogTarget::File(take.path("log.mail").unwrap_or_else(|| data_dir.join("mail.log"))),
     };
     let format = if take.text("log.format").as_deref() == Some("json") { LogFormat::Json } else { LogFormat::Text };
-    LogSettings { mail, level: take.text("log.level").unwrap_or_default(), format }
+    let level = take.text("log.level").unwrap_or_default();
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&level) {
+        let problem = Problem::new(take.place("log.level"), format!("log.level: {level:?}: {error}"));
+        take.problems.push(problem.help("as \"info\" or \"info,sekisho::delivery=debug\""));
+    }
+    LogSettings { mail, level, format }
 }
 
 fn dns(take: &mut Taker<'_>) -> DnsSettings {
