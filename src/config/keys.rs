@@ -108,8 +108,6 @@ pub static KEYS: &[Key] = &[
     live("hostname", Kind::Hostname, "", "The gateway's name: in greetings, EHLO, Received and Message-ID fields.")
         .or("required"),
     fixed("data_dir", Kind::Path, "/var/lib/sekisho", "Where tenants, spool and mail log live."),
-    fixed("control_socket", Kind::Path, "", "The Unix socket by which `sekisho queue` speaks with the node.")
-        .or("control.sock in data_dir"),
     live("postmaster", Kind::MailAddress, "", "Who is named in notices, and gets mail for postmaster at our own name.")
         .or("postmaster@hostname"),
     live("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
@@ -117,7 +115,7 @@ pub static KEYS: &[Key] = &[
     fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),
     fixed("log.mail", Kind::PathOrStdout, "", "The mail log (one JSON object per line): a file, or \"stdout\".")
         .or("mail.log in data_dir"),
-    live(
+    fixed(
         "log.level",
         Kind::Text,
         "info",
@@ -203,6 +201,12 @@ pub static KEYS: &[Key] = &[
         Kind::Span,
         "30m",
         "How long a transaction may take from MAIL to the end of data.",
+    ),
+    live(
+        "smtp.session_timeout",
+        Kind::Span,
+        "2h",
+        "How long a connection may last; then it is closed, between transactions.",
     ),
     live("smtp.handshake_timeout", Kind::Span, "30s", "How long a TLS handshake or PROXY header may take."),
     live(

@@ -102,7 +102,8 @@ fn brief(value: &Value) -> String {
     }
 }
 
-fn hide_secrets(value: &mut Value) {
+/// Takes secrets out of a tenant's JSON form.
+pub fn hide_secrets(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
