@@ -22,6 +22,9 @@ use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, USUAL_L
 use super::{AdminError, Reload};
 use crate::model::MessageId;
 
+/// The socket's name in the data directory.
+pub const SOCKET: &str = "control.sock";
+
 #[derive(Clone)]
 struct Deps {
     queue: Arc<dyn QueueControl>,

@@ -267,7 +267,7 @@ impl Parts {
         });
         let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
         let reload = Arc::clone(reloader) as Arc<_>;
-        let control = Control::start(&settings.control_socket, queue, reload, stop.clone()).map_err(other)?;
+        let control = Control::start(&settings.data_dir.join(crate::admin::control::SOCKET), queue, reload, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,
             Some(bind) => {
