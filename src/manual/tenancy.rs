@@ -7,7 +7,7 @@
 //!
 //! `sekisho apply tenants.toml` makes the store equal to the file in one transaction and prints the difference (`--dry-run` only
 //! prints it). The running node looks for a new version several times a second, compiles the tenants that differ and puts a new
-//! [`Snapshot`](crate::tenant::snapshot::Snapshot) in the place of the old one. The maps of a snapshot are sharded and shared, so that an edit of one
+//! [`Snapshot`](crate::tenant::Snapshot) in the place of the old one. The maps of a snapshot are sharded and shared, so that an edit of one
 //! tenant copies a shard of pointers and no other tenant. A store that can't be read stops nothing: the last snapshot stays.
 //!
 //! **A transaction sees one snapshot**, the one of its MAIL. An edit in the middle of a transaction shows in the next.
