@@ -125,7 +125,7 @@ enum QueueFailure {
 }
 
 /// Runs one command against the node that listens at `socket`; returns the exit code.
-pub async fn run(args: QueueArgs, socket: &Path, stdin: impl BufRead, out: &mut (impl Write + Send)) -> u8 {
+pub async fn run(socket: &Path, args: QueueArgs, stdin: impl BufRead, out: &mut (impl Write + Send)) -> u8 {
     match perform(args.command, socket, stdin, out).await {
         Ok(code) => code,
         Err(QueueFailure::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,

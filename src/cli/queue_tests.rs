@@ -63,7 +63,7 @@ impl Node {
     async fn run(&self, words: &[&str], stdin: &str) -> (u8, String) {
         let typed = Typed::try_parse_from([&["queue"], words].concat()).unwrap();
         let mut out = Vec::new();
-        let code = run(typed.queue, &self.dir.path().join("control.sock"), stdin.as_bytes(), &mut out).await;
+        let code = run(&self.dir.path().join("control.sock"), typed.queue, stdin.as_bytes(), &mut out).await;
         (code, String::from_utf8(out).unwrap())
     }
 }
@@ -105,9 +105,20 @@ async fn exit_codes_say_what_was_wrong() {
     node.control.ended().await;
     let typed = Typed::try_parse_from(["queue", "ls"]).unwrap();
     assert_eq!(
-        run(typed.queue, &node.dir.path().join("control.sock"), &b""[..], &mut Vec::new()).await,
+        run(&node.dir.path().join("control.sock"), typed.queue, &b""[..], &mut Vec::new()).await,
         exit::UNAVAILABLE
     );
+}
+
+/// A selection of no ids must never become one of all.
+#[tokio::test]
+async fn no_ids_select_nothing() {
+    let node = node();
+    let socket = node.dir.path().join("control.sock");
+    let body = br#"{"verb":"remove","selection":{"ids":[]},"reason":"x"}"#.to_vec();
+    assert!(matches!(ask(&socket, Method::POST, "/queue", body).await, Err(ClientError::Refused(_))));
+    assert_eq!(node.run(&["rm", "-", "--reason", "x"], "\n").await.0, exit::OK);
+    assert!(node.table.changes.lock().unwrap().is_empty());
 }
 
 #[test]
