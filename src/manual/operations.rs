@@ -2,7 +2,8 @@
 //!
 //! # Settings
 //!
-//! One file (`--config`, by default `/etc/sekisho/sekisho.toml`), `conf.d/*.toml` beside it, then the environment
+//! One file (`--config FILE` or `SEKISHO_CONFIG`; by default `./sekisho.toml`, otherwise `/etc/sekisho/sekisho.toml`), then
+//! `conf.d/*.toml` beside it, then the environment
 //! (`SEKISHO__SMTP__MESSAGE_SIZE=20MiB`); later ones win. Unknown keys are errors with file, line and a suggestion, all of them in one run.
 //!
 //! | command | does |
