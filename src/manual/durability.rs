@@ -32,12 +32,14 @@
 //!
 //! | on disk | holds |
 //! |---|---|
-//! | segments | frames: messages taken, progress made, operators' decisions |
+//! | `segments/` | frames: messages taken, progress made, operators' decisions; a spare, and a reserve for a full disk |
 //! | `large/` | bodies above `spool.large_message`, synced with their directory before the frame that names them |
 //! | `corrupt/` | what could not be read, each with a text saying where and why; never deleted by us |
+//! | `drafts/` | large bodies while they arrive; emptied at start |
 //!
-//! A branch's progress is durable before its worker begins the next message. Segments go when nothing in them lives; what lives in
-//! an old and mostly dead one is copied forward first.
+//! A branch's progress is durable before its worker begins the next message. Segments go at the old end only, when
+//! nothing in them lives; what lives in an old and mostly dead one is copied forward first. So the record of an outcome never goes
+//! before the message it is about, and no message comes back from the dead.
 //!
 //! # What survives what
 //!
@@ -48,7 +50,7 @@
 //! | SIGKILL between the next hop's 250 and the durable progress | one duplicate for each transaction in flight |
 //! | torn or flipped bytes | the damaged range goes to `corrupt/`, is counted and told; reading goes on behind it |
 //! | write or sync error | the spool is wedged: 451 to everybody waiting, no delivery, `/livez` fails; only a restart, which reads the disk again, ends it |
-//! | disk full | 452 for new mail; outcomes still find room in a reserve; delivery goes on and makes space |
+//! | disk full | 452 for new mail; outcomes are written into a reserve; when that is used up nothing is delivered that could not be recorded |
 //! | inline: client gone after the next hop's 250 | the client tries again: a duplicate at worst |
 //! | inline: final dot sent, no answer | 451, counted in `sekisho_handoff_unknown_total`; a duplicate at worst |
 //!
