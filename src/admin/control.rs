@@ -1,5 +1,5 @@
-//! The control socket: what `sekisho queue …` and a reload by command speak to. HTTP over a Unix socket, by default
-//! `control.sock` in the data directory, mode 0600: whoever may write there is the operator, so there is no further login.
+//! The control socket: what `sekisho queue …` and a reload by command speak to. HTTP over `control.sock` in the data
+//! directory, mode 0600: whoever may write there is the operator, so there is no further login.
 //!
 //! **Invariants**: a change that takes mail out of delivery has a reason; it ends in the mail log (by the port's adapter).
 
@@ -18,7 +18,7 @@ use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, USUAL_LIMIT, Verb};
+use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
 use super::{AdminError, Reload};
 use crate::model::MessageId;
 
@@ -44,12 +44,12 @@ impl Control {
     /// # Errors
     /// [`AdminError::Bind`].
     pub fn start(
-        socket: &Path,
+        data_dir: &Path,
         queue: Arc<dyn QueueControl>,
         reload: Arc<dyn Reload>,
         stop: CancellationToken,
     ) -> Result<Self, AdminError> {
-        let path = socket.to_owned();
+        let path = data_dir.join(SOCKET);
         let listener =
             listen(&path).map_err(|source| AdminError::Bind { place: path.display().to_string(), source })?;
         let router = routes(queue, reload);
@@ -121,6 +121,9 @@ async fn change(State(deps): State<Deps>, change: Result<Json<Change>, JsonRejec
         Ok(change) => change,
         Err(rejection) => return refused(&rejection.body_text()),
     };
+    if matches!(&change.selection, Selection::Ids(ids) if ids.is_empty()) {
+        return refused("no ids: nothing is selected");
+    }
     if change.verb != Verb::Retry && change.reason.trim().is_empty() {
         return refused("a reason is needed");
     }
@@ -170,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn the_socket_is_the_operators_alone_and_replaces_a_dead_one() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("control.sock");
+        let path = dir.path().join(SOCKET);
         drop(listen(&path).unwrap());
         assert!(path.exists(), "a dead process leaves its socket behind");
         let _listener = listen(&path).unwrap();

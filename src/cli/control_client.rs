@@ -10,6 +10,8 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
+use crate::admin::control::SOCKET;
+
 /// A listing of a million messages takes a while; a dead node none.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -28,10 +30,11 @@ pub enum ClientError {
 ///
 /// # Errors
 /// [`ClientError`].
-pub async fn ask(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
-    let unavailable = |reason: String| ClientError::Unavailable { place: socket.display().to_string(), reason };
+pub async fn ask(data_dir: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
+    let place = data_dir.join(SOCKET);
+    let unavailable = |reason: String| ClientError::Unavailable { place: place.display().to_string(), reason };
     let talk = async {
-        let stream = UnixStream::connect(socket).await.map_err(|error| unavailable(error.to_string()))?;
+        let stream = UnixStream::connect(&place).await.map_err(|error| unavailable(error.to_string()))?;
         talk(stream, method, path, body).await.map_err(|error| unavailable(error.to_string()))
     };
     let (status, body) =

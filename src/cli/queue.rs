@@ -124,9 +124,9 @@ enum QueueFailure {
     Io(#[from] std::io::Error),
 }
 
-/// Runs one command against the node that listens at `socket`; returns the exit code.
-pub async fn run(args: QueueArgs, socket: &Path, stdin: impl BufRead, out: &mut (impl Write + Send)) -> u8 {
-    match perform(args.command, socket, stdin, out).await {
+/// Runs one command against the node that owns `data_dir`; returns the exit code.
+pub async fn run(args: QueueArgs, data_dir: &Path, stdin: impl BufRead, out: &mut (impl Write + Send)) -> u8 {
+    match perform(args.command, data_dir, stdin, out).await {
         Ok(code) => code,
         Err(QueueFailure::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
         Err(failure) => {
@@ -143,14 +143,14 @@ pub async fn run(args: QueueArgs, socket: &Path, stdin: impl BufRead, out: &mut 
 
 async fn perform(
     command: QueueCommand,
-    socket: &Path,
+    data_dir: &Path,
     stdin: impl BufRead,
     out: &mut (impl Write + Send),
 ) -> Result<u8, QueueFailure> {
     let now = Clock::System.now();
     let (verb, chosen, reason) = match command {
         QueueCommand::Ls(list) => {
-            let body = ask(socket, Method::GET, &path("/queue", &list), Vec::new()).await?;
+            let body = ask(data_dir, Method::GET, &path("/queue", &list), Vec::new()).await?;
             let found = body.iter().filter(|byte| **byte == b'\n').count();
             show(&body, list.json, out, |entries: &[Entry]| queue_text::entries(entries, now))?;
             if found >= list.limit {
@@ -159,12 +159,12 @@ async fn perform(
             return Ok(exit::OK);
         }
         QueueCommand::Summary(list) => {
-            let body = ask(socket, Method::GET, &path("/queue/summary", &list), Vec::new()).await?;
+            let body = ask(data_dir, Method::GET, &path("/queue/summary", &list), Vec::new()).await?;
             show(&body, list.json, out, |found: &[Destination]| queue_text::destinations(found, now))?;
             return Ok(exit::OK);
         }
         QueueCommand::Show { id, json } => {
-            let body = ask(socket, Method::GET, &format!("/queue/{id}"), Vec::new()).await?;
+            let body = ask(data_dir, Method::GET, &format!("/queue/{id}"), Vec::new()).await?;
             show(&body, json, out, |entries: &[Entry]| {
                 entries.iter().map(|entry| queue_text::entry(entry, now)).collect()
             })?;
@@ -182,7 +182,7 @@ async fn perform(
     let mut total = Changed::default();
     for selection in selections {
         let body = serde_json::to_vec(&Change { verb, selection, reason: reason.clone() })?;
-        let changed: Changed = serde_json::from_slice(&ask(socket, Method::POST, "/queue", body).await?)?;
+        let changed: Changed = serde_json::from_slice(&ask(data_dir, Method::POST, "/queue", body).await?)?;
         total.changed += changed.changed;
         total.unchanged += changed.unchanged;
         total.missing.extend(changed.missing);

@@ -55,7 +55,7 @@ struct Node {
 
 fn node() -> Node {
     let (dir, table, stop) = (tempfile::tempdir().unwrap(), Arc::<Table>::default(), CancellationToken::new());
-    let control = Control::start(&dir.path().join("control.sock"), table.clone(), table.clone(), stop.clone()).unwrap();
+    let control = Control::start(dir.path(), table.clone(), table.clone(), stop.clone()).unwrap();
     Node { dir, table, stop, control }
 }
 
@@ -63,7 +63,7 @@ impl Node {
     async fn run(&self, words: &[&str], stdin: &str) -> (u8, String) {
         let typed = Typed::try_parse_from([&["queue"], words].concat()).unwrap();
         let mut out = Vec::new();
-        let code = run(typed.queue, &self.dir.path().join("control.sock"), stdin.as_bytes(), &mut out).await;
+        let code = run(typed.queue, self.dir.path(), stdin.as_bytes(), &mut out).await;
         (code, String::from_utf8(out).unwrap())
     }
 }
@@ -104,10 +104,17 @@ async fn exit_codes_say_what_was_wrong() {
     node.stop.cancel();
     node.control.ended().await;
     let typed = Typed::try_parse_from(["queue", "ls"]).unwrap();
-    assert_eq!(
-        run(typed.queue, &node.dir.path().join("control.sock"), &b""[..], &mut Vec::new()).await,
-        exit::UNAVAILABLE
-    );
+    assert_eq!(run(typed.queue, node.dir.path(), &b""[..], &mut Vec::new()).await, exit::UNAVAILABLE);
+}
+
+/// A selection of no ids must never become one of all.
+#[tokio::test]
+async fn no_ids_select_nothing() {
+    let node = node();
+    let body = br#"{"verb":"remove","selection":{"ids":[]},"reason":"x"}"#.to_vec();
+    assert!(matches!(ask(node.dir.path(), Method::POST, "/queue", body).await, Err(ClientError::Refused(_))));
+    assert_eq!(node.run(&["rm", "-", "--reason", "x"], "\n").await.0, exit::OK);
+    assert!(node.table.changes.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -126,6 +133,6 @@ fn nothing_is_changed_by_accident() {
 #[tokio::test]
 async fn a_refused_reload_says_why() {
     let node = node();
-    let error = ask(&node.dir.path().join("control.sock"), Method::POST, "/reload", Vec::new()).await.unwrap_err();
+    let error = ask(node.dir.path(), Method::POST, "/reload", Vec::new()).await.unwrap_err();
     assert!(matches!(error, ClientError::Refused(text) if text == "line 3: unknown key"));
 }
