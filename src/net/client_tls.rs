@@ -1,0 +1,1 @@
+//! Client side of TLS (written with delivery).
