@@ -24,9 +24,6 @@ mod wire;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// All clients of a measurement come from one address.
-const LISTENER: &str = "max_connections_per_ip = 2000\n";
-
 const USAGE: &str =
     "benches/side_by_side [--messages N] [--postfix-messages N] [--connections 10,100] [--without-postfix]
 benches/idle_connections [--connections N] [--beyond N]

@@ -156,7 +156,6 @@ fn start(
             let meter = Meter::new("sekisho");
             let mut plan = Plan::new(&order.program, dir, tenants);
             plan.wrapper = meter.wrapper();
-            plan.listener = crate::LISTENER.to_owned();
             plan.write().and_then(|()| plan.apply()).map_err(|error| error.to_string())?;
             let mut gateway = plan.serve(&[]).map_err(|error| error.to_string())?;
             gateway.ready(Duration::from_secs(30)).map_err(|error| format!("{error}\n{}", plan.log_tail()))?;

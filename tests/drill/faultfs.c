@@ -5,7 +5,7 @@
  *   SEKISHO_FAULTFS_CONTROL  a file that says what fails; no file: nothing fails. One line:
  *                            ERRNO OPERATIONS FIRST COUNT
  *                            ERRNO       ENOSPC, EIO or EDQUOT
- *                            OPERATIONS  any of w (write), s (sync), a (allocate, truncate), c (create), or "wsac"
+ *                            OPERATIONS  any of w (write), s (sync), a (allocate), t (truncate), c (create)
  *                            FIRST       the n-th such call since the file appeared is the first to fail (1: at once)
  *                            COUNT       so many fail, then all is well again (0: all from there on)
  *   SEKISHO_FAULTFS_LOG      every failure is appended there
@@ -253,7 +253,7 @@ POSIX_FALLOCATE(posix_fallocate64)
     int name(int fd, off_t length) {                                                   \
         typedef int (*fn)(int, off_t);                                                 \
         REAL(fn, #name);                                                               \
-        if (below(fd) && refuse('a', #name, fd)) return -1;                            \
+        if (below(fd) && refuse('t', #name, fd)) return -1;                            \
         return actual(fd, length);                                                     \
     }
 FTRUNCATE(ftruncate)

@@ -156,6 +156,13 @@ impl Gateway {
         let _ = self.child.wait();
     }
 
+    /// SIGTERM, and wait until it has drained.
+    pub fn terminate(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw)?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok()?;
+        self.gone(patience)
+    }
+
     /// Waits until the process has ended by itself.
     pub fn gone(&mut self, patience: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + patience;

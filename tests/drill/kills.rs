@@ -32,6 +32,20 @@ struct Row {
 
 const RANDOM: &str = "(random)";
 
+const DRAINED: &str = "(SIGTERM)";
+
+/// An orderly end under load, now and then: nothing is in flight afterwards.
+fn drain(scene: &Scene, row: &mut Row) -> Result<(), String> {
+    let (mut gateway, _) = scene.start(&[]);
+    std::thread::sleep(Duration::from_millis(400));
+    row.armed += 1;
+    match gateway.terminate(Duration::from_secs(45)) {
+        Some(status) if status.success() => row.reached += 1,
+        other => return Err(format!("no orderly end after SIGTERM: {other:?}\n{}", scene.plan.log_tail())),
+    }
+    Ok(())
+}
+
 /// Points that exist only for this custody, and so can be reached.
 fn points(custody: Custody) -> Vec<&'static str> {
     let inline_only = |name: &str| name.starts_with("handoff-");
@@ -110,6 +124,9 @@ fn kill_under_load(scene: &Scene, order: Order) -> Result<(Rows, Vec<Duration>),
         // The next hop's connections see their end a moment later.
         std::thread::sleep(Duration::from_millis(30));
         row.in_flight += scene.hop.take_in_flight(moment);
+        if kill % 20 == 10 {
+            drain(scene, rows.entry(DRAINED).or_default())?;
+        }
         if kill % 25 == 24 {
             eprintln!("{} kills, {} messages", kill + 1, scene.ledger.len());
         }

@@ -44,7 +44,7 @@ pub struct Scene {
 /// Short waits, so that a drill's end is not a night's; small segments, so that some are deleted in a drill.
 const SETTINGS: &str = "
 [delivery]
-retry_initial = \"1s\"
+retry_first = \"1s\"
 retry_max = \"3s\"
 
 [spool]
