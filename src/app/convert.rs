@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::units::Span;
 use crate::config::{ListenerSettings, ListenerTls, Settings};
 use crate::model::Direction;
+use crate::model::units::Span;
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};

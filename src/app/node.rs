@@ -117,8 +117,7 @@ impl Node {
         let resolver = match overrides.resolver {
             Some(resolver) => resolver,
             None => Arc::new(
-                HickoryResolver::new(&convert::dns(settings))
-                    .map_err(|error| StartError::Other(error.to_string()))?,
+                HickoryResolver::new(&convert::dns(settings)).map_err(|error| StartError::Other(error.to_string()))?,
             ),
         };
         let mut delivery_config = convert::delivery(settings);
@@ -267,7 +266,7 @@ impl Parts {
         });
         let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
         let reload = Arc::clone(reloader) as Arc<_>;
-        let control = Control::start(&settings.data_dir.join(crate::admin::control::SOCKET), queue, reload, stop.clone()).map_err(other)?;
+        let control = Control::start(&settings.data_dir, queue, reload, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,
             Some(bind) => {
@@ -296,11 +295,8 @@ impl Parts {
                 log.log(&Event { reason: Some(&reason), ..Event::new(EventName::Alert, clock.now()) });
             }
         });
-        let memory = resources::watch_memory(
-            Arc::clone(&self.admission),
-            settings.limits.memory_reserve,
-            self.shutdown.clone(),
-        );
+        let memory =
+            resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
         vec![tokio::spawn(following), tokio::spawn(memory)]
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::admin::Answer;
 use crate::admin::queue::{
-    Branch, BranchState, Change, Changed, Destination, Entry, Filter, MailKind, QueueControl, QueueError, Selection, Source,
-    USUAL_LIMIT, Verb,
+    Branch, BranchState, Change, Changed, Destination, Entry, Filter, MailKind, QueueControl, QueueError, Selection,
+    Source, USUAL_LIMIT, Verb,
 };
 use crate::model::{Address, Domain, MessageId, Timestamp};
 use crate::spool::{self, Done, Kind, QueueDetail, QueueItem, Spool, SpoolError};

@@ -70,8 +70,11 @@ impl Reloader {
                 listener.session.store(Arc::new(convert::session(&next.settings, settings)));
             }
         }
-        let waiting: Vec<_> =
-            changes.iter().filter(|change| change.effect == Effect::Restart).map(|change| change.name.as_str()).collect();
+        let waiting: Vec<_> = changes
+            .iter()
+            .filter(|change| change.effect == Effect::Restart)
+            .map(|change| change.name.as_str())
+            .collect();
         let mut text = format!("settings taken: {} changed", changes.len());
         if !waiting.is_empty() {
             text.push_str("; in force after a restart only: ");

@@ -15,7 +15,6 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::admin::control::SOCKET;
 use crate::config::{self, Loaded, LogSettings};
 use failure::Failure;
 
@@ -100,8 +99,8 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::Apply(args) => apply::run(args, &load(&file)?.settings.data_dir, style, &mut out).await,
             Command::Tenant(command) => tenant::run(command, &file, style, &mut out).await,
             Command::Queue(args) => {
-                let socket = load(&file)?.settings.data_dir.join(SOCKET);
-                Ok(queue::run(args, &socket, std::io::stdin().lock(), &mut out).await)
+                let data_dir = load(&file)?.settings.data_dir;
+                Ok(queue::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)
             }
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
             Command::Completion { shell } => {

@@ -283,7 +283,8 @@ impl Connection {
             }
             failed => {
                 handshakes.inc(Worked::No);
-                let reason = failed.map_or_else(|_| "time-out".to_owned(), |r| r.err().map_or_else(String::new, |e| e.to_string()));
+                let reason = failed
+                    .map_or_else(|_| "time-out".to_owned(), |r| r.err().map_or_else(String::new, |e| e.to_string()));
                 tracing::info!(peer = %self.peer.addr, %reason, "TLS handshake failed");
                 Err(())
             }

@@ -19,10 +19,8 @@ pub fn split(envelope: &Envelope, tenants: &[Arc<Tenant>]) -> Vec<Lane> {
     for (recipient, tenant) in envelope.recipients.iter().zip(tenants) {
         match lanes.iter_mut().find(|lane| lane.tenant.id == tenant.id) {
             Some(lane) => push_once(&mut lane.envelope.recipients, recipient),
-            None => lanes.push(Lane {
-                tenant: Arc::clone(tenant),
-                envelope: envelope.with_recipients(vec![recipient.clone()]),
-            }),
+            None => lanes
+                .push(Lane { tenant: Arc::clone(tenant), envelope: envelope.with_recipients(vec![recipient.clone()]) }),
         }
     }
     lanes

@@ -44,7 +44,8 @@ pub const LETTERS: [Letter; 5] = [
         way: Way::In,
         from: "hanako@customer.example",
         to: "jiro@acme.example",
-        message: b"From: hanako@customer.example\r\nTo: jiro@acme.example\r\nSubject: The list\r\nMIME-Version: 1.0\r\n\
+        message:
+            b"From: hanako@customer.example\r\nTo: jiro@acme.example\r\nSubject: The list\r\nMIME-Version: 1.0\r\n\
             Content-Type: multipart/mixed; boundary=\"edge\"\r\nDate: Fri, 20 Nov 2026 09:02:00 +0900\r\n\
             Message-ID: <3@customer.example>\r\n\r\n--edge\r\nContent-Type: text/plain\r\n\r\nHere it is.\r\n\
             --edge\r\nContent-Type: text/csv; name=\"list.csv\"\r\n\
@@ -56,7 +57,8 @@ pub const LETTERS: [Letter; 5] = [
         way: Way::In,
         from: "hanako@customer.example",
         to: "saburo@acme.example",
-        message: b"From: hanako@customer.example\r\nTo: saburo@acme.example\r\nSubject: Are you there?\r\n\r\nHello?\r\n",
+        message:
+            b"From: hanako@customer.example\r\nTo: saburo@acme.example\r\nSubject: Are you there?\r\n\r\nHello?\r\n",
     },
     Letter {
         what: "outbound mail",

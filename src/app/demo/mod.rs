@@ -76,9 +76,16 @@ pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
 
 fn introduce(places: Places, hop: SocketAddr, dir: &Path) {
     println!("Sekisho demonstration, on loopback only");
-    println!("  mail from the internet comes in at {}, from the tenant's own server at {}", places.inbound, places.outbound);
+    println!(
+        "  mail from the internet comes in at {}, from the tenant's own server at {}",
+        places.inbound, places.outbound
+    );
     println!("  the tenant: acme (Acme KK), domain acme.example, mailboxes taro and jiro, its mail server at {hop}");
-    println!("  metrics and health: http://{}/metrics /livez /readyz; everything else below {}\n", places.observe, dir.display());
+    println!(
+        "  metrics and health: http://{}/metrics /livez /readyz; everything else below {}\n",
+        places.observe,
+        dir.display()
+    );
 }
 
 /// What the gateway said to the client.
@@ -89,17 +96,20 @@ async fn send(letter: &Letter, places: Places) -> String {
     };
     match talk(letter, server).await {
         Ok(said) => said,
-        Err(mail_send::Error::UnexpectedReply(reply)) => {
-            text_of(&reply)
-        }
+        Err(mail_send::Error::UnexpectedReply(reply)) => text_of(&reply),
         Err(error) => format!("failed: {error}"),
     }
 }
 
 async fn talk(letter: &Letter, server: SocketAddr) -> Result<String, mail_send::Error> {
-    let builder = SmtpClientBuilder::new(server.ip().to_string(), server.port()).map_err(|error| mail_send::Error::Io(std::io::Error::other(error)))?;
-    let mut client =
-        builder.implicit_tls(false).helo_host("client.example").timeout(Duration::from_secs(30)).connect_plain().await?;
+    let builder = SmtpClientBuilder::new(server.ip().to_string(), server.port())
+        .map_err(|error| mail_send::Error::Io(std::io::Error::other(error)))?;
+    let mut client = builder
+        .implicit_tls(false)
+        .helo_host("client.example")
+        .timeout(Duration::from_secs(30))
+        .connect_plain()
+        .await?;
     let reply = client.send(Message::new(letter.from, [letter.to], letter.message)).await?;
     client.quit().await?;
     Ok(text_of(&reply))
