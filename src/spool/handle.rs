@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::body::Draft;
 use super::committer::{Class, Committer, Request};
 use super::config::Config;
-use super::error::{OpenError, SpoolError};
+use super::error::{OpenError, SpoolError, is_full};
 use super::keeper::{self, Stop};
 use super::lease::Lease;
 use super::prepare::{NewMessage, new_draft, prepare};
@@ -58,7 +58,13 @@ impl Spool {
         let Recovered { mut index, report, next_sequence, next_number } = recover(&dirs)?;
         index.cache_limit = config.body_cache;
         let at = || OpenError::at(&dirs.segments);
-        preallocate(&dirs.spare(), config.segment_size).map_err(at())?;
+        // A full disk must not keep us from delivering what is here: a smaller segment, even an empty one, will do.
+        [config.segment_size, config.reserve, 0]
+            .into_iter()
+            .map(|size| preallocate(&dirs.spare(), size))
+            .find(|made| made.as_ref().err().is_none_or(|error| !is_full(error)))
+            .unwrap_or_else(|| Err(std::io::ErrorKind::StorageFull.into()))
+            .map_err(at())?;
         let active = Active::start(&dirs.segments, &dirs.spare(), next_number).map_err(at())?;
         for (path, size) in [(dirs.spare(), config.segment_size), (dirs.reserve(), config.reserve)] {
             if let Err(error) = preallocate(&path, size) {
