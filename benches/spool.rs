@@ -127,10 +127,18 @@ fn main() {
                 metrics: Metrics::new(),
                 log: MailLog::nowhere(),
             };
+            let metrics = Arc::clone(&deps.metrics);
             let (spool, _) = Spool::open(Config::new(dir.path()), deps).unwrap();
             let (started, before) = (Instant::now(), cpu());
             let times = runtime.block_on(commits(&spool, writers, count, size));
             row(&format!("{} KB", size / 1000), writers, count, started.elapsed(), cpu() - before, &times);
+            let (frames, groups) = (metrics.spool.frames.get(), metrics.spool.commits.get().max(1));
+            println!(
+                "{:>31} {:.1} frames per sync, {:.2} ms per sync",
+                "",
+                frames as f64 / groups as f64,
+                metrics.spool.sync_seconds.get_sample_sum() * 1e3 / groups as f64
+            );
             if size < 100_000 {
                 let (started, before) = (Instant::now(), cpu());
                 runtime.block_on(settles(&spool, writers));

@@ -81,7 +81,7 @@ async fn an_outcome_never_leaves_before_its_message() {
         bench.spool.commit(vec![message(number, 4_000, &["a@one.example"])]).await.unwrap();
     }
     for lease in bench.spool.take_due(START, 1_000) {
-        if lease.id().as_u128() as u64 % 4 == 0 {
+        if (lease.id().as_u128() as u64).is_multiple_of(4) {
             let retry_at = Some(START.plus(Duration::from_secs(60)));
             lease.settle(Settlement { retry_at, ..Settlement::default() }).await.unwrap();
         } else {

@@ -147,9 +147,8 @@ impl Recovery<'_> {
             let header = bytes.get(..SEGMENT_HEADER).unwrap_or(&bytes);
             self.keep(&format!("{}-header", name.file_name()), header, "the segment's header is damaged")?;
         }
-        let mut walk = Walk::new(&bytes, SEGMENT_HEADER, name.epoch);
         let mut end = SEGMENT_HEADER;
-        while let Some(stretch) = walk.next() {
+        for stretch in Walk::new(&bytes, SEGMENT_HEADER, name.epoch) {
             match stretch {
                 Stretch::Frame { at, header, payload } => {
                     self.sequence(header.sequence);
