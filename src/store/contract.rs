@@ -119,6 +119,21 @@ async fn what_was_applied_is_there_after_a_restart_and_for_another_process() {
 }
 
 #[tokio::test]
+async fn the_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteTenants::open(dir.path()).await.unwrap();
+    store.apply(&tenants("a"), Mode::Write).await.unwrap();
+    let mut files = 0;
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        files += 1;
+    }
+    assert_eq!(files, 3, "database, log and index of the log");
+}
+
+#[tokio::test]
 async fn more_tenants_than_a_batch_are_read_and_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteTenants::open(dir.path()).await.unwrap();
