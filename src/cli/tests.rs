@@ -1,3 +1,5 @@
+//! The command line end to end, short of a running node.
+
 use super::*;
 
 const SETTINGS: &str = "hostname = 'mx.gateway.example'\ndata_dir = './var'\n[[listener]]\nname = 'mx'\ndirection = 'inbound'\nbind = '127.0.0.1:2525'\n";

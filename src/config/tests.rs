@@ -1,3 +1,5 @@
+//! Merge, origin, and every problem told in one run.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a tenants file may say, and what is told of one that is wrong.
+
 use proptest::prelude::*;
 
 use super::*;

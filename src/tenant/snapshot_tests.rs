@@ -1,3 +1,5 @@
+//! Look-ups, and edits against compiling anew.
+
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
