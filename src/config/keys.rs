@@ -350,7 +350,7 @@ pub static LISTENER_KEYS: &[Key] = &[
         "[]",
         "Who may send a PROXY header; others are not let in where one is required.",
     ),
-    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT."),
+    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT to speak for a client."),
     live("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
         .or("limits.max_connections"),
     live(
