@@ -52,7 +52,10 @@ fn a_bad_file_changes_nothing_and_says_where() {
         (good.replace("\"queued\"", "\"inlined\""), vec!["inlined"]),
         (good.replace("acme.example", "-acme"), vec!["-acme"]),
         (good.replace("127.0.0.1/32", "127.0.0.1/99"), vec!["127.0.0.1/99"]),
-        (format!("{good}{}", tenant("beta", "acme.example", "queued", &[hop], "\"any\"")), vec!["acme.example", "beta"]),
+        (
+            format!("{good}{}", tenant("beta", "acme.example", "queued", &[hop], "\"any\"")),
+            vec!["acme.example", "beta"],
+        ),
         (format!("{good}{good}"), vec!["acme"]),
         ("[[tenant]\n".to_owned(), vec!["tenants.toml"]),
     ];

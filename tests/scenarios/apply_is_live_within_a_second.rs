@@ -57,8 +57,7 @@ fn a_transaction_under_way_keeps_the_state_it_began_with() {
 #[test]
 fn waiting_mail_follows_an_edit_of_its_next_hop() {
     let (dead, alive) = (FakeMx::builder().start_down(), FakeMx::start());
-    let gateway =
-        Gateway::builder().tenants(&acme("queued", &[dead.address()], "\"any\"")).quick_retries().start();
+    let gateway = Gateway::builder().tenants(&acme("queued", &[dead.address()], "\"any\"")).quick_retries().start();
     gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("follows", "x\r\n"));
     gateway.logged("deferred", |_| true);
     gateway.write_tenants(&acme("queued", &[alive.address()], "\"any\""));

@@ -10,7 +10,8 @@ fn the_named_certificate_may_send_and_another_may_not() {
     let dest = FakeMx::builder().ip(ip).port(MX_PORT).start();
     dns.a("dest.example", &[ip]);
     let dir = tempfile::tempdir().unwrap();
-    let (good, other) = (Identity::create(dir.path(), "mail.acme.example"), Identity::create(dir.path(), "evil.example"));
+    let (good, other) =
+        (Identity::create(dir.path(), "mail.acme.example"), Identity::create(dir.path(), "evil.example"));
     let gateway = Gateway::builder()
         .tenants(&format!(
             "[[tenant]]\nid = \"acme\"\nname = \"Acme KK\"\n[[tenant.domain]]\nname = \"acme.example\"\n\

@@ -90,7 +90,10 @@ fn a_failure_notice_says_everything_rfc_3464_asks_for() {
     assert_eq!(field(&groups[1], "action"), Some("failed"));
     assert_eq!(field(&groups[1], "status"), Some("5.1.1"));
     let diagnostic = field(&groups[1], "diagnostic-code").unwrap();
-    assert!(diagnostic.to_ascii_lowercase().starts_with("smtp") && diagnostic.contains("no such mailbox"), "{diagnostic}");
+    assert!(
+        diagnostic.to_ascii_lowercase().starts_with("smtp") && diagnostic.contains("no such mailbox"),
+        "{diagnostic}"
+    );
     assert!(field(&groups[1], "remote-mta").is_some());
     let text = notice.text();
     assert!(text.contains("Subject: notify me"), "the original's header");
@@ -130,7 +133,10 @@ fn the_next_hop_gets_the_parameters_if_it_knows_dsn() {
     assert!(received.from_params.contains("ENVID=QQ+2B1"), "{}", received.from_params);
     assert!(received.from_params.contains("RET=HDRS"), "{}", received.from_params);
     let params = received.to[0].1.to_ascii_uppercase();
-    assert!(params.contains("NOTIFY=SUCCESS,FAILURE") && params.contains("ORCPT=RFC822;OK+2BTAG@DEST.EXAMPLE"), "{params}");
+    assert!(
+        params.contains("NOTIFY=SUCCESS,FAILURE") && params.contains("ORCPT=RFC822;OK+2BTAG@DEST.EXAMPLE"),
+        "{params}"
+    );
     world.gateway.assert_settled();
     assert_eq!(world.acme.count(), 0, "telling of the success is the next hop's matter now");
 }

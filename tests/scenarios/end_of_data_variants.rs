@@ -92,7 +92,9 @@ fn no_odd_end_of_data_ends_it() {
 fn wherever_the_bytes_are_cut() {
     let world = World::new(&["PIPELINING"]);
     let mut accepted = Vec::new();
-    for (before, after) in [("\n", "\n"), ("\r", "\r"), ("\r\n", "\n"), ("\n", "\r\n"), ("\r\n", "\r"), ("\r\r\n", "\r\n")] {
+    for (before, after) in
+        [("\n", "\n"), ("\r", "\r"), ("\r\n", "\n"), ("\n", "\r\n"), ("\r\n", "\r"), ("\r\r\n", "\r\n")]
+    {
         let subject = "cut";
         let mail = message(subject, &format!("first{before}.{after}{SMUGGLED}"));
         let dot = mail.find(&format!("{before}.{after}")).unwrap();

@@ -128,9 +128,7 @@ fn a_slow_next_hop_means_the_spool_before_the_dot() {
 fn an_unknown_end_is_a_451_and_counted() {
     let gate = Gate::default();
     for cut in [Answer::Reset, Answer::Close, Answer::Wait(gate.clone())] {
-        let mx = FakeMx::builder()
-            .on_dot(move |dot| if dot.nth == 1 { cut.clone() } else { Answer::Accept })
-            .start();
+        let mx = FakeMx::builder().on_dot(move |dot| if dot.nth == 1 { cut.clone() } else { Answer::Accept }).start();
         let gateway = Gateway::builder()
             .tenants(&acme("inline", &[mx.address()], "\"any\""))
             .set("custody", "answer_deadline = \"2s\"")
@@ -157,10 +155,7 @@ fn two_fates_mean_the_spool() {
     let sender_mx = FakeMx::builder().ip(ip).port(MX_PORT).start();
     dns.a("sender.example", &[ip]);
     let mx = FakeMx::builder().refusing("gone@acme.example", "550 5.1.1 gone").start();
-    let gateway = Gateway::builder()
-        .tenants(&acme("inline", &[mx.address()], "\"any\""))
-        .dns(dns.address())
-        .start();
+    let gateway = Gateway::builder().tenants(&acme("inline", &[mx.address()], "\"any\"")).dns(dns.address()).start();
     gateway.send_inbound(
         "a@sender.example",
         &["you@acme.example", "gone@acme.example"],

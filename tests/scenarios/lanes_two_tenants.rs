@@ -15,7 +15,10 @@ fn each_tenant_gets_its_own_recipients_and_no_others() {
     let (at_acme, at_beta) = (acme_mx.one(), beta_mx.one());
     assert_eq!(at_acme.recipients(), ["one@acme.example", "two@acme.example"]);
     assert_eq!(at_beta.recipients(), ["secret@beta.example"]);
-    assert!(!at_acme.headers().contains("beta") && !at_beta.headers().contains("one@acme"), "a lane tells of the other");
+    assert!(
+        !at_acme.headers().contains("beta") && !at_beta.headers().contains("one@acme"),
+        "a lane tells of the other"
+    );
     assert_eq!(at_acme.body_hash, sha256(b"to both\r\n"));
     assert_eq!(at_acme.body_hash, at_beta.body_hash);
     gateway.assert_settled();

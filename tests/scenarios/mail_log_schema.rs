@@ -34,8 +34,27 @@ const MEMBERS: &[(&str, fn(&Value) -> bool)] = &[
 ];
 
 const EVENTS: &[&str] = &[
-    "connect", "disconnect", "auth", "mail", "rcpt", "message", "queued", "handed-on", "delivered", "deferred",
-    "bounced", "expired", "notice", "held", "released", "retried", "removed", "discarded", "corrupt", "alert", "reload",
+    "connect",
+    "disconnect",
+    "auth",
+    "mail",
+    "rcpt",
+    "message",
+    "queued",
+    "handed-on",
+    "delivered",
+    "deferred",
+    "bounced",
+    "expired",
+    "notice",
+    "held",
+    "released",
+    "retried",
+    "removed",
+    "discarded",
+    "corrupt",
+    "alert",
+    "reload",
 ];
 
 /// 2026-11-20T12:07:31.250Z

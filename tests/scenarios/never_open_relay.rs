@@ -185,11 +185,7 @@ fn from_a_stranger_through_the_outbound_listener() {
 fn from_a_tenants_client_with_a_route_in_the_address() {
     let world = World::new("127.0.0.1/32");
     // A known client may mail evil.example; it may not have us, or evil.example, route by its own recipe.
-    let plain = [
-        "<victim@evil.example>",
-        "<VICTIM@EVIL.EXAMPLE>",
-        "<\"victim@evil.example\">",
-    ];
+    let plain = ["<victim@evil.example>", "<VICTIM@EVIL.EXAMPLE>", "<\"victim@evil.example\">"];
     let routed = |trick: &&&str| {
         trick.contains(['%', '!', '[', '|', ',', ' ', '\t', '#', '/', '?', ';', ':'])
             || trick.matches('@').count() != 1

@@ -39,9 +39,11 @@ fn a_hop_that_refuses_connections_is_not_hammered() {
     let up = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&up);
     let mx = FakeMx::builder()
-        .on_connect(move |_| {
-            if asked.load(Ordering::SeqCst) { Answer::Accept } else { Answer::reply("421 4.3.2 not now") }
-        })
+        .on_connect(
+            move |_| {
+                if asked.load(Ordering::SeqCst) { Answer::Accept } else { Answer::reply("421 4.3.2 not now") }
+            },
+        )
         .start();
     let gateway = Gateway::builder().acme(mx.address()).quick_retries().start();
     send_many(&gateway, 300);

@@ -5,8 +5,7 @@ use crate::support::tls::Identity;
 use crate::support::{Answer, Client, FakeMx, Gateway, eventually, message, sha256};
 
 fn with_tls_policy(mx: &FakeMx, policy: &str) -> String {
-    acme("queued", &[mx.address()], "\"any\"")
-        .replace("recipients =", &format!("tls = \"{policy}\"\nrecipients ="))
+    acme("queued", &[mx.address()], "\"any\"").replace("recipients =", &format!("tls = \"{policy}\"\nrecipients ="))
 }
 
 fn tls_hop() -> (tempfile::TempDir, crate::support::fake_mx::FakeMxBuilder) {
@@ -115,9 +114,7 @@ fn connections_are_used_again() {
 #[test]
 fn a_connection_lost_behind_the_dot_is_tried_again() {
     for cut in [Answer::Reset, Answer::Close, Answer::reply("421 4.3.0 going down")] {
-        let mx = FakeMx::builder()
-            .on_dot(move |dot| if dot.nth == 1 { cut.clone() } else { Answer::Accept })
-            .start();
+        let mx = FakeMx::builder().on_dot(move |dot| if dot.nth == 1 { cut.clone() } else { Answer::Accept }).start();
         let gateway = Gateway::builder().acme(mx.address()).quick_retries().start();
         gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("cut", "x\r\n"));
         mx.one();
@@ -142,9 +139,7 @@ fn a_stale_connection_is_not_the_mails_fault() {
 fn a_babbling_server_is_cut_off() {
     let endless = vec!["x".repeat(500); 2000].join("\n");
     let mx = FakeMx::builder()
-        .on_mail(move |mail| {
-            if mail.nth == 1 { Answer::Reply(format!("250 {endless}")) } else { Answer::Accept }
-        })
+        .on_mail(move |mail| if mail.nth == 1 { Answer::Reply(format!("250 {endless}")) } else { Answer::Accept })
         .start();
     let gateway = Gateway::builder().acme(mx.address()).quick_retries().start();
     gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("babble", "x\r\n"));

@@ -92,7 +92,11 @@ fn nothing_survives_a_refused_message() {
 fn other_protocols_are_cut_off_at_once() {
     let mx = FakeMx::start();
     let gateway = Gateway::builder().acme(mx.address()).start();
-    for other in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.0\r\n\r\nMAIL FROM:<a@b>\r\n", "CONNECT x:25 HTTP/1.1\r\n\r\n"] {
+    for other in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.0\r\n\r\nMAIL FROM:<a@b>\r\n",
+        "CONNECT x:25 HTTP/1.1\r\n\r\n",
+    ] {
         let mut client = Client::greeted(gateway.inbound);
         client.send(other);
         let replies = client.closed();

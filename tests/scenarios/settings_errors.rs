@@ -61,10 +61,8 @@ fn check_show_and_explain_speak_of_the_settings() {
 
 #[test]
 fn the_environment_overrides_the_file() {
-    let gateway = Gateway::builder()
-        .acme("127.0.0.1:9".parse().unwrap())
-        .env("SEKISHO__SMTP__MESSAGE_SIZE", "9MiB")
-        .build();
+    let gateway =
+        Gateway::builder().acme("127.0.0.1:9".parse().unwrap()).env("SEKISHO__SMTP__MESSAGE_SIZE", "9MiB").build();
     let shown = gateway.cli_ok(&["config", "show", "--origin"]);
     let size = shown.lines().find(|line| line.contains("message_size")).expect("smtp.message_size");
     assert!(size.contains('9') && size.contains("SEKISHO__SMTP__MESSAGE_SIZE"), "{size}");

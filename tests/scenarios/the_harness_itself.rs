@@ -33,7 +33,8 @@ fn bdat_chunks_are_put_together() {
 
 #[test]
 fn only_a_lenient_next_hop_can_be_smuggled_to() {
-    let smuggled = b"Subject: x\r\n\r\nfirst\n.\nMAIL FROM:<s@x.example>\r\nRCPT TO:<v@y.example>\r\nDATA\r\nboo\r\n.\r\n";
+    let smuggled =
+        b"Subject: x\r\n\r\nfirst\n.\nMAIL FROM:<s@x.example>\r\nRCPT TO:<v@y.example>\r\nDATA\r\nboo\r\n.\r\n";
     let lenient = FakeMx::builder().lenient().start();
     let mut client = Client::ready(lenient.address());
     client.envelope("a@b.example", &["c@d.example"]);

@@ -57,7 +57,8 @@ impl Client {
 
     /// Connects from a given loopback address.
     pub fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).expect("socket");
+        let socket =
+            socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).expect("socket");
         socket.bind(&SocketAddr::new(from, 0).into()).expect("bind the source address");
         socket.connect(&to.into()).expect("connect");
         Self::over(socket.into())

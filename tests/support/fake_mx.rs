@@ -183,7 +183,8 @@ pub struct FakeMxBuilder {
 impl FakeMx {
     pub fn builder() -> FakeMxBuilder {
         let accept: Hook = Arc::new(|_| Answer::Accept);
-        let capabilities = ["PIPELINING", "SIZE 100000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN"];
+        let capabilities =
+            ["PIPELINING", "SIZE 100000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN"];
         FakeMxBuilder {
             script: Script {
                 lenient: false,
@@ -308,7 +309,8 @@ impl FakeMx {
                 let stream = Arc::new(stream);
                 let control = Arc::downgrade(&stream);
                 let (script, seen) = (script.clone(), Arc::clone(&seen));
-                let thread = std::thread::spawn(move || mx_session::serve(mx_session::Socket(stream), number, &script, &seen));
+                let thread =
+                    std::thread::spawn(move || mx_session::serve(mx_session::Socket(stream), number, &script, &seen));
                 sessions.lock().unwrap().push((control, thread));
             }
         };
@@ -407,9 +409,7 @@ impl FakeMxBuilder {
     /// One recipient is refused with this reply, always.
     pub fn refusing(self, address: &str, reply: &str) -> Self {
         let (address, reply) = (address.to_owned(), reply.to_owned());
-        self.on_rcpt(move |rcpt| {
-            if rcpt.address == address { Answer::Reply(reply.clone()) } else { Answer::Accept }
-        })
+        self.on_rcpt(move |rcpt| if rcpt.address == address { Answer::Reply(reply.clone()) } else { Answer::Accept })
     }
 
     /// Every recipient is refused with 450 the first time.

@@ -79,8 +79,7 @@ impl GatewayBuilder {
 
     /// Retries come at once, so that a test sees them.
     pub fn quick_retries(self) -> Self {
-        self.set("delivery", "retry_first = \"200ms\"")
-            .set("delivery", "retry_max = \"400ms\"")
+        self.set("delivery", "retry_first = \"200ms\"").set("delivery", "retry_max = \"400ms\"")
     }
 
     /// A certificate of its own for STARTTLS.
@@ -218,7 +217,9 @@ impl Gateway {
         for line in self.sections.get("log").into_iter().flatten() {
             text += &format!("{line}\n");
         }
-        for (section, lines) in self.sections.iter().filter(|(section, _)| !matches!(section.as_str(), "" | "dns" | "log")) {
+        for (section, lines) in
+            self.sections.iter().filter(|(section, _)| !matches!(section.as_str(), "" | "dns" | "log"))
+        {
             text += &format!("[{section}]\n{}\n", lines.join("\n"));
         }
         std::fs::write(self.settings_file(), text).expect("write the settings");
@@ -422,8 +423,7 @@ fn assert_balanced(metrics: &Metrics) {
     let ended = ["delivered", "bounced", "expired", "discarded"];
     let ended: f64 = ended.iter().map(|end| metrics.sum(&format!("sekisho_recipients_{end}_total"))).sum();
     let kept = metrics.sum("sekisho_recipients_queued") + metrics.sum("sekisho_recipients_held");
-    let came =
-        metrics.sum("sekisho_recipients_accepted_total") + metrics.sum("sekisho_recipients_recovered_total");
+    let came = metrics.sum("sekisho_recipients_accepted_total") + metrics.sum("sekisho_recipients_recovered_total");
     assert!(came == ended + kept, "{came} came, {ended} ended, {kept} are kept");
 }
 

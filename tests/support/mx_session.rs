@@ -126,7 +126,9 @@ impl Session<'_> {
     }
 
     fn starttls(&mut self) -> Talk {
-        let (Some(config), false) = (self.script.tls.clone(), self.tls) else { return self.say("502 5.5.1 no TLS here") };
+        let (Some(config), false) = (self.script.tls.clone(), self.tls) else {
+            return self.say("502 5.5.1 no TLS here");
+        };
         if !self.unread.is_empty() {
             self.violation("bytes behind STARTTLS");
         }

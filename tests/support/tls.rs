@@ -19,7 +19,8 @@ pub struct Identity {
 impl Identity {
     /// Writes `NAME.crt` and `NAME.key` into `dir`.
     pub fn create(dir: &Path, name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned(), "localhost".to_owned()]).expect("a certificate");
+        let made =
+            rcgen::generate_simple_self_signed(vec![name.to_owned(), "localhost".to_owned()]).expect("a certificate");
         let this = Self { certificate: dir.join(format!("{name}.crt")), key: dir.join(format!("{name}.key")) };
         std::fs::write(&this.certificate, made.cert.pem()).expect("write the certificate");
         std::fs::write(&this.key, made.signing_key.serialize_pem()).expect("write the key");
