@@ -8,9 +8,11 @@ pub mod envelope;
 pub mod ids;
 pub mod origin;
 pub mod outcome;
+pub mod receipt;
 pub mod reply;
 pub mod time;
 pub mod units;
+pub mod written;
 
 pub use address::{Address, AddressError, Domain, ReversePath};
 pub use decision::Decision;
@@ -18,5 +20,6 @@ pub use envelope::{BodyKind, Envelope, Notify, OriginalRecipient, Recipient, Ret
 pub use ids::{ConnectionId, MessageId, TenantId};
 pub use origin::{Direction, Origin, Peer, TlsFacts};
 pub use outcome::{Outcome, OutcomeKind, Remote};
+pub use receipt::{AcceptedReply, Receipt};
 pub use reply::{Enhanced, Reply};
 pub use time::Timestamp;

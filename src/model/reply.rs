@@ -119,15 +119,31 @@ impl Reply {
     pub fn write_to(&self, out: &mut impl bytes::BufMut) {
         let mut lines = self.lines().peekable();
         while let Some(line) = lines.next() {
-            let separator = if lines.peek().is_some() { '-' } else { ' ' };
-            let head = match self.enhanced {
-                Some(enhanced) => format!("{}{separator}{enhanced} ", self.code),
-                None => format!("{}{separator}", self.code),
-            };
-            out.put_slice(head.as_bytes());
+            put_number(out, self.code);
+            out.put_u8(if lines.peek().is_some() { b'-' } else { b' ' });
+            if let Some(Enhanced(class, subject, detail)) = self.enhanced {
+                put_number(out, u16::from(class));
+                out.put_u8(b'.');
+                put_number(out, subject);
+                out.put_u8(b'.');
+                put_number(out, detail);
+                out.put_u8(b' ');
+            }
             out.put_slice(line.as_bytes());
             out.put_slice(b"\r\n");
         }
+    }
+}
+
+/// Decimal digits without `format!`: every message costs half a dozen replies.
+fn put_number(out: &mut impl bytes::BufMut, number: u16) {
+    let mut scale = 10_000;
+    while scale > 1 && number / scale == 0 {
+        scale /= 10;
+    }
+    while scale > 0 {
+        out.put_u8(b'0' + u8::try_from(number / scale % 10).unwrap_or(0));
+        scale /= 10;
     }
 }
 

@@ -141,3 +141,10 @@ impl Event<'_> {
         }
     }
 }
+
+/// Characters that change what a reader of the raw line sees: controls, line separators, bidirectional marks and overrides.
+#[must_use]
+pub fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}

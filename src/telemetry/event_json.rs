@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write};
 
-use super::event::Event;
+use super::event::{Event, deceives};
 use crate::model::{Remote, Reply, Timestamp, TlsFacts};
 
 /// Longest text of one member, in characters; a longer one ends in `…`.
@@ -133,12 +133,6 @@ impl Write for Escaped<'_> {
         }
         Ok(())
     }
-}
-
-/// Characters that change what a reader of the raw line sees: controls, line separators, bidirectional marks and overrides.
-fn deceives(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn unicode_escape(c: char, out: &mut Vec<u8>) {

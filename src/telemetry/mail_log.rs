@@ -25,6 +25,8 @@ use crate::clock::Clock;
 
 /// Bytes held in memory for a slow disk: about 40,000 lines.
 pub const MAX_BUFFER: usize = 16 << 20;
+/// What a buffer keeps after a burst.
+const KEPT: usize = 1 << 20;
 /// How long the writer lets lines gather after a write.
 pub const GATHER: Duration = Duration::from_millis(5);
 /// Longest wait of [`MailLog::flush`].
@@ -246,6 +248,7 @@ impl Shared {
             }
         };
         taken.clear();
+        taken.shrink_to(KEPT);
         self.lock().done += bytes;
         self.written.notify_all();
     }

@@ -214,6 +214,8 @@ pub struct DeliveryMetrics {
     /// Transactions on a connection used before.
     pub reused: IntCounter,
     pub tls_handshakes: Counters<Worked>,
+    /// The connection broke between the final dot and its answer: the next hop may get the message twice.
+    pub possible_duplicates: IntCounter,
     pub seconds: Histogram,
     pub notices: Counters<NoticeKind>,
     pub sites: IntGauge,
@@ -231,6 +233,8 @@ impl DeliveryMetrics {
             connections: r.counters("delivery_connections_total", "Connections to next hops tried."),
             reused: r.counter("delivery_connections_reused_total", "Transactions on a connection used before."),
             tls_handshakes: r.counters("delivery_tls_handshakes_total", "TLS handshakes with next hops."),
+            possible_duplicates: r
+                .counter("delivery_possible_duplicates_total", "Connections broken between final dot and answer."),
             seconds: r.histogram("delivery_seconds", "Time of one transaction with a next hop.", &SLOW),
             notices: r.counters("delivery_notices_total", "Notices written (RFC 3464), and those dropped."),
             sites: r.gauge("delivery_sites", "Destinations known."),
