@@ -13,8 +13,7 @@ fn it_relays_what_it_is_handed_by_smtp_and_by_sendmail() {
     client.mail("a@sender.example", &["you@acme.example"], message("smtp", "x\r\n"));
     client.quit();
     sink.wait(1);
-    postfix
-        .sendmail(&["-f", "a@sender.example", "-N", "never", "you@acme.example"], "Subject: local\n\nx\n");
+    postfix.sendmail(&["-f", "a@sender.example", "-N", "never", "you@acme.example"], "Subject: local\n\nx\n");
     let received = sink.wait(2);
     assert!(received[1].to[0].1.contains("NOTIFY=NEVER"), "{:?}", received[1].to);
     postfix.down();
