@@ -167,7 +167,7 @@ pub static KEYS: &[Key] = &[
         "1000",
         "Recipients of one transaction; more get 452 (RFC 5321 section 4.5.3.1.8 asks for 100).",
     ),
-    live("smtp.transactions", Kind::Integer(1, 1_000_000), "1000", "Transactions of one connection."),
+    live("smtp.transactions", Kind::Integer(1, 1_000_000), "100000", "Transactions of one connection."),
     live("smtp.command_line", Kind::Size, "4096", "The longest command line, in bytes."),
     live(
         "smtp.data_line",
