@@ -44,6 +44,7 @@ pub use probe::{Answer as ProbeAnswer, Probe};
 use crate::clock::Clock;
 use crate::dns::Resolver;
 use crate::faults::Faults;
+use crate::model::Domain;
 use crate::net::client_tls::ClientTls;
 use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
@@ -127,11 +128,29 @@ pub fn build(config: Config, deps: Deps) -> Handle {
     Handle { shared, handoff, probe }
 }
 
+/// Destinations where no host answered, and what waits for them.
+#[derive(Debug, Clone)]
+pub struct Rests(Arc<Shared>);
+
+impl Rests {
+    /// Ends the rest of this destination, or of all: someone who knows better asks for a retry. If it fails again, the next
+    /// rest is as long as it would have been.
+    pub fn end(&self, domain: Option<&Domain>) {
+        self.0.end_rests(domain);
+    }
+}
+
 impl Handle {
     /// Inline custody, for intake.
     #[must_use]
     pub fn handoff(&self) -> Handoff {
         self.handoff.clone()
+    }
+
+    /// The destinations that rest, for operators.
+    #[must_use]
+    pub fn rests(&self) -> Rests {
+        Rests(Arc::clone(&self.shared))
     }
 
     /// Call-ahead, for intake.

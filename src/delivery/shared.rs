@@ -82,6 +82,14 @@ impl Shared {
         site
     }
 
+    pub fn end_rests(&self, domain: Option<&Domain>) {
+        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        match domain {
+            Some(domain) => sites.get(domain).into_iter().for_each(|site| site.end_rest()),
+            None => sites.values().for_each(|site| site.end_rest()),
+        }
+    }
+
     /// Drops destinations without work, workers or memory worth keeping.
     pub fn forget_sites(&self) {
         let now = self.clock.now();

@@ -212,6 +212,11 @@ impl Site {
         rest
     }
 
+    /// The rest is over now; the failures before it are not forgotten.
+    pub fn end_rest(&self) {
+        self.state().rest = None;
+    }
+
     /// The rest going on now.
     pub fn resting(&self, now: Timestamp) -> Option<Rest> {
         self.state().rest.as_ref().filter(|rest| is_on(rest, now)).cloned()
