@@ -65,3 +65,27 @@ fn a_certificate_is_renewed_without_restart() {
     before.quit();
     mx.one();
 }
+
+#[test]
+fn a_changed_key_is_in_force_or_named_as_waiting_for_a_restart() {
+    for (section, before, after) in [
+        ("delivery", "helo_name = \"one.gateway.example\"", "helo_name = \"two.gateway.example\""),
+        ("delivery", "retry_first = \"1m\"", "retry_first = \"2m\""),
+        ("limits", "max_connections = 100", "max_connections = 50"),
+        ("dns", "timeout = \"1s\"", "timeout = \"2s\""),
+    ] {
+        let mx = FakeMx::start();
+        let mut gateway = Gateway::builder().acme(mx.address()).set(section, before).start();
+        gateway.change(section, &[after]);
+        gateway.signal(Signal::HUP);
+        let line = gateway.logged("reload", |_| true);
+        let said = line["reason"].as_str().unwrap_or_default().to_owned();
+        let key = after.split(' ').next().unwrap();
+        if said.contains(&format!("{section}.{key}")) {
+            continue;
+        }
+        assert!(key == "helo_name", "nobody can see whether {section}.{key} is in force: {said}");
+        gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("helo", "x\r\n"));
+        assert_eq!(mx.one().helo, "two.gateway.example", "{said}");
+    }
+}

@@ -230,6 +230,12 @@ impl Client {
         }
     }
 
+    /// Whether the other side closes without one byte that reads as SMTP.
+    pub fn closed_silently(&mut self) -> bool {
+        while self.fill().is_ok_and(|read| read > 0) {}
+        !self.unread.starts_with(b"2") && !self.unread.starts_with(b"5")
+    }
+
     /// Sends QUIT if it still can, and reads everything up to the close: at least one reply.
     #[track_caller]
     pub fn closed_after_quit(&mut self) -> Vec<Reply> {
