@@ -18,7 +18,7 @@ use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, USUAL_LIMIT, Verb};
+use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
 use super::{AdminError, Reload};
 use crate::model::MessageId;
 
@@ -121,6 +121,9 @@ async fn change(State(deps): State<Deps>, change: Result<Json<Change>, JsonRejec
         Ok(change) => change,
         Err(rejection) => return refused(&rejection.body_text()),
     };
+    if matches!(&change.selection, Selection::Ids(ids) if ids.is_empty()) {
+        return refused("no ids: nothing is selected");
+    }
     if change.verb != Verb::Retry && change.reason.trim().is_empty() {
         return refused("a reason is needed");
     }

@@ -107,6 +107,16 @@ async fn exit_codes_say_what_was_wrong() {
     assert_eq!(run(typed.queue, node.dir.path(), &b""[..], &mut Vec::new()).await, exit::UNAVAILABLE);
 }
 
+/// A selection of no ids must never become one of all.
+#[tokio::test]
+async fn no_ids_select_nothing() {
+    let node = node();
+    let body = br#"{"verb":"remove","selection":{"ids":[]},"reason":"x"}"#.to_vec();
+    assert!(matches!(ask(node.dir.path(), Method::POST, "/queue", body).await, Err(ClientError::Refused(_))));
+    assert_eq!(node.run(&["rm", "-", "--reason", "x"], "\n").await.0, exit::OK);
+    assert!(node.table.changes.lock().unwrap().is_empty());
+}
+
 #[test]
 fn nothing_is_changed_by_accident() {
     for words in [

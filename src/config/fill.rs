@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::model::written::{Problem, Problems};
 use crate::model::{Address, Domain};
 
+use super::keys::find;
 use super::listeners::{self, Defaults};
 use super::merge::Merged;
 use super::settings::{
@@ -16,16 +17,13 @@ use super::take::Taker;
 
 /// Fills all sections; `None` if what is required is missing.
 pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings> {
-    // After a problem of syntax, what seems to be missing may only not have been read.
-    let complete = problems.is_empty();
     let mut take = Taker { merged, listener: None, problems };
     let hostname = take.text("hostname").and_then(|name| Domain::parse(&name).ok());
-    if hostname.is_none() && complete {
+    if find("hostname").is_some_and(|key| merged.lacks(key)) {
         let problem = Problem::new(None, "hostname is not set");
         take.problems.push(problem.help("the gateway's own name, as in hostname = \"mx.gateway.example\""));
     }
     let data_dir = take.path("data_dir").unwrap_or_default();
-    let control_socket = take.path("control_socket").unwrap_or_else(|| data_dir.join("control.sock"));
     let drain_timeout = take.span("drain_timeout");
     let postmaster = postmaster(&mut take, hostname.as_ref());
     let tls = TlsSettings {
@@ -49,12 +47,10 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     };
     let spool = spool(&mut take, &data_dir);
     let delivery = delivery(&mut take, hostname.as_ref());
-    let listeners =
-        listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, complete, take.problems);
+    let listeners = listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, take.problems);
     Some(Settings {
         hostname: hostname?,
         data_dir,
-        control_socket,
         postmaster: postmaster?,
         drain_timeout,
         listeners,
@@ -104,6 +100,7 @@ fn smtp(take: &mut Taker<'_>) -> SmtpSettings {
             command: take.timeout("smtp.command_timeout"),
             data: take.timeout("smtp.data_timeout"),
             transaction: take.timeout("smtp.transaction_timeout"),
+            session: take.timeout("smtp.session_timeout"),
             handshake: take.timeout("smtp.handshake_timeout"),
         },
         min_body_rate: take.number("smtp.min_body_rate"),
@@ -120,7 +117,12 @@ fn log(take: &mut Taker<'_>, data_dir: &Path) -> LogSettings {
         None => MailLogTarget::File(take.path("log.mail").unwrap_or_else(|| data_dir.join("mail.log"))),
     };
     let format = if take.text("log.format").as_deref() == Some("json") { LogFormat::Json } else { LogFormat::Text };
-    LogSettings { mail, level: take.text("log.level").unwrap_or_default(), format }
+    let level = take.text("log.level").unwrap_or_default();
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&level) {
+        let problem = Problem::new(take.place("log.level"), format!("log.level: {level:?}: {error}"));
+        take.problems.push(problem.help("as \"info\" or \"info,sekisho::delivery=debug\""));
+    }
+    LogSettings { mail, level, format }
 }
 
 fn dns(take: &mut Taker<'_>) -> DnsSettings {

@@ -108,8 +108,6 @@ pub static KEYS: &[Key] = &[
     live("hostname", Kind::Hostname, "", "The gateway's name: in greetings, EHLO, Received and Message-ID fields.")
         .or("required"),
     fixed("data_dir", Kind::Path, "/var/lib/sekisho", "Where tenants, spool and mail log live."),
-    fixed("control_socket", Kind::Path, "", "The Unix socket by which `sekisho queue` speaks with the node.")
-        .or("control.sock in data_dir"),
     live("postmaster", Kind::MailAddress, "", "Who is named in notices, and gets mail for postmaster at our own name.")
         .or("postmaster@hostname"),
     live("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
@@ -117,7 +115,7 @@ pub static KEYS: &[Key] = &[
     fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),
     fixed("log.mail", Kind::PathOrStdout, "", "The mail log (one JSON object per line): a file, or \"stdout\".")
         .or("mail.log in data_dir"),
-    live(
+    fixed(
         "log.level",
         Kind::Text,
         "info",
@@ -169,7 +167,7 @@ pub static KEYS: &[Key] = &[
         "1000",
         "Recipients of one transaction; more get 452 (RFC 5321 section 4.5.3.1.8 asks for 100).",
     ),
-    live("smtp.transactions", Kind::Integer(1, 1_000_000), "1000", "Transactions of one connection."),
+    live("smtp.transactions", Kind::Integer(1, 1_000_000), "100000", "Transactions of one connection."),
     live("smtp.command_line", Kind::Size, "4096", "The longest command line, in bytes."),
     live(
         "smtp.data_line",
@@ -203,6 +201,12 @@ pub static KEYS: &[Key] = &[
         Kind::Span,
         "30m",
         "How long a transaction may take from MAIL to the end of data.",
+    ),
+    live(
+        "smtp.session_timeout",
+        Kind::Span,
+        "2h",
+        "How long a connection may last; then it is closed, between transactions.",
     ),
     live("smtp.handshake_timeout", Kind::Span, "30s", "How long a TLS handshake or PROXY header may take."),
     live(
@@ -346,7 +350,7 @@ pub static LISTENER_KEYS: &[Key] = &[
         "[]",
         "Who may send a PROXY header; others are not let in where one is required.",
     ),
-    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT."),
+    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT to speak for a client."),
     live("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
         .or("limits.max_connections"),
     live(

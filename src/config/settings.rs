@@ -14,7 +14,6 @@ use crate::model::{Address, Direction, Domain};
 pub struct Settings {
     pub hostname: Domain,
     pub data_dir: PathBuf,
-    pub control_socket: PathBuf,
     pub postmaster: Address,
     pub drain_timeout: Duration,
     pub listeners: Vec<ListenerSettings>,
@@ -138,6 +137,7 @@ pub struct SmtpTimeouts {
     pub command: Duration,
     pub data: Duration,
     pub transaction: Duration,
+    pub session: Duration,
     pub handshake: Duration,
 }
 

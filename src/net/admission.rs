@@ -13,10 +13,10 @@ const SHARDS: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Most connections at once over all listeners.
+    /// Most connections at once.
     pub max_connections: usize,
-    /// Most connections at once from one address (IPv6: from one /64).
-    pub max_per_ip: usize,
+    /// Most connections at once from one address (IPv6: from one /64); `None`: as many as there are.
+    pub max_per_ip: Option<usize>,
 }
 
 /// Why a connection gets no place.
@@ -27,9 +27,11 @@ pub enum Refusal {
     Memory,
 }
 
-/// The counters all listeners share.
+/// The counters of one listener, or of the node above its listeners.
 #[derive(Debug)]
 pub struct Admission {
+    /// Where a place is needed too.
+    node: Option<Arc<Admission>>,
     config: Config,
     open: AtomicUsize,
     memory_low: AtomicBool,
@@ -39,8 +41,18 @@ pub struct Admission {
 impl Admission {
     #[must_use]
     pub fn new(config: Config) -> Arc<Self> {
+        Self::build(config, None)
+    }
+
+    /// A listener's part of the node's places.
+    #[must_use]
+    pub fn within(node: &Arc<Self>, config: Config) -> Arc<Self> {
+        Self::build(config, Some(Arc::clone(node)))
+    }
+
+    fn build(config: Config, node: Option<Arc<Self>>) -> Arc<Self> {
         let per_ip = (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect();
-        Arc::new(Self { config, open: AtomicUsize::new(0), memory_low: AtomicBool::new(false), per_ip })
+        Arc::new(Self { node, config, open: AtomicUsize::new(0), memory_low: AtomicBool::new(false), per_ip })
     }
 
     #[must_use]
@@ -63,6 +75,7 @@ impl Admission {
     /// # Errors
     /// [`Refusal`]; nothing was taken.
     pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
+        let above = self.node.as_ref().map(|node| node.admit(ip).map(Box::new)).transpose()?;
         if self.is_memory_low() {
             return Err(Refusal::Memory);
         }
@@ -70,19 +83,19 @@ impl Admission {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Full);
         }
-        let key = network_of(ip);
-        if !self.count_up(key) {
+        let key = self.config.max_per_ip.map(|most| (network_of(ip), most));
+        if key.is_some_and(|(key, most)| !self.count_up(key, most)) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::FullForAddress);
         }
-        Ok(Permit { admission: Arc::clone(self), key })
+        Ok(Permit { admission: Arc::clone(self), key: key.map(|(key, _)| key), _above: above })
     }
 
-    fn count_up(&self, key: IpAddr) -> bool {
+    fn count_up(&self, key: IpAddr, most: usize) -> bool {
         let Some(shard) = self.per_ip.get(shard_of(key)) else { return false };
         let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key).or_insert(0);
-        let fits = (*count as usize) < self.config.max_per_ip;
+        let fits = (*count as usize) < most;
         *count += u32::from(fits);
         fits
     }
@@ -92,19 +105,20 @@ impl Admission {
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    key: IpAddr,
+    key: Option<IpAddr>,
+    _above: Option<Box<Permit>>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(shard) = self.admission.per_ip.get(shard_of(self.key)) {
-            let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = counts.get_mut(&self.key) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(&self.key);
-                }
+        let Some(key) = self.key else { return };
+        let Some(shard) = self.admission.per_ip.get(shard_of(key)) else { return };
+        let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&key);
             }
         }
     }
@@ -132,7 +146,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_and_given_back() {
-        let admission = Admission::new(Config { max_connections: 3, max_per_ip: 2 });
+        let admission = Admission::new(Config { max_connections: 3, max_per_ip: Some(2) });
         let a: IpAddr = "192.0.2.1".parse().unwrap();
         let first = admission.admit(a).unwrap();
         let _second = admission.admit(a).unwrap();
@@ -147,8 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_takes_its_places_from_the_nodes() {
+        let node = Admission::new(Config { max_connections: 1, max_per_ip: None });
+        let listener = Admission::within(&node, Config { max_connections: 9, max_per_ip: Some(9) });
+        let a: IpAddr = "192.0.2.1".parse().unwrap();
+        let held = listener.admit(a).unwrap();
+        assert_eq!(listener.admit(a).unwrap_err(), Refusal::Full);
+        drop(held);
+        assert_eq!((node.open(), listener.open()), (0, 0));
+    }
+
+    #[test]
     fn an_ipv6_network_shares_one_limit() {
-        let admission = Admission::new(Config { max_connections: 9, max_per_ip: 1 });
+        let admission = Admission::new(Config { max_connections: 9, max_per_ip: Some(1) });
         let _held = admission.admit("2001:db8::1".parse().unwrap()).unwrap();
         assert!(admission.admit("2001:db8::2".parse().unwrap()).is_err());
         assert!(admission.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());

@@ -20,6 +20,8 @@ pub enum Room {
 pub enum Client {
     /// Neither credential, certificate nor network is any tenant's.
     Unknown { may_authenticate: bool },
+    /// A tenant's whose mail is put off for now.
+    Suspended,
     /// A tenant's; `owns_sender`: the envelope sender's domain is one of that tenant's.
     Tenants { owns_sender: bool },
 }
@@ -48,6 +50,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     match facts.client {
         Client::Unknown { may_authenticate: true } => Decision::Reject(replies::AUTH_REQUIRED),
         Client::Unknown { may_authenticate: false } => Decision::Reject(replies::CLIENT_UNKNOWN),
+        Client::Suspended => Decision::Defer(replies::TENANT_SUSPENDED),
         Client::Tenants { owns_sender } => match facts.sender {
             // Notices of the tenant's own server: nobody to claim, nothing to spoof in the envelope.
             ReversePath::Null => Decision::Accept,
@@ -93,6 +96,7 @@ mod tests {
             (Outbound, "a@[192.0.2.1]", ours, Enough, Some(550)),
             (Outbound, "a@b.example", nobody, Enough, Some(550)),
             (Outbound, "", nobody, Enough, Some(550)),
+            (Outbound, "a@b.example", Client::Suspended, Enough, Some(451)),
             (Outbound, "a@b.example", Unknown { may_authenticate: true }, Enough, Some(530)),
             (Outbound, "a@b.example", ours, StorageLow, Some(452)),
             (Outbound, "a@b.example", nobody, StorageBroken, Some(451)),

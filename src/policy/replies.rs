@@ -26,6 +26,9 @@ pub const SENDER_NOT_YOURS: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "The sender's domain is not registered for your contract");
 pub const SENDER_LITERAL: Reply = Reply::new(550, Enhanced(5, 1, 8), "Senders at address literals are not accepted");
 
+pub const TENANT_SUSPENDED: Reply =
+    Reply::new(451, Enhanced(4, 7, 1), "Mail of this contract is put off for now, try again later");
+
 pub const RELAY_DENIED: Reply = Reply::new(550, Enhanced(5, 7, 1), "Relaying denied");
 pub const ROUTING_DENIED: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "Recipient addresses that ask for routing are refused");

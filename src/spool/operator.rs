@@ -66,6 +66,8 @@ pub struct QueueDetail {
 pub struct DomainSummary {
     pub domain: String,
     pub direction: Option<Direction>,
+    pub messages: u64,
+    pub bytes: u64,
     pub recipients: u64,
     pub held: u64,
     pub active: u64,
@@ -196,7 +198,7 @@ impl Spool {
             for branch in entry.branches.as_slice().iter().filter(|branch| filter.fits_branch(meta, branch)) {
                 let domain = domain_of(meta, branch).map(ToString::to_string).unwrap_or_default();
                 let sum = domains.entry((domain.clone(), meta.direction.as_str())).or_default();
-                add(sum, entry, branch);
+                add(sum, entry, meta, branch);
                 sum.domain = domain;
                 sum.direction = Some(meta.direction);
             }
@@ -343,9 +345,11 @@ impl Spool {
     }
 }
 
-fn add(sum: &mut DomainSummary, entry: &Entry, branch: &Branch) {
+fn add(sum: &mut DomainSummary, entry: &Entry, meta: &Meta, branch: &Branch) {
     let count = branch.pending.as_slice().len() as u64;
     let earlier = |a: Option<Timestamp>, b: Timestamp| Some(a.map_or(b, |a| a.min(b)));
+    sum.messages += 1;
+    sum.bytes += meta.size;
     sum.recipients += count;
     sum.oldest = earlier(sum.oldest, Timestamp::from_millis(entry.queued_at));
     if branch.held().is_some() {

@@ -213,9 +213,9 @@ pub struct DeliveryMetrics {
     pub connections: Counters<Worked>,
     /// Transactions on a connection used before.
     pub reused: IntCounter,
-    /// A whole message was sent and no answer came: it is tried again and may arrive twice.
-    pub possible_duplicates: IntCounter,
     pub tls_handshakes: Counters<Worked>,
+    /// The connection broke between the final dot and its answer: the next hop may get the message twice.
+    pub possible_duplicates: IntCounter,
     pub seconds: Histogram,
     pub notices: Counters<NoticeKind>,
     pub sites: IntGauge,
@@ -231,12 +231,10 @@ impl DeliveryMetrics {
             attempts: r.counters("delivery_attempts_total", "Recipients attempted, by outcome."),
             connections_open: r.gauge("delivery_connections_open", "Connections to next hops."),
             connections: r.counters("delivery_connections_total", "Connections to next hops tried."),
-            possible_duplicates: r.counter(
-                "delivery_possible_duplicates_total",
-                "Whole messages sent without an answer, to be sent again.",
-            ),
             reused: r.counter("delivery_connections_reused_total", "Transactions on a connection used before."),
             tls_handshakes: r.counters("delivery_tls_handshakes_total", "TLS handshakes with next hops."),
+            possible_duplicates: r
+                .counter("delivery_possible_duplicates_total", "Connections broken between final dot and answer."),
             seconds: r.histogram("delivery_seconds", "Time of one transaction with a next hop.", &SLOW),
             notices: r.counters("delivery_notices_total", "Notices written (RFC 3464), and those dropped."),
             sites: r.gauge("delivery_sites", "Destinations known."),

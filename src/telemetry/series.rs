@@ -29,6 +29,16 @@ macro_rules! label_set {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$doc])* $variant),+ }
 
+        impl $name {
+            /// As it stands in the label, and in the mail log.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $value),+
+                }
+            }
+        }
+
         impl $crate::telemetry::series::Labels for $name {
             const NAMES: &'static [&'static str] = &[$label];
             const COUNT: usize = [$($value),+].len();

@@ -14,7 +14,7 @@ mod snapshot;
 mod spec;
 
 pub use compiled::{Tenant, TenantDomain};
-pub use diff::{Changed, Diff, differences};
+pub use diff::{Changed, Diff, differences, hide_secrets};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};
 pub use snapshot::{DomainRef, Snapshot, SnapshotError, TenantChange};
