@@ -29,7 +29,7 @@ mod ways;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -97,6 +97,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         steady: SteadyClock::new(clock.clone(), config.clock_confirmation.0),
         metrics: Arc::clone(&metrics),
         log,
+        stuck: AtomicBool::new(false),
     };
     let pool = Arc::new(Pool::new(Arc::clone(&ways), Arc::clone(&places)));
     let handoff = Handoff {
