@@ -1,1 +1,122 @@
-//! To be written: cli.
+//! The command line: one file per command. Data goes to stdout, everything else to stderr; exit codes are stable.
+
+mod apply;
+pub mod control_client;
+pub mod exit;
+mod failure;
+pub mod queue;
+mod queue_text;
+mod serve;
+mod settings;
+mod tenant;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Loaded, LogSettings};
+use failure::Failure;
+
+/// The checkpoint for mail: a multi-tenant mail security gateway.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 69 no node answers, 78 bad settings.")]
+pub struct Cli {
+    /// The settings file [default: ./sekisho.toml, otherwise /etc/sekisho/sekisho.toml]
+    #[arg(long, short, global = true, env = "SEKISHO_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// JSON on stdout instead of text (NDJSON for lists)
+    #[arg(long, global = true)]
+    json: bool,
+    /// No colours, as with NO_COLOR in the environment
+    #[arg(long, global = true)]
+    no_color: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve,
+    /// Start a gateway on loopback with example mail, and tell what became of each message
+    Demo,
+    /// Make the tenants equal to a file
+    Apply(apply::ApplyArgs),
+    /// See tenants; hash a password for one
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// See and change what waits on the running node
+    Queue(queue::QueueArgs),
+    /// Check, show and explain the settings
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+    /// Print a completion script for a shell
+    Completion { shell: clap_complete::Shell },
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    json: bool,
+    /// Of stderr.
+    color: bool,
+}
+
+/// Runs the command; returns the exit code. `logging` is called once it is known what to log.
+pub fn run(cli: Cli, logging: impl FnOnce(Option<&LogSettings>)) -> u8 {
+    let no_color = cli.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let color = !no_color && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let style = Style { json: cli.json, color };
+    let done = match cli.command {
+        Command::Serve => {
+            let file = cli.config.unwrap_or_else(config::default_path);
+            load(&file).and_then(|loaded| {
+                logging(Some(&loaded.settings.log));
+                serve::run(&file, loaded)
+            })
+        }
+        Command::Demo => {
+            logging(None);
+            serve::demo()
+        }
+        command => {
+            logging(None);
+            let file = cli.config.unwrap_or_else(config::default_path);
+            short(command, file, style)
+        }
+    };
+    done.unwrap_or_else(|failure| failure.tell(style))
+}
+
+/// Commands that look or edit and end.
+fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    let code = runtime.block_on(async {
+        match command {
+            Command::Apply(args) => apply::run(args, &load(&file)?.settings.data_dir, style, &mut out).await,
+            Command::Tenant(command) => tenant::run(command, &file, style, &mut out).await,
+            Command::Queue(args) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                Ok(queue::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)
+            }
+            Command::Config(command) => settings::run(&command, &file, style, &mut out),
+            Command::Completion { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "sekisho", &mut out);
+                Ok(exit::OK)
+            }
+            Command::Serve | Command::Demo => Ok(exit::USAGE),
+        }
+    })?;
+    out.flush()?;
+    Ok(code)
+}
+
+fn load(file: &std::path::Path) -> Result<Loaded, Failure> {
+    config::load(file, std::env::vars()).map_err(Failure::Settings)
+}
+
+#[cfg(test)]
+mod tests;

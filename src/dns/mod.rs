@@ -1,1 +1,57 @@
-//! To be written: dns.
+//! The resolver port: what delivery asks the DNS, and the four things it may hear.
+//!
+//! **Failure**: [`Answer::Temporary`] is every answer that proves nothing (time-out, SERVFAIL, REFUSED, lame delegation): the
+//! caller defers. Only [`Answer::NoSuchDomain`] and [`Answer::NoRecords`] are statements by the domain's owner.
+//! **Invariants**: every question ends within a bounded time; names in answers are plain host names without a final dot.
+
+mod hickory;
+mod memory;
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+pub use hickory::{Config, HickoryResolver, ResolverError};
+pub use memory::MemoryResolver;
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    Found(T),
+    /// NXDOMAIN: nothing at all has this name.
+    NoSuchDomain,
+    /// The name exists, with no record of this type.
+    NoRecords,
+    /// No statement; the text says why, for the log.
+    Temporary(String),
+}
+
+impl<T> Answer<T> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Self::Found(value) => Answer::Found(change(value)),
+            Self::NoSuchDomain => Answer::NoSuchDomain,
+            Self::NoRecords => Answer::NoRecords,
+            Self::Temporary(why) => Answer::Temporary(why),
+        }
+    }
+}
+
+/// One MX record (RFC 5321 section 5.1). The exchange of a null MX (RFC 7505) is the empty string.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mx {
+    pub preference: u16,
+    pub exchange: Box<str>,
+}
+
+/// A question under way.
+pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Answer<T>> + Send + 'a>>;
+
+/// Boxed futures, because an `async fn` in a trait can't be called through `dyn`.
+pub trait Resolver: Send + Sync + fmt::Debug {
+    /// The MX records of a domain, in no order.
+    fn mx<'a>(&'a self, domain: &'a str) -> Asking<'a, Vec<Mx>>;
+    /// The IPv4 and IPv6 addresses of a host.
+    fn ip<'a>(&'a self, host: &'a str) -> Asking<'a, Vec<IpAddr>>;
+}

@@ -1,1 +1,51 @@
-//! The why-book.
+//! The why-book: what the code can't say about itself.
+//!
+//! | read | for |
+//! |---|---|
+//! | [`message_path`] | one message from connect to outcome, and the table that finds the room for a change |
+//! | [`durability`] | when a 250 is given, what survives what, how the log on disk works |
+//! | [`tenancy`] | tenants, snapshots, lanes, custody |
+//! | [`threats`] | what an attacker tries and where it ends |
+//! | [`testing`] | kinds of tests, and which one to write |
+//! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
+//! | [`decisions`] | what was decided for good, and why |
+
+pub mod decisions;
+pub mod durability;
+pub mod message_path;
+pub mod operations;
+pub mod tenancy;
+pub mod testing;
+pub mod threats;
+
+#[cfg(test)]
+mod tests {
+    use crate::telemetry::{EventName, Metrics};
+
+    const OPERATIONS: &str = include_str!("operations.rs");
+
+    #[test]
+    fn every_metric_is_in_the_reference() {
+        let text = Metrics::new().render();
+        let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE sekisho_")?.split(' ').next());
+        let missing: Vec<&str> = names.filter(|name| !OPERATIONS.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "not in manual::operations: {missing:?}");
+    }
+
+    #[test]
+    fn every_event_of_the_mail_log_is_in_the_reference() {
+        for name in EventName::ALL {
+            assert!(OPERATIONS.contains(&format!("| `{}` |", name.as_str())), "{}", name.as_str());
+        }
+    }
+
+    #[test]
+    fn every_decision_is_included() {
+        let included = include_str!("decisions.rs");
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/decisions");
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(included.contains(&format!("decisions/{name}")), "{name} is not in decisions.rs");
+        }
+    }
+}

@@ -12,6 +12,7 @@ pub mod receipt;
 pub mod reply;
 pub mod time;
 pub mod units;
+pub mod written;
 
 pub use address::{Address, AddressError, Domain, ReversePath};
 pub use decision::Decision;

@@ -1,1 +1,24 @@
-//! To be written: tenant.
+//! Tenants: what a contract says, read from `tenants.toml` or the store, and compiled into the [`Snapshot`] that every
+//! connection looks things up in.
+//!
+//! **Failure**: reading tells every problem with file and line; compiling refuses a domain, network, user name or
+//! certificate that two tenants claim.
+//! **Invariants**: pure; a snapshot never changes, an edit makes the next one and shares with it all that is untouched.
+
+mod compiled;
+mod diff;
+mod read;
+mod recipients;
+mod sharded;
+mod snapshot;
+mod spec;
+
+pub use compiled::{Tenant, TenantDomain};
+pub use diff::{Changed, Diff, differences, hide_secrets};
+pub use read::read;
+pub use recipients::{RecipientList, Recipients};
+pub use snapshot::{DomainRef, Snapshot, SnapshotError, TenantChange};
+pub use spec::{
+    Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
+    TlsPolicy,
+};

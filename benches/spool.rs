@@ -1,0 +1,141 @@
+//! How many messages a second the spool makes durable, and what each costs in CPU.
+//!
+//! Method: a spool in `SEKISHO_BENCH_DIR` (else the build directory, a real disk); N tasks commit one message after the
+//! other on a two-thread runtime; CPU is the whole process's (getrusage), index work included. `settle` rows lease what was
+//! committed and settle it as delivered. Run with `cargo bench --bench spool [writers]`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sekisho::clock::Clock;
+use sekisho::faults::Faults;
+use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId, Timestamp};
+use sekisho::spool::{Body, Config, Deps, Kind, Meta, NewMessage, RecipientState, Settlement, Spool};
+use sekisho::telemetry::{MailLog, Metrics};
+
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let mut total: u64 = text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    // schedstat of the process is its main thread's; the other threads are under task/.
+    if let Ok(tasks) = std::fs::read_dir("/proc/self/task") {
+        total = tasks
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
+            .filter_map(|text| text.split(' ').next().and_then(|n| n.parse::<u64>().ok()))
+            .sum();
+    }
+    Duration::from_nanos(total)
+}
+
+fn meta() -> Meta {
+    let mut envelope = Envelope::from_sender(ReversePath::Mailbox(Address::parse("sender@client.example").unwrap()));
+    envelope.recipients = vec![Recipient::new(Address::parse("recipient@acme.example").unwrap())];
+    Meta {
+        tenant: TenantId::parse("acme").unwrap(),
+        direction: Direction::Inbound,
+        origin: Origin {
+            ip: "192.0.2.7".parse().unwrap(),
+            helo: "mail.client.example".into(),
+            listener: "mx".into(),
+            protocol: "ESMTPS".into(),
+            received_at: Timestamp(1_795_176_451_250),
+        },
+        envelope,
+        size: 0,
+        kind: Kind::Mail,
+    }
+}
+
+async fn commits(spool: &Spool, writers: usize, total: u64, size: usize) -> Vec<Duration> {
+    let next = Arc::new(AtomicU64::new(0));
+    let body = Bytes::from(vec![b'x'; size]);
+    let tasks: Vec<_> = (0..writers)
+        .map(|_| {
+            let (spool, next, body) = (spool.clone(), Arc::clone(&next), body.clone());
+            tokio::spawn(async move {
+                let mut times = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= total {
+                        return times;
+                    }
+                    let body = Body::Memory { head: Bytes::from_static(b"Received: x\r\n"), rest: body.clone() };
+                    let id = MessageId::new(1_795_176_451_250, u128::from(number));
+                    let started = Instant::now();
+                    spool.commit(vec![NewMessage { id, meta: meta(), body }]).await.unwrap();
+                    times.push(started.elapsed());
+                }
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for task in tasks {
+        times.extend(task.await.unwrap());
+    }
+    times.sort_unstable();
+    times
+}
+
+async fn settles(spool: &Spool, workers: usize) {
+    let tasks: Vec<_> = (0..workers)
+        .map(|_| {
+            let spool = spool.clone();
+            tokio::spawn(async move {
+                while let Some(lease) = spool.take_due(Timestamp(u64::MAX), 1).pop() {
+                    std::hint::black_box(lease.body().await.unwrap());
+                    let outcomes = vec![(0, RecipientState::Delivered)];
+                    lease.settle(Settlement { outcomes, ..Settlement::default() }).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+fn row(name: &str, writers: usize, count: u64, wall: Duration, used: Duration, times: &[Duration]) {
+    let at = |part: usize| times.get(times.len() * part / 100).map_or(0.0, |t| t.as_secs_f64() * 1e3);
+    println!(
+        "{name:>8} {writers:>4} writers {:>9.0} records/s {:>7.1} us CPU each   p50 {:>6.2} ms  p99 {:>6.2} ms",
+        count as f64 / wall.as_secs_f64(),
+        used.as_secs_f64() * 1e6 / count as f64,
+        at(50),
+        at(99)
+    );
+}
+
+fn main() {
+    let only: Option<usize> = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
+    let base = std::env::var_os("SEKISHO_BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), Into::into);
+    let base: std::path::PathBuf = base;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for (size, seconds_worth) in
+        [(5_000usize, [5_000u64, 60_000, 150_000, 150_000]), (500_000, [300, 800, 1_000, 1_000])]
+    {
+        for (writers, count) in [1, 16, 64, 256].into_iter().zip(seconds_worth) {
+            if only.is_some_and(|only| only != writers) {
+                continue;
+            }
+            let dir = tempfile::tempdir_in(&base).unwrap();
+            let deps = Deps {
+                clock: Clock::System,
+                faults: Faults::default(),
+                metrics: Metrics::new(),
+                log: MailLog::nowhere(),
+            };
+            let (spool, _) = Spool::open(Config::new(dir.path()), deps).unwrap();
+            let (started, before) = (Instant::now(), cpu());
+            let times = runtime.block_on(commits(&spool, writers, count, size));
+            row(&format!("{} KB", size / 1000), writers, count, started.elapsed(), cpu() - before, &times);
+            if size < 100_000 {
+                let (started, before) = (Instant::now(), cpu());
+                runtime.block_on(settles(&spool, writers));
+                row("settle", writers, count, started.elapsed(), cpu() - before, &[]);
+            }
+        }
+    }
+}

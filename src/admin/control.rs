@@ -1,0 +1,183 @@
+//! The control socket: what `sekisho queue …` and a reload by command speak to. HTTP over `control.sock` in the data
+//! directory, mode 0600: whoever may write there is the operator, so there is no further login.
+//!
+//! **Invariants**: a change that takes mail out of delivery has a reason; it ends in the mail log (by the port's adapter).
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path as Segment, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::net::UnixListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
+use super::{AdminError, Reload};
+use crate::model::MessageId;
+
+/// The socket's name in the data directory.
+pub const SOCKET: &str = "control.sock";
+
+#[derive(Clone)]
+struct Deps {
+    queue: Arc<dyn QueueControl>,
+    reload: Arc<dyn Reload>,
+}
+
+/// The running server; it ends with its token and takes its socket away.
+#[derive(Debug)]
+pub struct Control {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Control {
+    /// Takes the socket's place from a process that died; the lock of the spool has made sure that no other lives here.
+    ///
+    /// # Errors
+    /// [`AdminError::Bind`].
+    pub fn start(
+        data_dir: &Path,
+        queue: Arc<dyn QueueControl>,
+        reload: Arc<dyn Reload>,
+        stop: CancellationToken,
+    ) -> Result<Self, AdminError> {
+        let path = data_dir.join(SOCKET);
+        let listener =
+            listen(&path).map_err(|source| AdminError::Bind { place: path.display().to_string(), source })?;
+        let router = routes(queue, reload);
+        let task = tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the control server ended");
+            }
+        });
+        Ok(Self { path, task })
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        let _ = self.task.await;
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Bound under another name and moved, so that the socket never stands at its place with a wider mode.
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    let fresh = path.with_extension("new");
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&fresh)?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&fresh, path)?;
+    Ok(listener)
+}
+
+fn routes(queue: Arc<dyn QueueControl>, reload: Arc<dyn Reload>) -> Router {
+    Router::new()
+        .route("/queue", get(list).post(change))
+        .route("/queue/summary", get(summary))
+        .route("/queue/{id}", get(show))
+        .route("/reload", post(read_again))
+        .with_state(Deps { queue, reload })
+}
+
+async fn list(State(deps): State<Deps>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
+    let Query(mut filter) = match filter {
+        Ok(filter) => filter,
+        Err(rejection) => return refused(&rejection.body_text()),
+    };
+    filter.limit.get_or_insert(USUAL_LIMIT);
+    lines(deps.queue.list(filter).await)
+}
+
+async fn summary(State(deps): State<Deps>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
+    match filter {
+        Ok(Query(filter)) => lines(deps.queue.summary(filter).await),
+        Err(rejection) => refused(&rejection.body_text()),
+    }
+}
+
+async fn show(State(deps): State<Deps>, Segment(id): Segment<String>) -> Response {
+    let Ok(id) = id.parse::<MessageId>() else { return refused("not a message id") };
+    match deps.queue.show(id).await {
+        Ok(Some(entry)) => lines(Ok(vec![entry])),
+        Ok(None) => (StatusCode::NOT_FOUND, format!("{id} is not in the queue\n")).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn change(State(deps): State<Deps>, change: Result<Json<Change>, JsonRejection>) -> Response {
+    let Json(change) = match change {
+        Ok(change) => change,
+        Err(rejection) => return refused(&rejection.body_text()),
+    };
+    if matches!(&change.selection, Selection::Ids(ids) if ids.is_empty()) {
+        return refused("no ids: nothing is selected");
+    }
+    if change.verb != Verb::Retry && change.reason.trim().is_empty() {
+        return refused("a reason is needed");
+    }
+    if change.reason.chars().count() > MAX_REASON {
+        return refused("the reason is too long (200 characters)");
+    }
+    match deps.queue.change(change).await {
+        Ok(changed) => Json(changed).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn read_again(State(deps): State<Deps>) -> Response {
+    match deps.reload.reload().await {
+        Ok(text) => (StatusCode::OK, text + "\n").into_response(),
+        Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text + "\n").into_response(),
+    }
+}
+
+fn lines<T: Serialize>(found: Result<Vec<T>, QueueError>) -> Response {
+    let entries = match found {
+        Ok(entries) => entries,
+        Err(error) => return unavailable(&error),
+    };
+    let mut body = Vec::new();
+    for entry in &entries {
+        if let Err(error) = serde_json::to_writer(&mut body, entry) {
+            return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response();
+        }
+        body.push(b'\n');
+    }
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+fn refused(text: &str) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
+}
+
+fn unavailable(error: &QueueError) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_the_operators_alone_and_replaces_a_dead_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET);
+        drop(listen(&path).unwrap());
+        assert!(path.exists(), "a dead process leaves its socket behind");
+        let _listener = listen(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(tokio::net::UnixStream::connect(&path).await.is_ok());
+    }
+}

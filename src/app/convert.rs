@@ -1,0 +1,159 @@
+//! From the settings file's sections to the `Config` of each room. Nothing is decided here.
+
+use std::time::Duration;
+
+use crate::config::{ListenerSettings, ListenerTls, Settings};
+use crate::model::Direction;
+use crate::model::units::Span;
+use crate::net::listener::{self, ProxyMode, TlsMode};
+use crate::net::server_tls::{CertificateFiles, ClientCertificates};
+use crate::smtp::{AuthOffer, Limits, SessionConfig};
+use crate::{delivery, dns, intake, spool};
+
+/// Inline custody keeps messages off the disk, so they may take more memory while they arrive.
+const INLINE_MEMORY_FACTOR: u64 = 16;
+/// No client may hold a connection for longer, however well it behaves.
+const SESSION: Duration = Duration::from_secs(24 * 3600);
+/// Clients wait ten minutes for the answer to the final dot (RFC 5321 section 4.5.3.2.6); they get one in half of it.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(300);
+
+pub(super) fn intake(settings: &Settings) -> intake::Config {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let times = &settings.smtp.timeouts;
+    intake::Config {
+        hostname: settings.hostname.as_str().into(),
+        command_timeout: times.command,
+        data_timeout: times.data,
+        transaction_deadline: times.transaction,
+        session_deadline: SESSION,
+        tls_handshake_timeout: times.handshake,
+        min_body_rate: settings.smtp.min_body_rate,
+        memory_per_message: size(settings.spool.large_message),
+        memory_per_inline_message: size(settings.spool.large_message.saturating_mul(INLINE_MEMORY_FACTOR)),
+        memory_total: size(settings.limits.body_memory),
+        inline_deadline: CLIENT_PATIENCE,
+    }
+}
+
+pub(super) fn session(settings: &Settings, listener: &ListenerSettings) -> SessionConfig {
+    let smtp = &settings.smtp;
+    let usual = SessionConfig::new(settings.hostname.as_str(), listener.direction);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let limits = Limits {
+        command_line: smtp.command_line,
+        data_line: smtp.data_line,
+        header_bytes: smtp.header_bytes as u64,
+        header_count: number(smtp.header_count),
+        recipients: smtp.recipients,
+        message_size: smtp.message_size,
+        transactions: number(smtp.transactions),
+        errors: number(smtp.errors),
+        commands_without_mail: number(smtp.commands_without_mail),
+        ..usual.limits
+    };
+    SessionConfig {
+        limits,
+        starttls: listener.tls == ListenerTls::StartTls && listener.certificate.is_some(),
+        auth: if listener.auth { AuthOffer::AfterTls } else { AuthOffer::Never },
+        require_tls: listener.require_tls,
+        smtputf8: smtp.smtputf8,
+        chunking: smtp.chunking,
+        dsn: smtp.dsn,
+        ..usual
+    }
+}
+
+pub(super) fn listener(settings: &ListenerSettings) -> listener::Config {
+    listener::Config {
+        name: settings.name.clone(),
+        direction: settings.direction,
+        bind: settings.bind,
+        tls: match settings.tls {
+            ListenerTls::None => TlsMode::None,
+            ListenerTls::StartTls => TlsMode::StartTls,
+            ListenerTls::Implicit => TlsMode::Implicit,
+        },
+        proxy: if settings.proxies.is_some() { ProxyMode::Required } else { ProxyMode::Off },
+        trusted_proxies: settings.proxies.clone().unwrap_or_default(),
+        xclient_from: settings.xclient_from.clone(),
+        auth: settings.auth,
+        early_talk_wait: settings.early_talk_wait,
+    }
+}
+
+pub(super) fn certificate(settings: &ListenerSettings) -> Option<CertificateFiles> {
+    let files = settings.certificate.as_ref()?;
+    Some(CertificateFiles { certificate: files.certificate.clone(), key: files.key.clone() })
+}
+
+pub(super) fn client_certificates(settings: &ListenerSettings) -> ClientCertificates {
+    if settings.client_certificates || settings.direction == Direction::Outbound {
+        ClientCertificates::Asked
+    } else {
+        ClientCertificates::Ignored
+    }
+}
+
+pub(super) fn spool(settings: &Settings) -> spool::Config {
+    let own = &settings.spool;
+    spool::Config {
+        segment_size: own.segment_size,
+        large_message: own.large_message,
+        min_free_bytes: own.min_free,
+        min_free_inodes: own.min_free_inodes,
+        body_cache: own.body_cache,
+        ..spool::Config::new(&own.dir)
+    }
+}
+
+pub(super) fn dns(settings: &Settings) -> dns::Config {
+    let own = &settings.dns;
+    dns::Config {
+        servers: own.servers.clone(),
+        timeout: Span(own.timeout),
+        attempts: own.attempts,
+        cache: own.cache_entries as u64,
+        ..dns::Config::default()
+    }
+}
+
+pub(super) fn delivery(settings: &Settings) -> delivery::Config {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let own = &settings.delivery;
+    let times = &own.timeouts;
+    let usual = delivery::Config::default();
+    delivery::Config {
+        retry_first: Span(own.retry.first),
+        retry_max: Span(own.retry.max),
+        lifetime_inbound: Span(own.retry.expire_inbound),
+        lifetime_outbound: Span(own.retry.expire_outbound),
+        delay_notice_after: Span(own.retry.delay_notice.unwrap_or_default()),
+        max_connections: number(own.concurrency.total),
+        max_connections_inbound: number(own.concurrency.inbound),
+        max_connections_outbound: number(own.concurrency.outbound),
+        initial_connections: number(own.concurrency.initial),
+        max_transactions: number(own.messages_per_connection),
+        idle: Span(own.idle_timeout),
+        mx_port: own.port,
+        drain: Span(settings.drain_timeout),
+        handoff_connections: number(settings.custody.connections_per_hop),
+        handoff_patience: Span(settings.custody.answer_deadline),
+        probe_patience: Span(settings.call_ahead.timeout),
+        probe_valid: Span(settings.call_ahead.valid),
+        probe_invalid: Span(settings.call_ahead.invalid),
+        probe_cache: settings.call_ahead.entries,
+        timeouts: delivery::Timeouts {
+            connect: times.connect,
+            greeting: times.greeting,
+            helo: times.command,
+            envelope: times.command,
+            data: times.data,
+            block: times.block,
+            dot: times.dot,
+            ..usual.timeouts
+        },
+        hostname: own.helo_name.as_str().into(),
+        own_addresses: settings.listeners.iter().map(|listener| listener.bind).collect(),
+        ..usual
+    }
+}

@@ -1,0 +1,71 @@
+//! The sample mail of the demonstration, written for it.
+
+/// One message to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter {
+    pub what: &'static str,
+    pub way: Way,
+    pub from: &'static str,
+    pub to: &'static str,
+    pub message: &'static [u8],
+}
+
+/// Which listener it is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    In,
+    Out,
+}
+
+pub const LETTERS: [Letter; 5] = [
+    Letter {
+        what: "a clean message",
+        way: Way::In,
+        from: "hanako@customer.example",
+        to: "taro@acme.example",
+        message: b"From: Hanako <hanako@customer.example>\r\nTo: taro@acme.example\r\nSubject: Thursday\r\n\
+            Date: Fri, 20 Nov 2026 09:00:00 +0900\r\nMessage-ID: <1@customer.example>\r\n\r\n\
+            Thursday at ten suits us well.\r\n..and a line that begins with dots.\r\n",
+    },
+    Letter {
+        what: "Japanese mail (ISO-2022-JP)",
+        way: Way::In,
+        from: "tanaka@customer.example",
+        to: "taro@acme.example",
+        message: b"From: tanaka@customer.example\r\nTo: taro@acme.example\r\n\
+            Subject: =?ISO-2022-JP?B?GyRCTWg9NSROQkckQTlnJG8kOyRLJEQkJCRGGyhC?=\r\nMIME-Version: 1.0\r\n\
+            Content-Type: text/plain; charset=ISO-2022-JP\r\nContent-Transfer-Encoding: 7bit\r\n\
+            Date: Fri, 20 Nov 2026 09:01:00 +0900\r\nMessage-ID: <2@customer.example>\r\n\r\n\
+            \x1b$BNkLZMM\x1b(B\r\n\r\n\
+            \x1b$BMh=5$NBG$A9g$o$;$O2PMKF|$N8a8eFs;~$+$i$G$*4j$$$$$?$7$^$9!#\x1b(B\r\n",
+    },
+    Letter {
+        what: "a message with an attachment",
+        way: Way::In,
+        from: "hanako@customer.example",
+        to: "jiro@acme.example",
+        message:
+            b"From: hanako@customer.example\r\nTo: jiro@acme.example\r\nSubject: The list\r\nMIME-Version: 1.0\r\n\
+            Content-Type: multipart/mixed; boundary=\"edge\"\r\nDate: Fri, 20 Nov 2026 09:02:00 +0900\r\n\
+            Message-ID: <3@customer.example>\r\n\r\n--edge\r\nContent-Type: text/plain\r\n\r\nHere it is.\r\n\
+            --edge\r\nContent-Type: text/csv; name=\"list.csv\"\r\n\
+            Content-Disposition: attachment; filename=\"list.csv\"\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+            aXRlbSxjb3VudApib2x0LDEyCm51dCwyNAo=\r\n--edge--\r\n",
+    },
+    Letter {
+        what: "mail to nobody",
+        way: Way::In,
+        from: "hanako@customer.example",
+        to: "saburo@acme.example",
+        message:
+            b"From: hanako@customer.example\r\nTo: saburo@acme.example\r\nSubject: Are you there?\r\n\r\nHello?\r\n",
+    },
+    Letter {
+        what: "outbound mail",
+        way: Way::Out,
+        from: "taro@acme.example",
+        to: "hanako@customer.example",
+        message: b"From: taro@acme.example\r\nTo: hanako@customer.example\r\nSubject: Re: Thursday\r\n\
+            Date: Fri, 20 Nov 2026 09:05:00 +0900\r\nMessage-ID: <4@acme.example>\r\n\r\nSee you then.\r\n",
+    },
+];

@@ -1,0 +1,75 @@
+//! Tells from the mail log what became of one message, and why.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::letters::Letter;
+
+/// How long a message may take to its end before we say that it is still under way.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Prints the gateway's answer, the events of the message, and what they mean.
+pub(super) async fn tell(said: &str, letter: &Letter, log: &Path) {
+    println!("   the client was told: {}", said.replace('\n', " / "));
+    let Some(id) = said.split_whitespace().find(|word| word.len() == 26) else {
+        println!("   {}\n", refused(said, letter));
+        return;
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let events = events_of(id, log).await;
+        if let Some(end) = events.iter().rev().find(|event| is_end(event)) {
+            println!("   {}", kept(&events));
+            println!("   {}\n", ended(end));
+            return;
+        }
+        if tokio::time::Instant::now() > deadline {
+            println!("   it is still in the queue: sekisho queue show {id}\n");
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn events_of(id: &str, log: &Path) -> Vec<Value> {
+    let text = tokio::fs::read_to_string(log).await.unwrap_or_default();
+    let events = text.lines().filter(|line| line.contains(id)).filter_map(|line| serde_json::from_str(line).ok());
+    events.collect()
+}
+
+fn name(event: &Value) -> &str {
+    event.get("event").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn is_end(event: &Value) -> bool {
+    matches!(name(event), "delivered" | "bounced" | "deferred" | "expired" | "handed-on")
+}
+
+fn kept(events: &[Value]) -> &'static str {
+    if events.iter().any(|event| name(event) == "queued") {
+        "it was on disk, synced, before that answer went out (custody: queued)"
+    } else {
+        "the next hop had taken it before that answer went out (custody: inline)"
+    }
+}
+
+fn ended(event: &Value) -> String {
+    let text = |key: &str| event.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let reply = text("reply").unwrap_or_default();
+    let remote = text("remote").unwrap_or_default();
+    format!("{}: the next hop {remote} said {reply}", name(event))
+}
+
+fn refused(said: &str, letter: &Letter) -> &'static str {
+    match said.get(..1) {
+        Some("5") if letter.to.ends_with("@acme.example") => {
+            "refused at RCPT: the tenant's list of recipients doesn't have that mailbox; nothing was stored, no bounce will follow"
+        }
+        Some("5") => "refused for good: nothing was stored, the client tells its sender",
+        Some("4") => "deferred: nothing was stored, the client will try again",
+        _ => "the conversation failed",
+    }
+}

@@ -1,0 +1,344 @@
+//! One running node: everything built from the settings, started in order, drained in order.
+//!
+//! Order of start: log, tenants, spool (which recovers what was accepted), delivery, then the listeners, so that nothing is
+//! accepted before it could be kept and delivered. Draining goes the other way: listeners, connections, delivery.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::health::NodeHealth;
+use super::next_hop::ByDelivery;
+use super::queue_control::SpoolQueue;
+use super::reload::Reloader;
+use super::{convert, resources};
+use crate::admin::control::Control;
+use crate::admin::observe::{self, Observe};
+use crate::clock::Clock;
+use crate::config::{ListenerSettings, Loaded, MailLogTarget, Settings};
+use crate::delivery;
+use crate::dns::{HickoryResolver, Resolver};
+use crate::faults::Faults;
+use crate::intake::listener::Listener;
+use crate::intake::{self, Intake};
+use crate::net::admission::{self, Admission};
+use crate::net::client_tls::ClientTls;
+use crate::net::listener as sockets;
+use crate::net::server_tls::ServerTls;
+use crate::spool::{self, Spool};
+use crate::store::{Follower, SharedTenants, SqliteTenants, Step, StoreError};
+use crate::telemetry::metrics::Worked;
+use crate::telemetry::{Event, EventName, MailLog, Metrics};
+use crate::tenant::Snapshot;
+
+/// The environment variable that arms a drill point (see [`crate::faults`]).
+const DRILL: &str = "SEKISHO_DRILL_KILL";
+
+/// What a demonstration replaces.
+#[derive(Debug, Default)]
+pub struct Overrides {
+    pub resolver: Option<Arc<dyn Resolver>>,
+    pub mx_port: Option<u16>,
+}
+
+/// Why a node doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    #[error("cannot use the data directory {path}: {source}", path = .path.display())]
+    DataDir { path: PathBuf, source: io::Error },
+    #[error("cannot open the mail log: {0}")]
+    MailLog(io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Spool(#[from] spool::OpenError),
+    #[error("listener {name}: cannot listen on {addr}: {source}")]
+    Bind { name: Box<str>, addr: SocketAddr, source: io::Error },
+    #[error("listener {name}: {source}")]
+    Tls { name: Box<str>, source: crate::net::server_tls::TlsError },
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What all parts of a node share.
+struct Parts {
+    metrics: Arc<Metrics>,
+    log: MailLog,
+    clock: Clock,
+    faults: Faults,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    spool: Spool,
+    admission: Arc<Admission>,
+    shutdown: CancellationToken,
+}
+
+/// A running node.
+pub struct Node {
+    parts: Parts,
+    intake: Arc<Intake>,
+    delivery: delivery::Handle,
+    reloader: Arc<Reloader>,
+    accepting: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+    observe: Option<Observe>,
+    control: Control,
+    /// Ends the servers for operators, last of all.
+    stop_admin: CancellationToken,
+    drain: Duration,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts everything; mail is accepted when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing keeps running then.
+    pub async fn start(file: Option<&Path>, loaded: Loaded, overrides: Overrides) -> Result<Self, StartError> {
+        let settings = &loaded.settings;
+        std::fs::create_dir_all(&settings.data_dir)
+            .map_err(|source| StartError::DataDir { path: settings.data_dir.clone(), source })?;
+        let metrics = Metrics::new();
+        let store: SharedTenants = Arc::new(SqliteTenants::open(&settings.data_dir).await?);
+        let parts = Parts::open(settings, &store, metrics).await?;
+        let tls = client_tls(settings)?;
+        let resolver = match overrides.resolver {
+            Some(resolver) => resolver,
+            None => Arc::new(
+                HickoryResolver::new(&convert::dns(settings)).map_err(|error| StartError::Other(error.to_string()))?,
+            ),
+        };
+        let mut delivery_config = convert::delivery(settings);
+        delivery_config.mx_port = overrides.mx_port.unwrap_or(delivery_config.mx_port);
+        let delivery = delivery::build(
+            delivery_config,
+            delivery::Deps {
+                spool: parts.spool.clone(),
+                resolver,
+                snapshot: Arc::clone(&parts.snapshot),
+                clock: parts.clock.clone(),
+                metrics: Arc::clone(&parts.metrics),
+                log: parts.log.clone(),
+                faults: parts.faults.clone(),
+                tls,
+                shutdown: parts.shutdown.clone(),
+            },
+        );
+        let next_hop = Arc::new(ByDelivery { handoff: delivery.handoff(), probe: delivery.probe() });
+        let intake = Intake::build(convert::intake(settings), parts.intake_deps(next_hop));
+        let listeners = build_listeners(settings, &intake)?;
+        let sockets = bind_all(settings)?;
+        let reloader = Arc::new(Reloader {
+            file: file.map(Path::to_owned),
+            running: ArcSwap::from_pointee(loaded.clone()),
+            intake: Arc::clone(&intake),
+            listeners: listeners.clone(),
+            metrics: Arc::clone(&parts.metrics),
+            log: parts.log.clone(),
+            clock: parts.clock.clone(),
+        });
+        parts.metrics.config.last_reload_successful.set(1);
+        let stop_admin = CancellationToken::new();
+        let (observe, control) = parts.start_admin(settings, &reloader, &stop_admin).await?;
+        let helpers = parts.start_helpers(settings, store);
+        let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
+            let limits = admission::Config {
+                max_connections: own.max_connections,
+                max_per_ip: Some(own.max_connections_per_ip),
+            };
+            let places = Admission::within(&parts.admission, limits);
+            tokio::spawn(sockets::run(socket, places, listener, parts.shutdown.clone()))
+        });
+        let accepting = accepting.collect();
+        let drain = settings.drain_timeout;
+        Ok(Self { parts, intake, delivery, reloader, accepting, helpers, observe, control, stop_admin, drain })
+    }
+
+    #[must_use]
+    pub fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
+    }
+
+    /// Serves until `stop`, then drains: no new connections, idle ones are told 421, transactions under way may end, deliveries
+    /// too, all within the drain time. What is left is on disk.
+    pub async fn run(self, stop: CancellationToken) {
+        stop.cancelled().await;
+        self.parts.shutdown.cancel();
+        let drained = async {
+            for task in self.accepting {
+                let _ = task.await;
+            }
+            self.intake.drained().await;
+            self.delivery.drained().await;
+        };
+        if tokio::time::timeout(self.drain, drained).await.is_err() {
+            tracing::warn!("the drain time is over; connections still open are cut");
+        }
+        for helper in self.helpers {
+            helper.abort();
+        }
+        self.stop_admin.cancel();
+        self.control.ended().await;
+        if let Some(observe) = self.observe {
+            observe.ended().await;
+        }
+        self.parts.log.flush();
+    }
+}
+
+impl Parts {
+    async fn open(settings: &Settings, store: &SharedTenants, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+        let log = match &settings.log.mail {
+            MailLogTarget::Stdout => MailLog::to_stdout(&metrics),
+            MailLogTarget::File(path) => MailLog::to_file(path, &metrics),
+        };
+        let log = log.map_err(StartError::MailLog)?;
+        let faults = match std::env::var(DRILL) {
+            Ok(text) => Faults::parse(&text).map_err(StartError::Other)?,
+            Err(_) => Faults::default(),
+        };
+        let clock = Clock::default();
+        let snapshot = crate::store::snapshot(&**store).await?;
+        count(&metrics, &snapshot);
+        let deps = spool::Deps {
+            clock: clock.clone(),
+            faults: faults.clone(),
+            metrics: Arc::clone(&metrics),
+            log: log.clone(),
+        };
+        let config = convert::spool(settings);
+        let opened = tokio::task::spawn_blocking(move || Spool::open(config, deps)).await;
+        let (spool, report) = opened.map_err(|error| StartError::Other(error.to_string()))??;
+        tracing::info!(?report, "spool recovered");
+        let max_connections =
+            resources::connections_that_fit(settings.limits.max_connections, settings.delivery.concurrency.total);
+        let admission = Admission::new(admission::Config { max_connections, max_per_ip: None });
+        Ok(Self {
+            metrics,
+            log,
+            clock,
+            faults,
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            spool,
+            admission,
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    fn intake_deps(&self, next_hop: Arc<ByDelivery>) -> intake::Deps {
+        intake::Deps {
+            snapshot: Arc::clone(&self.snapshot),
+            spool: self.spool.clone(),
+            next_hop: Arc::clone(&next_hop) as Arc<_>,
+            probe: next_hop,
+            admission: Arc::clone(&self.admission),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
+            log: self.log.clone(),
+            faults: self.faults.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+
+    async fn start_admin(
+        &self,
+        settings: &Settings,
+        reloader: &Arc<Reloader>,
+        stop: &CancellationToken,
+    ) -> Result<(Option<Observe>, Control), StartError> {
+        let other = |error: crate::admin::AdminError| StartError::Other(error.to_string());
+        let health = Arc::new(NodeHealth {
+            spool: self.spool.clone(),
+            admission: Arc::clone(&self.admission),
+            shutdown: self.shutdown.clone(),
+        });
+        let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
+        let reload = Arc::clone(reloader) as Arc<_>;
+        let control = Control::start(&settings.data_dir, queue, reload, stop.clone()).map_err(other)?;
+        let observe = match settings.observe.bind {
+            None => None,
+            Some(bind) => {
+                let config = observe::Config { bind };
+                Some(Observe::start(&config, Arc::clone(&self.metrics), health, stop.clone()).await.map_err(other)?)
+            }
+        };
+        Ok((observe, control))
+    }
+
+    fn start_helpers(&self, settings: &Settings, store: SharedTenants) -> Vec<JoinHandle<()>> {
+        let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
+        let live = Arc::clone(&self.snapshot);
+        let follower = Follower::new(store, Arc::clone(&live));
+        let following = follower.run(move |step| match step {
+            Ok(Step::Unchanged) => {}
+            Ok(Step::Live { version, tenants }) => {
+                metrics.tenants.snapshots.inc(Worked::Yes);
+                count(&metrics, &live.load());
+                tracing::info!(version, tenants, "tenants changed");
+            }
+            Err(error) => {
+                metrics.tenants.snapshots.inc(Worked::No);
+                let reason = error.to_string();
+                tracing::error!(%reason, "tenants not taken, the running ones stay");
+                log.log(&Event { reason: Some(&reason), ..Event::new(EventName::Alert, clock.now()) });
+            }
+        });
+        let memory =
+            resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
+        vec![tokio::spawn(following), tokio::spawn(memory)]
+    }
+}
+
+fn count(metrics: &Metrics, snapshot: &Snapshot) {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    metrics.tenants.tenants.set(number(snapshot.len()));
+    metrics.tenants.snapshot_version.set(i64::try_from(snapshot.version()).unwrap_or(i64::MAX));
+}
+
+fn client_tls(settings: &Settings) -> Result<ClientTls, StartError> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let other = |error: String| StartError::Other(format!("tls.trust_anchors: {error}"));
+    let extra: Vec<CertificateDer<'static>> = match &settings.tls.trust_anchors {
+        None => Vec::new(),
+        Some(path) => CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .map_err(|error| other(format!("{}: {error}", path.display())))?,
+    };
+    ClientTls::new(extra).map_err(|error| other(error.to_string()))
+}
+
+fn build_listeners(settings: &Settings, intake: &Arc<Intake>) -> Result<Vec<Arc<Listener>>, StartError> {
+    let build = |own: &ListenerSettings| {
+        let tls = convert::certificate(own)
+            .map(|files| ServerTls::load(&files, convert::client_certificates(own)))
+            .transpose()
+            .map_err(|source| StartError::Tls { name: own.name.clone(), source })?;
+        Ok(Arc::new(Listener {
+            config: convert::listener(own),
+            session: ArcSwap::from_pointee(convert::session(settings, own)),
+            tls,
+            intake: Arc::clone(intake),
+        }))
+    };
+    settings.listeners.iter().map(build).collect()
+}
+
+fn bind_all(settings: &Settings) -> Result<Vec<tokio::net::TcpListener>, StartError> {
+    let bind = |own: &ListenerSettings| {
+        sockets::bind(own.bind).map_err(|source| StartError::Bind { name: own.name.clone(), addr: own.bind, source })
+    };
+    settings.listeners.iter().map(bind).collect()
+}

@@ -1,0 +1,103 @@
+//! Reads the settings again (SIGHUP, or by command) and brings into force what can be changed while mail flows.
+//!
+//! **Failure**: settings that don't load, or a certificate that doesn't, leave everything as it runs; the log, the metrics and
+//! the answer say why. Keys that need a restart are named.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::convert;
+use crate::admin;
+use crate::clock::Clock;
+use crate::config::{self, Effect, Loaded, Settings};
+use crate::intake::Intake;
+use crate::intake::listener::Listener;
+use crate::telemetry::metrics::Worked;
+use crate::telemetry::{Event, EventName, MailLog, Metrics};
+
+/// What a reload touches.
+#[derive(Debug)]
+pub struct Reloader {
+    /// `None`: settings that were never in a file can't be read again.
+    pub(super) file: Option<PathBuf>,
+    pub(super) running: ArcSwap<Loaded>,
+    pub(super) intake: Arc<Intake>,
+    pub(super) listeners: Vec<Arc<Listener>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) log: MailLog,
+    pub(super) clock: Clock,
+}
+
+impl Reloader {
+    /// Reads and takes the settings.
+    ///
+    /// # Errors
+    /// Why the running settings stay.
+    pub async fn read_again(&self) -> Result<String, String> {
+        let result = self.take();
+        let now = self.clock.now();
+        let (worked, text) = match &result {
+            Ok(text) => {
+                let seconds = i64::try_from(now.as_millis() / 1000).unwrap_or(i64::MAX);
+                self.metrics.config.last_reload_success_timestamp_seconds.set(seconds);
+                tracing::info!("{text}");
+                (Worked::Yes, text)
+            }
+            Err(text) => {
+                tracing::error!("settings not taken, the running ones stay: {text}");
+                (Worked::No, text)
+            }
+        };
+        self.metrics.config.reloads.inc(worked);
+        self.metrics.config.last_reload_successful.set(i64::from(worked == Worked::Yes));
+        self.log.log(&Event { reason: Some(text), ..Event::new(EventName::Reload, now) });
+        self.log.reopen();
+        result
+    }
+
+    fn take(&self) -> Result<String, String> {
+        let file = self.file.as_ref().ok_or("these settings are not from a file")?;
+        let next = config::load(file, std::env::vars()).map_err(|problems| problems.to_string())?;
+        // Certificates first: they are what may fail, and nothing has been changed by then.
+        self.reload_certificates(&next.settings)?;
+        let running = self.running.load();
+        let changes = running.changes_to(&next);
+        self.intake.configure(convert::intake(&next.settings));
+        for listener in &self.listeners {
+            if let Some(settings) = next.settings.listeners.iter().find(|one| one.name == listener.config.name) {
+                listener.session.store(Arc::new(convert::session(&next.settings, settings)));
+            }
+        }
+        let waiting: Vec<_> = changes
+            .iter()
+            .filter(|change| change.effect == Effect::Restart)
+            .map(|change| change.name.as_str())
+            .collect();
+        let mut text = format!("settings taken: {} changed", changes.len());
+        if !waiting.is_empty() {
+            text.push_str("; in force after a restart only: ");
+            text.push_str(&waiting.join(", "));
+        }
+        self.running.store(Arc::new(next));
+        Ok(text)
+    }
+
+    fn reload_certificates(&self, next: &Settings) -> Result<(), String> {
+        for listener in &self.listeners {
+            let settings = next.listeners.iter().find(|one| one.name == listener.config.name);
+            let files = settings.and_then(convert::certificate);
+            if let (Some(tls), Some(files)) = (&listener.tls, files) {
+                tls.reload(&files).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl admin::Reload for Reloader {
+    fn reload(&self) -> admin::Answer<'_, Result<String, String>> {
+        Box::pin(self.read_again())
+    }
+}

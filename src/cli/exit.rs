@@ -1,0 +1,10 @@
+//! Exit codes. Scripts depend on them: a code never changes its meaning.
+
+pub const OK: u8 = 0;
+pub const FAILED: u8 = 1;
+pub const USAGE: u8 = 2;
+pub const NOT_FOUND: u8 = 3;
+/// The running node can't be reached.
+pub const UNAVAILABLE: u8 = 69;
+/// The settings are wrong; nothing was started.
+pub const CONFIG: u8 = 78;

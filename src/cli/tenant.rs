@@ -1,0 +1,182 @@
+//! `sekisho tenant ls|show|hash-password`.
+//!
+//! ```text
+//! sekisho tenant ls --json | jq -r .id
+//! printf %s "$PASSWORD" | sekisho tenant hash-password
+//! ```
+
+use std::fmt::Write as _;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher;
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::{Style, exit, load};
+use crate::model::TenantId;
+use crate::store::{SqliteTenants, TenantStore};
+use crate::tenant::{self, ClientSpec, RecipientsSpec, TenantSpec};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TenantCommand {
+    /// List tenants
+    Ls,
+    /// Everything about one tenant but its secrets
+    Show {
+        #[arg(value_parser = TenantId::parse)]
+        id: TenantId,
+    },
+    /// Read a password from stdin, print its hash for password_hash
+    HashPassword,
+}
+
+pub(super) async fn run(
+    command: TenantCommand,
+    file: &Path,
+    style: Style,
+    out: &mut (impl Write + Send),
+) -> Result<u8, Failure> {
+    match command {
+        TenantCommand::Ls => list(&open(file).await?, style, out).await?,
+        TenantCommand::Show { id } => {
+            let spec = open(file).await?.find(&id).await?.ok_or(Failure::NoTenant(id))?;
+            if style.json {
+                writeln!(out, "{}", to_json(&spec))?;
+            } else {
+                out.write_all(to_toml(&spec).as_bytes())?;
+            }
+        }
+        TenantCommand::HashPassword => writeln!(out, "{}", hash(std::io::stdin().lock())?)?,
+    }
+    Ok(exit::OK)
+}
+
+async fn open(file: &Path) -> Result<SqliteTenants, Failure> {
+    Ok(SqliteTenants::open(&load(file)?.settings.data_dir).await?)
+}
+
+async fn list(store: &SqliteTenants, style: Style, out: &mut (impl Write + Send)) -> Result<(), Failure> {
+    let mut failed = None;
+    let mut each = |spec: TenantSpec| {
+        let line = if style.json { to_json(&spec).to_string() } else { row(&spec) };
+        failed = failed.take().or_else(|| writeln!(out, "{line}").err());
+    };
+    store.load(&mut each).await?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn row(spec: &TenantSpec) -> String {
+    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let state = word(serde_json::json!(spec.state));
+    let custody = word(serde_json::json!(spec.custody));
+    let domains: Vec<&str> = spec.domains.iter().take(3).map(|domain| domain.name.as_str()).collect();
+    let more = match spec.domains.len().saturating_sub(domains.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{:<20} {state:<9} {custody:<7} {}{more}  {}", spec.id.as_str(), domains.join(" "), spec.name)
+}
+
+/// Without secrets.
+fn to_json(spec: &TenantSpec) -> serde_json::Value {
+    #[derive(Serialize)]
+    struct Shown<'s> {
+        v: u8,
+        #[serde(flatten)]
+        spec: &'s TenantSpec,
+    }
+    let mut value = serde_json::to_value(Shown { v: 1, spec }).unwrap_or_default();
+    tenant::hide_secrets(&mut value);
+    value
+}
+
+/// As in a tenants file, without secrets.
+fn to_toml(spec: &TenantSpec) -> String {
+    let mut text = String::new();
+    let quoted = |value: &dyn std::fmt::Display| toml::Value::String(value.to_string()).to_string();
+    let word = |value: serde_json::Value| value.to_string();
+    let mut line = |key: &str, value: String| {
+        let _ = writeln!(text, "{key}{}{value}", if value.is_empty() { "" } else { " = " });
+    };
+    line("[[tenant]]", String::new());
+    line("id", quoted(&spec.id));
+    line("name", quoted(&spec.name));
+    line("state", word(serde_json::json!(spec.state)));
+    line("custody", word(serde_json::json!(spec.custody)));
+    for domain in &spec.domains {
+        line("[[tenant.domain]]", String::new());
+        line("name", quoted(&domain.name));
+        let hop = |hop: &tenant::NextHop| match hop.priority {
+            0 => quoted(hop),
+            priority => format!("{{ host = {}, port = {}, priority = {priority} }}", quoted(&hop.host), hop.port),
+        };
+        line("next_hops", format!("[{}]", domain.next_hops.iter().map(hop).collect::<Vec<_>>().join(", ")));
+        line("tls", word(serde_json::json!(domain.tls)));
+        line(
+            "recipients",
+            match &domain.recipients {
+                RecipientsSpec::Any => quoted(&"any"),
+                RecipientsSpec::CallAhead => quoted(&"call-ahead"),
+                RecipientsSpec::List(list) => {
+                    format!("[{}]", list.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", "))
+                }
+            },
+        );
+    }
+    for client in &spec.outbound_clients {
+        line("[[tenant.outbound_client]]", String::new());
+        match client {
+            ClientSpec::Network(network) => line("network", quoted(network)),
+            ClientSpec::Login { username, .. } => {
+                line("username", quoted(username));
+                line("# password_hash is not shown", String::new());
+            }
+            ClientSpec::Certificate(print) => line("certificate", quoted(print)),
+        }
+    }
+    text
+}
+
+/// The argon2id hash of the first line.
+fn hash(mut input: impl BufRead) -> Result<String, Failure> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("sekisho: type the password and press Enter (it is shown)");
+    }
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Failure::Other("there is no password on stdin".into()));
+    }
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|error| Failure::Other(format!("can't hash the password: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_a_tenants_file_without_secrets() {
+        let hashed = hash(&b"correct horse\n"[..]).unwrap();
+        let text = format!(
+            "[[tenant]]\nid='a'\nname='A \"B\"'\ncustody='inline'\n[[tenant.domain]]\nname='a.example'\nnext_hops=['[::1]:26',\
+             {{host='b.example',priority=5}}]\nrecipients=['x@a.example']\n[[tenant.outbound_client]]\nnetwork='10.0.0.0/8'\n\
+             [[tenant.outbound_client]]\nusername='u'\npassword_hash='{hashed}'\n"
+        );
+        let spec = tenant::read("t", &text).unwrap().remove(0);
+        let shown = to_toml(&spec);
+        assert!(!shown.contains("argon2"), "{shown}");
+        assert!(!to_json(&spec).to_string().contains("argon2"));
+        let completed = shown.replace("# password_hash is not shown", &format!("password_hash = '{hashed}'"));
+        assert_eq!(tenant::read("t", &completed).unwrap(), [spec]);
+    }
+
+    #[test]
+    fn an_empty_password_is_refused() {
+        assert!(hash(&b"\n"[..]).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! From merged values to [`Settings`]; what must fit together is checked here.
+
+use std::path::Path;
+
+use crate::model::written::{Problem, Problems};
+use crate::model::{Address, Domain};
+
+use super::listeners::{self, Defaults};
+use super::merge::Merged;
+use super::settings::{
+    CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts, DnsSettings,
+    LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Settings, SmtpSettings,
+    SmtpTimeouts, SpoolSettings, TlsSettings,
+};
+use super::take::Taker;
+
+/// Fills all sections; `None` if what is required is missing.
+pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings> {
+    // After a problem of syntax, what seems to be missing may only not have been read.
+    let complete = problems.is_empty();
+    let mut take = Taker { merged, listener: None, problems };
+    let hostname = take.text("hostname").and_then(|name| Domain::parse(&name).ok());
+    if hostname.is_none() && complete {
+        let problem = Problem::new(None, "hostname is not set");
+        take.problems.push(problem.help("the gateway's own name, as in hostname = \"mx.gateway.example\""));
+    }
+    let data_dir = take.path("data_dir").unwrap_or_default();
+    let drain_timeout = take.span("drain_timeout");
+    let postmaster = postmaster(&mut take, hostname.as_ref());
+    let tls = TlsSettings {
+        files: take.tls_files("tls.certificate", "tls.key"),
+        trust_anchors: take.path("tls.trust_anchors"),
+    };
+    let limits = limits(&mut take);
+    let smtp = smtp(&mut take);
+    let observe = ObserveSettings { bind: take.socket("observe.bind") };
+    let log = log(&mut take, &data_dir);
+    let dns = dns(&mut take);
+    let call_ahead = CallAheadSettings {
+        valid: take.span("call_ahead.valid"),
+        invalid: take.span("call_ahead.invalid"),
+        entries: take.number("call_ahead.entries"),
+        timeout: take.timeout("call_ahead.timeout"),
+    };
+    let custody = CustodySettings {
+        answer_deadline: take.timeout("custody.answer_deadline"),
+        connections_per_hop: take.count("custody.connections_per_hop"),
+    };
+    let spool = spool(&mut take, &data_dir);
+    let delivery = delivery(&mut take, hostname.as_ref());
+    let listeners =
+        listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, complete, take.problems);
+    Some(Settings {
+        hostname: hostname?,
+        data_dir,
+        postmaster: postmaster?,
+        drain_timeout,
+        listeners,
+        observe,
+        log,
+        dns,
+        tls,
+        limits,
+        smtp,
+        call_ahead,
+        custody,
+        spool,
+        delivery: delivery?,
+    })
+}
+
+fn postmaster(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<Address> {
+    let written = take.text("postmaster").or_else(|| hostname.map(|name| format!("postmaster@{name}")));
+    written.and_then(|text| Address::parse(&text).ok())
+}
+
+fn limits(take: &mut Taker<'_>) -> LimitSettings {
+    LimitSettings {
+        max_connections: take.count("limits.max_connections"),
+        max_connections_per_ip: take.count("limits.max_connections_per_ip"),
+        memory_reserve: take.number("limits.memory_reserve"),
+        descriptor_reserve: take.count("limits.descriptor_reserve"),
+        body_memory: take.number("limits.body_memory"),
+    }
+}
+
+fn smtp(take: &mut Taker<'_>) -> SmtpSettings {
+    take.at_least("smtp.message_size", 64 << 10, "64KiB is what every server must take (RFC 5321 section 4.5.3.1.7)");
+    take.at_least("smtp.command_line", 512, "512 is the least (RFC 5321 section 4.5.3.1.4)");
+    take.at_least("smtp.header_bytes", 16 << 10, "16KiB is the least that real mail fits in");
+    SmtpSettings {
+        message_size: take.number("smtp.message_size"),
+        recipients: take.count("smtp.recipients"),
+        transactions: take.count("smtp.transactions"),
+        command_line: take.count("smtp.command_line"),
+        data_line: take.count("smtp.data_line"),
+        header_bytes: take.count("smtp.header_bytes"),
+        header_count: take.count("smtp.header_count"),
+        errors: take.count("smtp.errors"),
+        commands_without_mail: take.count("smtp.commands_without_mail"),
+        timeouts: SmtpTimeouts {
+            command: take.timeout("smtp.command_timeout"),
+            data: take.timeout("smtp.data_timeout"),
+            transaction: take.timeout("smtp.transaction_timeout"),
+            session: take.timeout("smtp.session_timeout"),
+            handshake: take.timeout("smtp.handshake_timeout"),
+        },
+        min_body_rate: take.number("smtp.min_body_rate"),
+        early_talk_wait: take.span("smtp.early_talk_wait"),
+        smtputf8: take.flag("smtp.smtputf8"),
+        chunking: take.flag("smtp.chunking"),
+        dsn: take.flag("smtp.dsn"),
+    }
+}
+
+fn log(take: &mut Taker<'_>, data_dir: &Path) -> LogSettings {
+    let mail = match take.text("log.mail") {
+        Some(_) => MailLogTarget::Stdout,
+        None => MailLogTarget::File(take.path("log.mail").unwrap_or_else(|| data_dir.join("mail.log"))),
+    };
+    let format = if take.text("log.format").as_deref() == Some("json") { LogFormat::Json } else { LogFormat::Text };
+    let level = take.text("log.level").unwrap_or_default();
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&level) {
+        let problem = Problem::new(take.place("log.level"), format!("log.level: {level:?}: {error}"));
+        take.problems.push(problem.help("as \"info\" or \"info,sekisho::delivery=debug\""));
+    }
+    LogSettings { mail, level, format }
+}
+
+fn dns(take: &mut Taker<'_>) -> DnsSettings {
+    DnsSettings {
+        servers: take.sockets("dns.servers"),
+        timeout: take.timeout("dns.timeout"),
+        attempts: take.count("dns.attempts"),
+        cache_entries: take.count("dns.cache_entries"),
+    }
+}
+
+fn spool(take: &mut Taker<'_>, data_dir: &Path) -> SpoolSettings {
+    take.at_least("spool.segment_size", 1 << 20, "1MiB is the least");
+    SpoolSettings {
+        dir: take.path("spool.dir").unwrap_or_else(|| data_dir.join("spool")),
+        segment_size: take.number("spool.segment_size"),
+        large_message: take.number("spool.large_message"),
+        body_cache: take.number("spool.body_cache"),
+        min_free: take.number("spool.min_free"),
+        min_free_inodes: take.number("spool.min_free_inodes"),
+    }
+}
+
+fn delivery(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<DeliverySettings> {
+    let helo_name = take.text("delivery.helo_name").and_then(|name| Domain::parse(&name).ok());
+    let retry = RetrySettings {
+        first: take.timeout("delivery.retry_first"),
+        max: take.timeout("delivery.retry_max"),
+        jitter: u8::try_from(take.number("delivery.retry_jitter")).unwrap_or_default(),
+        expire_inbound: take.timeout("delivery.expire_inbound"),
+        expire_outbound: take.timeout("delivery.expire_outbound"),
+        delay_notice: take.optional_span("delivery.delay_notice").filter(|after| !after.is_zero()),
+    };
+    if retry.max < retry.first {
+        let problem =
+            Problem::new(take.place("delivery.retry_max"), "delivery.retry_max is below delivery.retry_first");
+        take.problems.push(problem);
+    }
+    Some(DeliverySettings {
+        source_addresses: take.ips("delivery.source_addresses"),
+        port: u16::try_from(take.number("delivery.port")).unwrap_or(25),
+        concurrency: ConcurrencySettings {
+            total: take.count("delivery.max_connections"),
+            initial: take.count("delivery.initial_concurrency"),
+            inbound: take.count("delivery.inbound_concurrency"),
+            outbound: take.count("delivery.outbound_concurrency"),
+        },
+        messages_per_connection: take.count("delivery.messages_per_connection"),
+        idle_timeout: take.span("delivery.idle_timeout"),
+        retry,
+        timeouts: DeliveryTimeouts {
+            connect: take.timeout("delivery.connect_timeout"),
+            greeting: take.timeout("delivery.greeting_timeout"),
+            command: take.timeout("delivery.command_timeout"),
+            data: take.timeout("delivery.data_timeout"),
+            block: take.timeout("delivery.block_timeout"),
+            dot: take.timeout("delivery.dot_timeout"),
+        },
+        helo_name: helo_name.or_else(|| hostname.cloned())?,
+    })
+}

@@ -1,0 +1,371 @@
+//! Every settings key there is: name, type, default, meaning, and whether a reload brings it into force. This table
+//! drives reading, checking, showing and explaining; [`super::settings`] turns the values into types.
+//!
+//! **Invariants**: every default is a valid value of its kind; every key is used by [`super::settings`] (a test each).
+
+use serde::Serialize;
+
+/// What may be written as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Hostname,
+    Text,
+    MailAddress,
+    /// Relative ones start at the directory of the settings file.
+    Path,
+    PathOrStdout,
+    Socket,
+    /// A socket address or `off`.
+    SocketOrOff,
+    Bool,
+    Integer(i64, i64),
+    Size,
+    Span,
+    Words(&'static [&'static str]),
+    Networks,
+    Sockets,
+    Ips,
+}
+
+impl Kind {
+    /// For people.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Hostname => "host name".into(),
+            Self::Text => "text".into(),
+            Self::MailAddress => "mail address".into(),
+            Self::Path => "path".into(),
+            Self::PathOrStdout => "path or \"stdout\"".into(),
+            Self::Socket => "ip:port".into(),
+            Self::SocketOrOff => "ip:port or \"off\"".into(),
+            Self::Bool => "true or false".into(),
+            Self::Integer(low, high) => format!("integer, {low} to {high}"),
+            Self::Size => "size, as 50MiB".into(),
+            Self::Span => "length of time, as 1h30m".into(),
+            Self::Words(words) => format!("one of {}", words.join(", ")),
+            Self::Networks => "list of networks, as 192.0.2.0/24".into(),
+            Self::Sockets => "list of ip:port".into(),
+            Self::Ips => "list of IP addresses".into(),
+        }
+    }
+
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::Networks | Self::Sockets | Self::Ips)
+    }
+}
+
+/// What brings a changed value into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// SIGHUP; what runs already (a connection, an attempt) ends under the old value.
+    Reload,
+    Restart,
+}
+
+/// One key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// With its section: `smtp.command_timeout`.
+    pub name: &'static str,
+    pub kind: Kind,
+    /// As it would be written; lists as in TOML. Empty: none.
+    pub default: &'static str,
+    /// What stands for the default where there is none.
+    pub absent: &'static str,
+    pub effect: Effect,
+    pub doc: &'static str,
+}
+
+impl Key {
+    /// Without its section.
+    #[must_use]
+    pub fn last(&self) -> &'static str {
+        self.name.rsplit('.').next().unwrap_or(self.name)
+    }
+}
+
+const fn live(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind, default, absent: "", effect: Effect::Reload, doc }
+}
+
+const fn fixed(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind, default, absent: "", effect: Effect::Restart, doc }
+}
+
+impl Key {
+    const fn or(self, absent: &'static str) -> Self {
+        Self { absent, ..self }
+    }
+}
+
+const SIGNLESS: i64 = i64::MAX;
+
+/// All keys but those of a listener, by section.
+pub static KEYS: &[Key] = &[
+    live("hostname", Kind::Hostname, "", "The gateway's name: in greetings, EHLO, Received and Message-ID fields.")
+        .or("required"),
+    fixed("data_dir", Kind::Path, "/var/lib/sekisho", "Where tenants, spool and mail log live."),
+    live("postmaster", Kind::MailAddress, "", "Who is named in notices, and gets mail for postmaster at our own name.")
+        .or("postmaster@hostname"),
+    live("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
+    // -- seeing
+    fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),
+    fixed("log.mail", Kind::PathOrStdout, "", "The mail log (one JSON object per line): a file, or \"stdout\".")
+        .or("mail.log in data_dir"),
+    fixed(
+        "log.level",
+        Kind::Text,
+        "info",
+        "What the process tells on stderr: error, warn, info, debug, trace, or targets as in `info,sekisho::delivery=debug`.",
+    ),
+    fixed("log.format", Kind::Words(&["text", "json"]), "text", "The form of what the process tells on stderr."),
+    // -- DNS
+    live("dns.servers", Kind::Sockets, "[]", "The DNS servers to ask; empty: the system's."),
+    live("dns.timeout", Kind::Span, "5s", "How long to wait for one answer."),
+    live("dns.attempts", Kind::Integer(1, 10), "2", "How often a question is asked before it counts as unanswered."),
+    live("dns.cache_entries", Kind::Integer(0, 10_000_000), "20000", "How many answers are remembered."),
+    // -- TLS
+    live("tls.certificate", Kind::Path, "", "The certificate chain of listeners that name none, PEM.")
+        .or("none: no TLS"),
+    live("tls.key", Kind::Path, "", "The private key of tls.certificate, PEM.").or("none"),
+    live("tls.trust_anchors", Kind::Path, "", "Authorities to trust when a next hop's certificate is verified, PEM.")
+        .or("the system's"),
+    // -- how much at once
+    live(
+        "limits.max_connections",
+        Kind::Integer(1, 1_000_000),
+        "15000",
+        "Connections at once over all listeners; more get 421.",
+    ),
+    live(
+        "limits.max_connections_per_ip",
+        Kind::Integer(1, 1_000_000),
+        "1000",
+        "Connections at once from one address; more get 421.",
+    ),
+    live("limits.memory_reserve", Kind::Size, "64MiB", "No new connection while less memory than this is available."),
+    live(
+        "limits.descriptor_reserve",
+        Kind::Integer(10, 1_000_000),
+        "200",
+        "File descriptors kept free of connections, for spool, delivery and log.",
+    ),
+    live(
+        "limits.body_memory",
+        Kind::Size,
+        "256MiB",
+        "Memory for all bodies being received; beyond it they go to files.",
+    ),
+    // -- the SMTP server
+    live("smtp.message_size", Kind::Size, "50MiB", "The largest message, told by SIZE."),
+    live(
+        "smtp.recipients",
+        Kind::Integer(100, 100_000),
+        "1000",
+        "Recipients of one transaction; more get 452 (RFC 5321 section 4.5.3.1.8 asks for 100).",
+    ),
+    live("smtp.transactions", Kind::Integer(1, 1_000_000), "1000", "Transactions of one connection."),
+    live("smtp.command_line", Kind::Size, "4096", "The longest command line, in bytes."),
+    live(
+        "smtp.data_line",
+        Kind::Integer(998, 100_000),
+        "998",
+        "The longest line of a message without its CRLF, in bytes (RFC 5322 section 2.1.1).",
+    ),
+    live("smtp.header_bytes", Kind::Size, "256KiB", "The largest header block."),
+    live("smtp.header_count", Kind::Integer(50, 100_000), "1000", "The most header fields."),
+    live("smtp.errors", Kind::Integer(1, 1000), "20", "Refused commands before a connection is closed with 421."),
+    live(
+        "smtp.commands_without_mail",
+        Kind::Integer(10, 100_000),
+        "100",
+        "Commands that lead to no transaction before a connection is closed with 421.",
+    ),
+    live(
+        "smtp.command_timeout",
+        Kind::Span,
+        "5m",
+        "How long a client may take for a command (RFC 5321 section 4.5.3.2.7).",
+    ),
+    live(
+        "smtp.data_timeout",
+        Kind::Span,
+        "3m",
+        "How long a client may be silent within a message (RFC 5321 section 4.5.3.2.5).",
+    ),
+    live(
+        "smtp.transaction_timeout",
+        Kind::Span,
+        "30m",
+        "How long a transaction may take from MAIL to the end of data.",
+    ),
+    live(
+        "smtp.session_timeout",
+        Kind::Span,
+        "2h",
+        "How long a connection may last; then it is closed, between transactions.",
+    ),
+    live("smtp.handshake_timeout", Kind::Span, "30s", "How long a TLS handshake or PROXY header may take."),
+    live(
+        "smtp.min_body_rate",
+        Kind::Size,
+        "500",
+        "Bytes per second that a body must come with, after a first minute; 0: any.",
+    ),
+    live(
+        "smtp.early_talk_wait",
+        Kind::Span,
+        "0s",
+        "How long to listen before the greeting for clients that talk too early; 0s: only what is there already counts.",
+    ),
+    live("smtp.smtputf8", Kind::Bool, "true", "Offer SMTPUTF8 (RFC 6531)."),
+    live("smtp.chunking", Kind::Bool, "true", "Offer CHUNKING, which is BDAT (RFC 3030)."),
+    live("smtp.dsn", Kind::Bool, "true", "Offer DSN (RFC 3461)."),
+    // -- recipients
+    live("call_ahead.valid", Kind::Span, "96h", "How long a recipient that the next hop knows is remembered."),
+    live("call_ahead.invalid", Kind::Span, "2h", "How long a recipient that the next hop refuses is remembered."),
+    live("call_ahead.entries", Kind::Integer(1000, 100_000_000), "200000", "How many recipients are remembered."),
+    live("call_ahead.timeout", Kind::Span, "20s", "How long a next hop may take to answer; then the client gets 451."),
+    // -- custody
+    live(
+        "custody.answer_deadline",
+        Kind::Span,
+        "45s",
+        "Inline custody: how long the next hop may take before the message goes to the spool instead.",
+    ),
+    live(
+        "custody.connections_per_hop",
+        Kind::Integer(1, 10_000),
+        "100",
+        "Inline custody: connections at once to one next hop.",
+    ),
+    // -- spool
+    fixed("spool.dir", Kind::Path, "", "Where messages wait; one disk with durable fsync.").or("spool in data_dir"),
+    fixed("spool.segment_size", Kind::Size, "64MiB", "The size of one file of the log."),
+    fixed("spool.large_message", Kind::Size, "1MiB", "Larger bodies get a file of their own."),
+    fixed("spool.body_cache", Kind::Size, "128MiB", "Memory for bodies that are about to be delivered."),
+    live("spool.min_free", Kind::Size, "256MiB", "No mail is taken (452) while the disk has less free than this."),
+    live(
+        "spool.min_free_inodes",
+        Kind::Integer(0, SIGNLESS),
+        "2000",
+        "No mail is taken (452) while the disk has fewer free inodes.",
+    ),
+    // -- delivery
+    live("delivery.helo_name", Kind::Hostname, "", "The name in EHLO towards next hops.").or("hostname"),
+    live(
+        "delivery.source_addresses",
+        Kind::Ips,
+        "[]",
+        "Our addresses to connect from, one of each family is used; empty: the system chooses.",
+    ),
+    live("delivery.port", Kind::Integer(1, 65535), "25", "The port of mail exchangers found by MX."),
+    live("delivery.max_connections", Kind::Integer(1, 100_000), "1000", "Connections at once to all next hops."),
+    live(
+        "delivery.initial_concurrency",
+        Kind::Integer(1, 1000),
+        "5",
+        "Connections at once to a destination that is not known to bear more.",
+    ),
+    live(
+        "delivery.inbound_concurrency",
+        Kind::Integer(1, 1000),
+        "50",
+        "Connections at once to one tenant domain's next hops.",
+    ),
+    live("delivery.outbound_concurrency", Kind::Integer(1, 1000), "20", "Connections at once to one foreign domain."),
+    live(
+        "delivery.messages_per_connection",
+        Kind::Integer(1, 100_000),
+        "100",
+        "Messages over one connection before it is closed.",
+    ),
+    live("delivery.idle_timeout", Kind::Span, "10s", "How long a connection without work is kept open."),
+    live("delivery.retry_first", Kind::Span, "5m", "The wait after the first failed attempt; it doubles with each."),
+    live("delivery.retry_max", Kind::Span, "4h", "The longest wait between attempts."),
+    live(
+        "delivery.retry_jitter",
+        Kind::Integer(0, 50),
+        "20",
+        "Per cent by which waits differ at random, so that they do not fall together.",
+    ),
+    live("delivery.expire_inbound", Kind::Span, "10d", "How long mail to a tenant is tried before it goes back."),
+    live("delivery.expire_outbound", Kind::Span, "5d", "How long mail of a tenant is tried before it goes back."),
+    live("delivery.delay_notice", Kind::Span, "4h", "After how long a sender is told that mail is delayed; 0s: never."),
+    live("delivery.connect_timeout", Kind::Span, "30s", "How long a connection to one address may take to open."),
+    live("delivery.greeting_timeout", Kind::Span, "5m", "RFC 5321 section 4.5.3.2.1."),
+    live(
+        "delivery.command_timeout",
+        Kind::Span,
+        "5m",
+        "For the answers to EHLO, MAIL, RCPT and RSET (RFC 5321 section 4.5.3.2.2 and 3).",
+    ),
+    live("delivery.data_timeout", Kind::Span, "2m", "For the answer to DATA (RFC 5321 section 4.5.3.2.4)."),
+    live("delivery.block_timeout", Kind::Span, "3m", "For each write of a message (RFC 5321 section 4.5.3.2.5)."),
+    live("delivery.dot_timeout", Kind::Span, "10m", "For the answer to the end of data (RFC 5321 section 4.5.3.2.6)."),
+];
+
+/// The keys of each `[[listener]]`.
+pub static LISTENER_KEYS: &[Key] = &[
+    fixed("listener.name", Kind::Text, "", "Names the listener in log and metrics: letters, digits and hyphens.")
+        .or("required"),
+    fixed(
+        "listener.direction",
+        Kind::Words(&["inbound", "outbound"]),
+        "",
+        "inbound: from the internet to tenants. outbound: from tenants to the internet.",
+    )
+    .or("required"),
+    fixed("listener.bind", Kind::Socket, "", "The address and port to listen on.").or("required"),
+    fixed(
+        "listener.tls",
+        Kind::Words(&["none", "starttls", "implicit"]),
+        "",
+        "TLS: not offered, offered by STARTTLS, or from the first byte.",
+    )
+    .or("starttls if there is a certificate, otherwise none"),
+    live("listener.require_tls", Kind::Bool, "false", "Refuse MAIL before TLS."),
+    live("listener.certificate", Kind::Path, "", "This listener's certificate chain, PEM.").or("tls.certificate"),
+    live("listener.key", Kind::Path, "", "The private key of the listener's certificate, PEM.").or("tls.key"),
+    live(
+        "listener.client_certificates",
+        Kind::Bool,
+        "false",
+        "Ask TLS clients for a certificate, to know outbound clients by it.",
+    ),
+    live("listener.auth", Kind::Words(&["off", "after-tls"]), "", "Offer AUTH PLAIN and LOGIN, never before TLS.")
+        .or("after-tls on outbound, off on inbound listeners"),
+    live(
+        "listener.proxy_protocol",
+        Kind::Words(&["off", "required"]),
+        "off",
+        "Whether every connection begins with a PROXY header (v1 or v2).",
+    ),
+    live(
+        "listener.trusted_proxies",
+        Kind::Networks,
+        "[]",
+        "Who may send a PROXY header; others are not let in where one is required.",
+    ),
+    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT."),
+    live("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
+        .or("limits.max_connections"),
+    live(
+        "listener.max_connections_per_ip",
+        Kind::Integer(1, 1_000_000),
+        "",
+        "Connections at once from one address on this listener.",
+    )
+    .or("limits.max_connections_per_ip"),
+    live("listener.early_talk_wait", Kind::Span, "", "As smtp.early_talk_wait, for this listener.")
+        .or("smtp.early_talk_wait"),
+];
+
+/// Finds a key by its full name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().chain(LISTENER_KEYS).find(|key| key.name == name)
+}

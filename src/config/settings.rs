@@ -1,0 +1,208 @@
+//! The settings as types, one section each; [`super::fill`] fills them.
+//!
+//! The rooms don't know these types: the composition converts each section to its room's `Config`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::model::{Address, Direction, Domain};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub hostname: Domain,
+    pub data_dir: PathBuf,
+    pub postmaster: Address,
+    pub drain_timeout: Duration,
+    pub listeners: Vec<ListenerSettings>,
+    pub observe: ObserveSettings,
+    pub log: LogSettings,
+    pub dns: DnsSettings,
+    pub tls: TlsSettings,
+    pub limits: LimitSettings,
+    pub smtp: SmtpSettings,
+    pub call_ahead: CallAheadSettings,
+    pub custody: CustodySettings,
+    pub spool: SpoolSettings,
+    pub delivery: DeliverySettings,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerSettings {
+    pub name: Box<str>,
+    pub direction: Direction,
+    pub bind: SocketAddr,
+    pub tls: ListenerTls,
+    pub require_tls: bool,
+    /// The listener's own or those of `[tls]`.
+    pub certificate: Option<TlsFiles>,
+    pub client_certificates: bool,
+    /// AUTH after TLS.
+    pub auth: bool,
+    /// A PROXY header is required, and only these may send one.
+    pub proxies: Option<Vec<IpNet>>,
+    pub xclient_from: Vec<IpNet>,
+    pub max_connections: usize,
+    pub max_connections_per_ip: usize,
+    pub early_talk_wait: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerTls {
+    None,
+    StartTls,
+    Implicit,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObserveSettings {
+    /// `None`: off.
+    pub bind: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    pub mail: MailLogTarget,
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailLogTarget {
+    Stdout,
+    File(PathBuf),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// Empty: the system's.
+    pub servers: Vec<SocketAddr>,
+    pub timeout: Duration,
+    pub attempts: usize,
+    pub cache_entries: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    pub files: Option<TlsFiles>,
+    /// `None`: the system's.
+    pub trust_anchors: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSettings {
+    pub max_connections: usize,
+    pub max_connections_per_ip: usize,
+    pub memory_reserve: u64,
+    pub descriptor_reserve: usize,
+    pub body_memory: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpSettings {
+    pub message_size: u64,
+    pub recipients: usize,
+    pub transactions: usize,
+    pub command_line: usize,
+    pub data_line: usize,
+    pub header_bytes: usize,
+    pub header_count: usize,
+    pub errors: usize,
+    pub commands_without_mail: usize,
+    pub timeouts: SmtpTimeouts,
+    /// Bytes per second; 0: any.
+    pub min_body_rate: u64,
+    pub early_talk_wait: Duration,
+    pub smtputf8: bool,
+    pub chunking: bool,
+    pub dsn: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpTimeouts {
+    pub command: Duration,
+    pub data: Duration,
+    pub transaction: Duration,
+    pub session: Duration,
+    pub handshake: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallAheadSettings {
+    pub valid: Duration,
+    pub invalid: Duration,
+    pub entries: u64,
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodySettings {
+    pub answer_deadline: Duration,
+    pub connections_per_hop: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolSettings {
+    pub dir: PathBuf,
+    pub segment_size: u64,
+    pub large_message: u64,
+    pub body_cache: u64,
+    pub min_free: u64,
+    pub min_free_inodes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySettings {
+    pub helo_name: Domain,
+    pub source_addresses: Vec<IpAddr>,
+    pub port: u16,
+    pub concurrency: ConcurrencySettings,
+    pub messages_per_connection: usize,
+    pub idle_timeout: Duration,
+    pub retry: RetrySettings,
+    pub timeouts: DeliveryTimeouts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcurrencySettings {
+    pub total: usize,
+    pub initial: usize,
+    pub inbound: usize,
+    pub outbound: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetrySettings {
+    pub first: Duration,
+    pub max: Duration,
+    /// Per cent.
+    pub jitter: u8,
+    pub expire_inbound: Duration,
+    pub expire_outbound: Duration,
+    /// `None`: never.
+    pub delay_notice: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryTimeouts {
+    pub connect: Duration,
+    pub greeting: Duration,
+    pub command: Duration,
+    pub data: Duration,
+    pub block: Duration,
+    pub dot: Duration,
+}

@@ -1,0 +1,211 @@
+//! One value: from what was written (TOML, or text from the environment) to what a [`Kind`] asks for.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::de::DeValue;
+
+use crate::model::units::{ByteSize, Span};
+use crate::model::written::{kind_of, one_of};
+use crate::model::{Address, Domain};
+
+use super::keys::Kind;
+
+/// A value as written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw {
+    Text(String),
+    Integer(i64),
+    Bool(bool),
+    List(Vec<Raw>),
+    /// Something no key takes; said in words.
+    Other(&'static str),
+}
+
+impl Raw {
+    pub(super) fn of_toml(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.to_string()),
+            DeValue::Integer(written) => i64::from_str_radix(written.as_str(), written.radix())
+                .map_or(Self::Other("an integer beyond all bounds"), Self::Integer),
+            DeValue::Boolean(value) => Self::Bool(*value),
+            DeValue::Array(list) => Self::List(list.iter().map(|item| Self::of_toml(item.get_ref())).collect()),
+            other => Self::Other(kind_of(other)),
+        }
+    }
+
+    /// From the environment, where everything is text: lists are separated by commas.
+    pub(super) fn of_environment(kind: Kind, text: &str) -> Self {
+        let text = text.trim();
+        match kind {
+            kind if kind.is_list() => {
+                let parts = text.trim_matches(['[', ']']).split(',').map(|part| part.trim().trim_matches('"'));
+                Self::List(parts.filter(|part| !part.is_empty()).map(|part| Self::Text(part.into())).collect())
+            }
+            Kind::Bool => text.parse().map_or_else(|_| Self::Text(text.into()), Self::Bool),
+            Kind::Integer(..) => text.parse().map_or_else(|_| Self::Text(text.into()), Self::Integer),
+            _ => Self::Text(text.into()),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::Integer(_) => "an integer",
+            Self::Bool(_) => "a boolean",
+            Self::List(_) => "a list",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+/// A value that fits its key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Not written and without default.
+    Unset,
+    Text(String),
+    Path(PathBuf),
+    Socket(SocketAddr),
+    Bool(bool),
+    Integer(u64),
+    Size(u64),
+    Span(Duration),
+    Networks(Vec<IpNet>),
+    Sockets(Vec<SocketAddr>),
+    Ips(Vec<IpAddr>),
+}
+
+impl Value {
+    /// Reads a value as its kind asks; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// A sentence that says what was written and what belongs there.
+    pub fn read(kind: Kind, raw: &Raw, base: &Path) -> Result<Self, String> {
+        match (kind, raw) {
+            (Kind::Hostname, Raw::Text(text)) => match Domain::parse(text) {
+                Ok(name) if name.as_ip().is_none() => Ok(Self::Text(name.as_str().to_owned())),
+                _ => Err(format!("{text:?} is no host name")),
+            },
+            (Kind::Text, Raw::Text(text)) if text.chars().any(char::is_control) => {
+                Err("control characters don't belong here".into())
+            }
+            (Kind::Text, Raw::Text(text)) => Ok(Self::Text(text.clone())),
+            (Kind::MailAddress, Raw::Text(text)) => {
+                let address = Address::parse(text).map_err(|error| format!("{text:?}: {error}"))?;
+                Ok(Self::Text(address.to_string()))
+            }
+            (Kind::Path | Kind::PathOrStdout, Raw::Text(text)) if text.is_empty() => Err("the path is empty".into()),
+            (Kind::PathOrStdout, Raw::Text(text)) if text == "stdout" => Ok(Self::Text(text.clone())),
+            (Kind::Path | Kind::PathOrStdout, Raw::Text(text)) => Ok(Self::Path(join(base, text))),
+            (Kind::SocketOrOff, Raw::Text(text)) if text == "off" => Ok(Self::Unset),
+            (Kind::Socket | Kind::SocketOrOff, Raw::Text(text)) => socket(text).map(Self::Socket),
+            (Kind::Bool, Raw::Bool(value)) => Ok(Self::Bool(*value)),
+            (Kind::Integer(low, high), Raw::Integer(number)) => match u64::try_from(*number) {
+                Ok(plain) if (low..=high).contains(number) => Ok(Self::Integer(plain)),
+                _ => Err(format!("{number} is not within {low} to {high}")),
+            },
+            (Kind::Size, Raw::Integer(number)) => {
+                u64::try_from(*number).map(Self::Size).map_err(|_| format!("{number} is no size"))
+            }
+            (Kind::Size, Raw::Text(text)) => {
+                ByteSize::parse(text).map(|size| Self::Size(size.0)).map_err(|error| error.to_string())
+            }
+            (Kind::Span, Raw::Text(text)) => {
+                Span::parse(text).map(|span| Self::Span(span.0)).map_err(|error| error.to_string())
+            }
+            (Kind::Span, Raw::Integer(number)) => Err(format!("{number} lacks its unit; write \"{number}s\"")),
+            (Kind::Words(words), Raw::Text(text)) => {
+                let pairs: Vec<(&'static str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
+                one_of(text, &pairs).map(|word| Self::Text(word.to_owned()))
+            }
+            (Kind::Networks, Raw::List(list)) => each(list, network).map(Self::Networks),
+            (Kind::Sockets, Raw::List(list)) => each(list, socket).map(Self::Sockets),
+            (Kind::Ips, Raw::List(list)) => {
+                each(list, |text| text.parse().map_err(|_| format!("{text:?} is no IP address"))).map(Self::Ips)
+            }
+            (kind, raw) => Err(format!("{} was written where {} belongs", raw.kind(), kind.describe())),
+        }
+    }
+
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Unset => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Integer(number) => (*number).into(),
+            Self::Size(_) | Self::Span(_) | Self::Text(_) | Self::Path(_) | Self::Socket(_) => self.plain().into(),
+            Self::Networks(list) => texts(list).into(),
+            Self::Sockets(list) => texts(list).into(),
+            Self::Ips(list) => texts(list).into(),
+        }
+    }
+
+    fn plain(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Path(path) => path.display().to_string(),
+            Self::Socket(socket) => socket.to_string(),
+            Self::Size(bytes) => ByteSize(*bytes).to_string(),
+            Self::Span(length) => Span(*length).to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// As it would be written in TOML.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: Vec<String>| items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Unset => f.write_str("(none)"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Integer(number) => number.fmt(f),
+            Self::Networks(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Sockets(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Ips(items) => write!(f, "[{}]", list(texts(items))),
+            _ => write!(f, "{:?}", self.plain()),
+        }
+    }
+}
+
+fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn join(base: &Path, text: &str) -> PathBuf {
+    let path = Path::new(text);
+    // Without the "." of "./var", which only makes messages harder to read.
+    if path.is_absolute() { path.into() } else { base.join(path).components().collect() }
+}
+
+fn each<T>(list: &[Raw], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let one = |item: &Raw| match item {
+        Raw::Text(text) => read(text),
+        other => Err(format!("{} stands in a list of texts", other.kind())),
+    };
+    list.iter().map(one).collect()
+}
+
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.parse::<IpAddr>() {
+        Ok(ip) if ip.is_ipv6() => format!("{text:?} has no port; write \"[{text}]:25\""),
+        Ok(_) => format!("{text:?} has no port; write \"{text}:25\""),
+        Err(_) => format!("{text:?} is no IP address with port; write \"127.0.0.1:25\" or \"[::1]:25\""),
+    })
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(ip.to_canonical()));
+    }
+    let network: IpNet = text.parse().map_err(|_| format!("{text:?} is no network; write 192.0.2.0/24"))?;
+    if network.trunc() == network {
+        Ok(network)
+    } else {
+        Err(format!("{text} has bits behind its prefix; write {}", network.trunc()))
+    }
+}

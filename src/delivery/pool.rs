@@ -1,0 +1,142 @@
+//! Connections for those who can't wait in a queue: hand-on and call-ahead. One shelf for each tenant domain.
+//!
+//! **Failure**: a domain where no connection could be made is left alone for some seconds, so that clients don't wait for
+//! what was just found out.
+//! **Invariants**: connections of a domain never exceed the setting; those on the shelf hold no buffers and are closed when
+//! idle; the last one put back is the first to be used, so that a quiet domain keeps few.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::Connection;
+use super::ways::{NoWay, Ways};
+use crate::model::{Domain, Outcome};
+
+/// How long a domain without connection is left alone.
+const DOWN: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct Shelf {
+    idle: Vec<(Connection, OwnedSemaphorePermit, Instant)>,
+    places: Arc<Semaphore>,
+    down: Option<(Instant, Outcome)>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pool {
+    ways: Arc<Ways>,
+    shelves: Mutex<HashMap<Domain, Shelf>>,
+    /// Shared with the queue's workers.
+    all: Arc<Semaphore>,
+}
+
+/// A connection lent, with the right to have it.
+#[derive(Debug)]
+pub(super) struct Lent {
+    pub connection: Connection,
+    places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    pub fresh: bool,
+}
+
+/// Why none was lent.
+#[derive(Debug)]
+pub(super) enum NotLent {
+    /// The others are all in use, or the time is up.
+    Busy,
+    NoWay(Outcome),
+}
+
+impl Pool {
+    pub fn new(ways: Arc<Ways>, all: Arc<Semaphore>) -> Self {
+        Self { ways, shelves: Mutex::default(), all }
+    }
+
+    /// Lends a connection. `fresh_only` passes over those on the shelf.
+    pub async fn lend(&self, domain: &Domain, by: Instant, fresh_only: bool) -> Result<Lent, NotLent> {
+        let places = {
+            let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+            let shelf = shelves.entry(domain.clone()).or_insert_with(|| Shelf {
+                idle: Vec::new(),
+                places: Arc::new(Semaphore::new(self.ways.config.handoff_connections.max(1) as usize)),
+                down: None,
+            });
+            if let Some((_, outcome)) = shelf.down.as_ref().filter(|(since, _)| since.elapsed() < DOWN) {
+                return Err(NotLent::NoWay(outcome.clone()));
+            }
+            Arc::clone(&shelf.places)
+        };
+        let own = match Arc::clone(&places).try_acquire_owned() {
+            Ok(own) => own,
+            Err(_) => match timeout_at(by, places.acquire_owned()).await {
+                Ok(Ok(own)) => own,
+                _ => return Err(NotLent::Busy),
+            },
+        };
+        if !fresh_only {
+            while let Some((connection, of_all)) = self.take(domain) {
+                if !self.ways.is_spent(domain, &connection) {
+                    return Ok(Lent { connection, places: (own, of_all), fresh: false });
+                }
+            }
+        }
+        let Ok(of_all) = Arc::clone(&self.all).try_acquire_owned() else { return Err(NotLent::Busy) };
+        match timeout_at(by, self.ways.open(domain)).await {
+            Ok(Ok(connection)) => Ok(Lent { connection, places: (own, of_all), fresh: true }),
+            Ok(Err(NoWay::Final(outcome) | NoWay::Later(outcome))) => {
+                self.mark_down(domain, &outcome);
+                Err(NotLent::NoWay(outcome))
+            }
+            Err(_) => Err(NotLent::Busy),
+        }
+    }
+
+    fn take(&self, domain: &Domain) -> Option<(Connection, OwnedSemaphorePermit)> {
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        shelves.get_mut(domain)?.idle.pop().map(|(connection, of_all, _)| (connection, of_all))
+    }
+
+    fn mark_down(&self, domain: &Domain, outcome: &Outcome) {
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shelf) = shelves.get_mut(domain) {
+            shelf.down = Some((Instant::now(), outcome.clone()));
+        }
+    }
+
+    /// Puts a connection back that is good for another transaction.
+    pub fn give_back(&self, domain: &Domain, lent: Lent) {
+        let Lent { mut connection, places: (own, of_all), .. } = lent;
+        connection.rest();
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shelf) = shelves.get_mut(domain) {
+            shelf.down = None;
+            shelf.idle.push((connection, of_all, Instant::now()));
+        }
+        drop(own);
+    }
+
+    /// Closes what has been idle too long; forgets domains without connections.
+    pub async fn sweep(&self, everything: bool) {
+        let limit = self.ways.config.idle.0;
+        let mut old = Vec::new();
+        {
+            let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = self.ways.config.handoff_connections.max(1) as usize;
+            shelves.retain(|_, shelf| {
+                // The oldest stand first, because the last put back is the first taken.
+                let keep = shelf.idle.iter().position(|(_, _, since)| !everything && since.elapsed() < limit);
+                old.extend(shelf.idle.drain(..keep.unwrap_or(shelf.idle.len())));
+                let down = shelf.down.as_ref().is_some_and(|(since, _)| since.elapsed() < DOWN);
+                !shelf.idle.is_empty() || down || shelf.places.available_permits() < most
+            });
+        }
+        for (connection, of_all, _) in old {
+            connection.quit(self.ways.config.timeouts.quit).await;
+            drop(of_all);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Call-ahead: asks a tenant's next hop whether it would take mail for a recipient, and remembers the answer.
+//!
+//! **Failure**: an answer that proves nothing (4xx, a refused null sender, no connection) is [`Answer::Unknown`] and not
+//! remembered: the caller says 451.
+//! **Invariants**: no message is ever sent; what is remembered is bounded in number and time.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::time::Instant;
+
+use super::connection::{Connection, Until};
+use super::pool::{NotLent, Pool};
+use super::trouble::Trouble;
+use super::ways::Ways;
+use crate::model::{Address, Enhanced, Recipient, Reply};
+use crate::smtp::command_line;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ProbeResult;
+
+/// What the next hop thinks of a recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Valid,
+    /// Its words, 5xx.
+    Invalid(Reply),
+    /// Why nothing is known.
+    Unknown(Reply),
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    ways: Arc<Ways>,
+    pool: Arc<Pool>,
+    metrics: Arc<Metrics>,
+    valid: Cache<String, ()>,
+    invalid: Cache<String, Reply>,
+}
+
+impl Probe {
+    pub(super) fn new(ways: Arc<Ways>, pool: Arc<Pool>, metrics: Arc<Metrics>) -> Self {
+        let config = &ways.config;
+        let valid = Cache::builder().max_capacity(config.probe_cache).time_to_live(config.probe_valid.0).build();
+        let invalid = Cache::builder().max_capacity(config.probe_cache).time_to_live(config.probe_invalid.0).build();
+        Self { ways, pool, metrics, valid, invalid }
+    }
+
+    /// Asks, or remembers. The recipient's domain must be a tenant's.
+    pub async fn ask(&self, recipient: &Address) -> Answer {
+        let key = recipient.key();
+        let remembered = match self.valid.get(&key) {
+            Some(()) => Some(Answer::Valid),
+            None => self.invalid.get(&key).map(Answer::Invalid),
+        };
+        if let Some(answer) = remembered {
+            self.metrics.delivery.probes.inc(ProbeResult::Cached);
+            return answer;
+        }
+        let answer = self.ask_now(recipient).await;
+        match &answer {
+            Answer::Valid => {
+                self.valid.insert(key, ());
+                self.metrics.delivery.probes.inc(ProbeResult::Valid);
+            }
+            Answer::Invalid(reply) => {
+                self.invalid.insert(key, reply.clone());
+                self.metrics.delivery.probes.inc(ProbeResult::Invalid);
+            }
+            Answer::Unknown(_) => self.metrics.delivery.probes.inc(ProbeResult::Temporary),
+        }
+        answer
+    }
+
+    async fn ask_now(&self, recipient: &Address) -> Answer {
+        let domain = recipient.domain();
+        if self.ways.snapshot.load().domain(domain.as_str()).is_none() {
+            return Answer::Unknown(Reply::new(451, Enhanced(4, 3, 5), "the domain has no next hop to ask"));
+        }
+        let by = Instant::now() + self.ways.config.probe_patience.0;
+        let mut fresh_only = false;
+        loop {
+            let mut lent = match self.pool.lend(domain, by, fresh_only).await {
+                Ok(lent) => lent,
+                Err(NotLent::Busy) => {
+                    return Answer::Unknown(Reply::new(
+                        451,
+                        Enhanced(4, 4, 1),
+                        "no connection to the next hop in time",
+                    ));
+                }
+                Err(NotLent::NoWay(outcome)) => return Answer::Unknown(outcome.reply),
+            };
+            lent.connection.transactions += 1;
+            if !recipient.is_ascii() && !lent.connection.capabilities.smtputf8 {
+                self.pool.give_back(domain, lent);
+                let text = "the next hop does not take internationalised addresses";
+                return Answer::Invalid(Reply::new(553, Enhanced(5, 6, 7), text));
+            }
+            match talk(&mut lent.connection, recipient, by).await {
+                Ok((mail, rcpt)) => {
+                    if mail.code() != 421 && rcpt.code() != 421 {
+                        self.pool.give_back(domain, lent);
+                    }
+                    return judge(mail, rcpt);
+                }
+                Err(Trouble::Closed { .. } | Trouble::Lost { .. }) if !lent.fresh => fresh_only = true,
+                Err(trouble) => return Answer::Unknown(trouble.reply()),
+            }
+        }
+    }
+}
+
+/// MAIL, RCPT and RSET.
+async fn talk(connection: &mut Connection, recipient: &Address, by: Instant) -> Result<(Reply, Reply), Trouble> {
+    let until = Until::At(by);
+    let can = connection.capabilities;
+    let step_by_step = !can.pipelining;
+    let recipient_line = Recipient::new(recipient.clone());
+    if std::mem::take(&mut connection.reset_first) {
+        connection.output.extend_from_slice(b"RSET\r\n");
+        connection.said(until, "the answer to RSET").await?;
+    }
+    let mail: &[u8] = if recipient.is_ascii() { b"MAIL FROM:<>\r\n" } else { b"MAIL FROM:<> SMTPUTF8\r\n" };
+    connection.output.extend_from_slice(mail);
+    if !step_by_step {
+        command_line::rcpt(&recipient_line, can.dsn, &mut connection.output);
+        connection.output.extend_from_slice(b"RSET\r\n");
+    }
+    let mail = connection.said(until, "the answer to MAIL").await?;
+    if step_by_step {
+        command_line::rcpt(&recipient_line, can.dsn, &mut connection.output);
+    }
+    let rcpt = connection.said(until, "the answer to RCPT").await?;
+    if step_by_step {
+        connection.output.extend_from_slice(b"RSET\r\n");
+    }
+    connection.said(until, "the answer to RSET").await?;
+    Ok((mail, rcpt))
+}
+
+/// A refused null sender says nothing about the recipient; nor do complaints about the command itself.
+fn judge(mail: Reply, rcpt: Reply) -> Answer {
+    if !mail.is_positive() {
+        return Answer::Unknown(as_451(&mail));
+    }
+    match rcpt.code() {
+        200..=299 => Answer::Valid,
+        500 | 502..=504 | 530 | 521 | 555 => Answer::Unknown(as_451(&rcpt)),
+        500..=599 => Answer::Invalid(rcpt),
+        _ => Answer::Unknown(rcpt),
+    }
+}
+
+fn as_451(reply: &Reply) -> Reply {
+    Reply::with_text(451, Enhanced(4, 4, 0), &format!("the next hop said: {reply}"))
+}

@@ -1,0 +1,171 @@
+//! Where mail for a domain goes: the tenant's next hops if it is ours, else its mail exchangers (RFC 5321 section 5).
+//!
+//! **Failure**: only the domain's owner can make mail fail for good (NXDOMAIN, null MX of RFC 7505, no address at all), and
+//! a loop. The DNS in trouble, or a tenant's next hop without an address, is [`Route::Later`].
+//! **Invariants**: an MX that is one of us, and every one less preferred, is never tried (RFC 5321 section 5.1); mail of one
+//! tenant to another goes to that tenant's next hops, never through our own MX.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::config::Config;
+use super::connect::Hop;
+use crate::dns::{Answer, Mx, Resolver};
+use crate::model::{Domain, Enhanced, Reply};
+use crate::tenant::{Host, NextHop, Snapshot, TenantDomain, TlsPolicy};
+
+/// Hosts looked at, and addresses tried, of one destination.
+const MOST: usize = 10;
+
+/// What is known before anything is connected to.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// To try in this order.
+    Hops(Vec<Hop>),
+    /// 5xx for every recipient.
+    Final(Reply),
+    /// 4xx for now.
+    Later(Reply),
+}
+
+/// Makes routes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Router<'a> {
+    pub resolver: &'a dyn Resolver,
+    pub config: &'a Config,
+}
+
+impl Router<'_> {
+    pub async fn route(&self, domain: &Domain, snapshot: &Snapshot) -> Route {
+        if let Some(ours) = snapshot.domain(domain.as_str()) {
+            return self.to_tenant(ours.domain).await;
+        }
+        if let Some(ip) = domain.as_ip() {
+            let hop =
+                Hop { host: domain.as_str().into(), ip, port: self.config.mx_port, tls: TlsPolicy::Opportunistic };
+            return if self.is_us(domain.as_str(), &[ip]) { Route::Final(LOOP) } else { Route::Hops(vec![hop]) };
+        }
+        self.by_mx(domain).await
+    }
+
+    /// The next hops of one of our domains.
+    pub async fn to_tenant(&self, domain: &TenantDomain) -> Route {
+        if domain.next_hops.is_empty() {
+            return Route::Later(Reply::new(451, Enhanced(4, 3, 5), "the domain has no next hop"));
+        }
+        let mut hops = Vec::new();
+        let mut why = String::from("none of its names resolves");
+        for NextHop { host, port, .. } in domain.next_hops.iter().take(MOST) {
+            let (name, addresses) = match host {
+                Host::Ip(ip) => (ip.to_string(), Answer::Found(vec![*ip])),
+                Host::Name(name) => (name.to_string(), self.resolver.ip(name.as_str()).await),
+            };
+            match addresses {
+                Answer::Found(ips) => hops.extend(ips.into_iter().map(|ip| Hop {
+                    host: name.as_str().into(),
+                    ip: ip.to_canonical(),
+                    port: *port,
+                    tls: domain.tls,
+                })),
+                Answer::Temporary(text) => why = text,
+                Answer::NoSuchDomain | Answer::NoRecords => {}
+            }
+        }
+        hops.retain(|hop| !self.config.own_addresses.contains(&SocketAddr::new(hop.ip, hop.port)));
+        hops.truncate(MOST);
+        if hops.is_empty() {
+            let text = format!("no next hop has an address: {why}");
+            return Route::Later(Reply::with_text(451, Enhanced(4, 4, 4), &text));
+        }
+        Route::Hops(hops)
+    }
+
+    async fn by_mx(&self, domain: &Domain) -> Route {
+        let mut records = match self.resolver.mx(domain.as_str()).await {
+            Answer::Found(records) if records.is_empty() => implicit(domain),
+            Answer::Found(records) => records,
+            Answer::NoRecords => implicit(domain),
+            Answer::NoSuchDomain => {
+                return Route::Final(Reply::new(550, Enhanced(5, 1, 2), "the domain does not exist"));
+            }
+            Answer::Temporary(why) => return later(&why),
+        };
+        if records.iter().all(|record| record.exchange.is_empty() || &*record.exchange == ".") {
+            return Route::Final(Reply::new(556, Enhanced(5, 1, 10), "the domain does not take mail (null MX)"));
+        }
+        records.retain(|record| !record.exchange.is_empty() && &*record.exchange != ".");
+        records.sort();
+        records.truncate(MOST);
+        let is_implicit = matches!(&*records, [only] if &*only.exchange == domain.as_str() && only.preference == 0);
+        self.by_preference(&records, is_implicit).await
+    }
+
+    /// Resolves one preference after the other, up to where we stand ourselves.
+    async fn by_preference(&self, records: &[Mx], implicit: bool) -> Route {
+        let mut hops: Vec<Hop> = Vec::new();
+        let mut trouble = None;
+        let mut looped = false;
+        for group in records.chunk_by(|a, b| a.preference == b.preference) {
+            let mut found = Vec::new();
+            for record in group {
+                match self.resolver.ip(&record.exchange).await {
+                    Answer::Found(ips) => found.push((&record.exchange, ips)),
+                    Answer::Temporary(why) => trouble = Some(why),
+                    Answer::NoSuchDomain | Answer::NoRecords => {}
+                }
+                looped |= self.is_us(&record.exchange, found.last().map_or(&[], |(_, ips)| ips));
+            }
+            if looped {
+                break;
+            }
+            // Equal preferences share the load (RFC 5321 section 5.1): begin at a place of the moment's choosing.
+            let start = usize::from(shuffle()) % found.len().max(1);
+            found.rotate_left(start);
+            for (host, ips) in found {
+                let hop = |ip: IpAddr| Hop {
+                    host: host.clone(),
+                    ip: ip.to_canonical(),
+                    port: self.config.mx_port,
+                    tls: TlsPolicy::Opportunistic,
+                };
+                hops.extend(ips.into_iter().map(hop));
+            }
+            if hops.len() >= MOST {
+                break;
+            }
+        }
+        hops.truncate(MOST);
+        match (hops.is_empty(), trouble) {
+            (false, _) => Route::Hops(hops),
+            (true, Some(why)) => later(&why),
+            (true, None) if looped => Route::Final(LOOP),
+            (true, None) if implicit => {
+                Route::Final(Reply::new(550, Enhanced(5, 1, 2), "the domain has neither MX nor address"))
+            }
+            (true, None) => Route::Later(Reply::new(451, Enhanced(4, 4, 4), "no mail exchanger has an address")),
+        }
+    }
+
+    fn is_us(&self, host: &str, ips: &[IpAddr]) -> bool {
+        let own = |ip: &IpAddr| {
+            let address = SocketAddr::new(ip.to_canonical(), self.config.mx_port);
+            self.config.own_addresses.contains(&address)
+        };
+        host.eq_ignore_ascii_case(&self.config.hostname) || ips.iter().any(own)
+    }
+}
+
+const LOOP: Reply = Reply::new(554, Enhanced(5, 4, 6), "the domain's mail exchanger is this server: mail would loop");
+
+fn implicit(domain: &Domain) -> Vec<Mx> {
+    vec![Mx { preference: 0, exchange: domain.as_str().into() }]
+}
+
+fn later(why: &str) -> Route {
+    Route::Later(Reply::with_text(451, Enhanced(4, 4, 3), &format!("the DNS gives no answer: {why}")))
+}
+
+/// A number nobody needs to trust: where among equals to begin.
+fn shuffle() -> u16 {
+    use std::hash::{BuildHasher, RandomState};
+    (RandomState::new().hash_one(0u8) & 0xffff) as u16
+}

@@ -1,0 +1,200 @@
+//! The resolver port on hickory-resolver: the system's servers or those of the settings, a cache, bounded time.
+//!
+//! **Failure**: NXDOMAIN and "no such record" are answers; everything else (time-out, SERVFAIL, REFUSED, no server) is
+//! [`Answer::Temporary`]. A host whose A is missing and whose AAAA could not be asked is temporary, not missing.
+//! **Invariants**: names are asked as they are, never with a search list behind them; at most [`Config::concurrency`]
+//! questions are under way, others wait within their time-out.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::{Answer, Asking, Mx, Resolver};
+use crate::model::units::Span;
+
+/// `[dns]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Resolvers to ask; empty: the system's.
+    pub servers: Vec<SocketAddr>,
+    /// One try of one server.
+    pub timeout: Span,
+    /// The whole question, all tries and servers.
+    pub deadline: Span,
+    pub attempts: usize,
+    /// Answers kept.
+    pub cache: u64,
+    /// Questions under way at one time.
+    pub concurrency: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: Span(Duration::from_secs(3)),
+            deadline: Span(Duration::from_secs(12)),
+            attempts: 2,
+            cache: 32_768,
+            concurrency: 512,
+        }
+    }
+}
+
+/// The resolver can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the resolver can't be made: {0}")]
+pub struct ResolverError(String);
+
+/// See the module.
+pub struct HickoryResolver {
+    inner: TokioResolver,
+    deadline: Duration,
+    under_way: Semaphore,
+}
+
+impl fmt::Debug for HickoryResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HickoryResolver").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl HickoryResolver {
+    /// # Errors
+    /// [`ResolverError`] if the system's configuration is asked for and can't be read.
+    pub fn new(config: &Config) -> Result<Self, ResolverError> {
+        let mut builder = if config.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(|error| ResolverError(error.to_string()))?
+        } else {
+            let servers = config.servers.iter().map(|server| name_server(*server)).collect();
+            let servers = ResolverConfig::from_parts(None, Vec::new(), servers);
+            TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default())
+        };
+        tune(builder.options_mut(), config);
+        let inner = builder.build().map_err(|error| ResolverError(error.to_string()))?;
+        Ok(Self { inner, deadline: config.deadline.0, under_way: Semaphore::new(config.concurrency.max(1)) })
+    }
+
+    async fn ask(&self, name: &str, kind: RecordType) -> Answer<Vec<RData>> {
+        let Ok(mut name) = Name::from_ascii(name) else { return Answer::NoSuchDomain };
+        name.set_fqdn(true);
+        let asking = async {
+            let _place = self.under_way.acquire().await;
+            self.inner.lookup(name, kind).await
+        };
+        match tokio::time::timeout(self.deadline, asking).await {
+            Err(_) => Answer::Temporary(format!("no answer within {} s", self.deadline.as_secs())),
+            Ok(Err(error)) => negative(&error),
+            Ok(Ok(found)) => Answer::Found(found.answers().iter().map(|record| record.data.clone()).collect()),
+        }
+    }
+
+    /// The hosts file has a say too, where the system's configuration is in use.
+    async fn hosts_file(&self, host: &str) -> Vec<IpAddr> {
+        let Ok(mut name) = Name::from_ascii(host) else { return Vec::new() };
+        name.set_fqdn(true);
+        match tokio::time::timeout(self.deadline, self.inner.lookup_ip(name)).await {
+            Ok(Ok(found)) => found.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn tune(options: &mut ResolverOpts, config: &Config) {
+    options.timeout = config.timeout.0;
+    options.attempts = config.attempts.max(1);
+    options.cache_size = config.cache;
+    options.edns0 = true;
+    // A name server that is down for a minute must not make a domain unknown for an hour.
+    options.negative_max_ttl = Some(Duration::from_secs(900));
+    options.positive_max_ttl = Some(Duration::from_secs(86_400));
+}
+
+fn name_server(server: SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.port();
+        connection
+    });
+    NameServerConfig::new(server.ip(), true, connections.into())
+}
+
+fn negative<T>(error: &NetError) -> Answer<T> {
+    if error.is_nx_domain() {
+        Answer::NoSuchDomain
+    } else if error.is_no_records_found() {
+        no_records(error)
+    } else {
+        Answer::Temporary(error.to_string())
+    }
+}
+
+/// An answer without records counts only with NOERROR: SERVFAIL and REFUSED come in this dress as well.
+fn no_records<T>(error: &NetError) -> Answer<T> {
+    use hickory_resolver::net::DnsError;
+    use hickory_resolver::proto::op::ResponseCode;
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code != ResponseCode::NoError => {
+            Answer::Temporary(format!("the name server said {}", none.response_code))
+        }
+        _ => Answer::NoRecords,
+    }
+}
+
+impl Resolver for HickoryResolver {
+    fn mx<'a>(&'a self, domain: &'a str) -> Asking<'a, Vec<Mx>> {
+        Box::pin(async move {
+            self.ask(domain, RecordType::MX).await.map(|records| {
+                let mx = records.into_iter().filter_map(|record| match record {
+                    RData::MX(mx) => Some(Mx { preference: mx.preference, exchange: host_name(&mx.exchange) }),
+                    _ => None,
+                });
+                mx.collect::<Vec<_>>()
+            })
+        })
+    }
+
+    fn ip<'a>(&'a self, host: &'a str) -> Asking<'a, Vec<IpAddr>> {
+        Box::pin(async move {
+            let (v4, v6) = tokio::join!(self.ask(host, RecordType::A), self.ask(host, RecordType::AAAA));
+            match both(v4, v6) {
+                Answer::Found(addresses) => Answer::Found(addresses),
+                other => match self.hosts_file(host).await {
+                    none if none.is_empty() => other,
+                    addresses => Answer::Found(addresses),
+                },
+            }
+        })
+    }
+}
+
+fn both(v4: Answer<Vec<RData>>, v6: Answer<Vec<RData>>) -> Answer<Vec<IpAddr>> {
+    let mut addresses = Vec::new();
+    for records in [&v4, &v6] {
+        if let Answer::Found(records) = records {
+            addresses.extend(records.iter().filter_map(RData::ip_addr));
+        }
+    }
+    if !addresses.is_empty() {
+        return Answer::Found(addresses);
+    }
+    match (v4, v6) {
+        (Answer::Temporary(why), _) | (_, Answer::Temporary(why)) => Answer::Temporary(why),
+        (Answer::NoSuchDomain, _) | (_, Answer::NoSuchDomain) => Answer::NoSuchDomain,
+        _ => Answer::NoRecords,
+    }
+}
+
+/// Lower case, no final dot; the root (null MX) becomes the empty string.
+fn host_name(name: &Name) -> Box<str> {
+    let text = name.to_ascii().to_ascii_lowercase();
+    text.trim_end_matches('.').into()
+}

@@ -1,0 +1,348 @@
+//! One connection from accept to close: moves bytes between the transport and the pure session, keeps the clock, and hands
+//! every question to [`super::stages`].
+//!
+//! **Failure**: time-outs, lost clients and protocol violations end the connection; an unfinished message is thrown away, and
+//! the client still has it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::Config;
+use super::deadlines::{Deadlines, Late};
+use super::draft::Draft;
+use super::listener::Listener;
+use super::stages::Transaction;
+use crate::faults::Point;
+use crate::model::{ConnectionId, Decision, Peer, TlsFacts};
+use crate::net::admission::Permit;
+use crate::net::listener::{self, Accepted};
+use crate::net::transport::Transport;
+use crate::policy::replies;
+use crate::smtp::{CloseReason, Phase, Refused, Session, Start, Step};
+use crate::telemetry::metrics::{Closed, MessageResult, Refusal, Worked};
+use crate::telemetry::{Event, EventName};
+
+/// Buffers above this are given back when a client falls silent.
+const KEEP: usize = 8 * 1024;
+/// A client that doesn't read our replies is cut after this.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+
+/// How a connection ended: for the metrics, and in a word for the log.
+type End = (Closed, &'static str);
+
+const LOST: End = (Closed::Lost, "lost");
+
+/// State of one connection; the session's own state is inside `session`.
+pub(super) struct Connection {
+    pub(super) listener: Arc<Listener>,
+    /// As it was when the connection began.
+    pub(super) config: Arc<Config>,
+    pub(super) id: ConnectionId,
+    pub(super) peer: Peer,
+    pub(super) transport: Transport,
+    pub(super) session: Session,
+    pub(super) input: BytesMut,
+    pub(super) out: BytesMut,
+    pub(super) draft: Draft,
+    pub(super) deadlines: Deadlines,
+    pub(super) tls: Option<TlsFacts>,
+    pub(super) helo: Box<str>,
+    pub(super) esmtp: bool,
+    /// The user name AUTH proved, or a trusted proxy vouched for.
+    pub(super) user: Option<Box<str>>,
+    pub(super) transaction: Option<Transaction>,
+    _permit: Permit,
+}
+
+/// Serves one admitted connection to its end.
+pub(super) async fn serve(listener: Arc<Listener>, accepted: Accepted) {
+    let Accepted { mut stream, addr, permit } = accepted;
+    let direction = listener.config.direction;
+    let metrics = Arc::clone(&listener.intake.deps.metrics);
+    let peer = match listener::identify(&mut stream, addr, &listener.config).await {
+        Ok(peer) => peer,
+        Err(error) => {
+            metrics.smtp.refused.inc(Refusal::Proxy);
+            tracing::info!(%addr, %error, listener = %listener.config.name, "connection dropped");
+            return;
+        }
+    };
+    metrics.smtp.open.of(direction).inc();
+    let id = listener.intake.next_connection();
+    let mut connection = Connection::new(listener, id, peer, Transport::Plain(stream), permit);
+    let began = Instant::now();
+    let (closed, why) = connection.run().await;
+    connection.log_end(why, began.elapsed());
+    metrics.smtp.closed.inc(closed);
+    metrics.smtp.open.of(direction).dec();
+    connection.transport.close().await;
+}
+
+impl Connection {
+    fn new(listener: Arc<Listener>, id: ConnectionId, peer: Peer, transport: Transport, permit: Permit) -> Self {
+        let trusted = Self::may_xclient(&listener, peer.ip());
+        let start = Start { tls: listener.implicit_tls().is_some(), xclient_trusted: trusted };
+        let session = Session::new(listener.session.load_full(), start);
+        let draft = Draft::new(Arc::clone(&listener.intake.memory));
+        let config = listener.intake.config.load_full();
+        let deadlines = Deadlines::new(Instant::now(), &config);
+        Self {
+            listener,
+            config,
+            id,
+            peer,
+            transport,
+            session,
+            input: BytesMut::new(),
+            out: BytesMut::new(),
+            draft,
+            deadlines,
+            tls: None,
+            helo: "".into(),
+            esmtp: false,
+            user: None,
+            transaction: None,
+            _permit: permit,
+        }
+    }
+
+    pub(super) fn may_xclient(listener: &Listener, ip: IpAddr) -> bool {
+        listener::contains(&listener.config.xclient_from, ip)
+    }
+
+    async fn run(&mut self) -> End {
+        let listener = Arc::clone(&self.listener);
+        if let Some(tls) = listener.implicit_tls()
+            && self.handshake(tls).await.is_err()
+        {
+            return LOST;
+        }
+        self.log(EventName::Connect);
+        listener.intake.deps.faults.reach(Point::Connected);
+        if self.talks_early().await {
+            listener.intake.deps.metrics.smtp.early_talk.inc();
+            self.session.early_talk(&mut self.out);
+            self.flush().await;
+            return (Closed::EarlyTalk, CloseReason::EarlyTalk.as_str());
+        }
+        self.session.greet(Decision::Accept, &mut self.out);
+        let shutdown = listener.intake.deps.shutdown.clone();
+        let mut drain = std::pin::pin!(shutdown.cancelled());
+        loop {
+            let step = self.session.step(&mut self.input, &mut self.out, &mut self.draft.memory);
+            if !self.draft.is_empty() {
+                self.body_arrived();
+            }
+            match step {
+                Step::Read => {
+                    if shutdown.is_cancelled() && self.session.idle() {
+                        return self.say_goodbye().await;
+                    }
+                    if let Err(end) = self.read(drain.as_mut()).await {
+                        return end;
+                    }
+                }
+                Step::Ask(question) => {
+                    Box::pin(self.answer(question)).await;
+                }
+                Step::Reset => self.end_transaction(),
+                Step::Refused(refused) => self.session_refused(&refused),
+                Step::StartTls => {
+                    if !self.flush().await {
+                        return LOST;
+                    }
+                    let Some(tls) = &listener.tls else { return LOST };
+                    if self.handshake(tls).await.is_err() {
+                        return LOST;
+                    }
+                    self.forget_client();
+                    self.session.tls_established();
+                }
+                Step::Close(reason) => {
+                    self.flush().await;
+                    return (closed_by(reason), reason.as_str());
+                }
+            }
+        }
+    }
+
+    /// Flushes replies, then waits for bytes, the clock or the drain.
+    async fn read(&mut self, drain: impl Future<Output = ()>) -> Result<(), End> {
+        if !self.out.is_empty() {
+            // Something was answered, so a whole command came: the next one has its full time.
+            self.deadlines.command_answered(Instant::now(), &self.config);
+        }
+        if !self.flush().await {
+            return Err(LOST);
+        }
+        self.listener.intake.deps.faults.reach(Point::AfterReply);
+        self.shrink();
+        let config = &self.config;
+        let in_body = self.session.phase() == Phase::Body;
+        let now = Instant::now();
+        if in_body && self.deadlines.too_slow(now, config) {
+            return Err(self.cut(Late::Rate).await);
+        }
+        let deadline = self.deadlines.next(in_body, now, config);
+        let idle = self.session.idle();
+        let read = tokio::select! {
+            biased;
+            read = tokio::time::timeout_at(deadline, self.transport.read_into(&mut self.input)) => read,
+            () = drain, if idle => return Ok(()),
+        };
+        match read {
+            Ok(Ok(0)) | Ok(Err(_)) => Err(LOST),
+            Ok(Ok(_)) => Ok(()),
+            Err(_) => Err(self.cut(Late::Silence).await),
+        }
+    }
+
+    async fn cut(&mut self, late: Late) -> End {
+        let (reply, why) = match late {
+            Late::Silence => (replies::TIMED_OUT, "timed-out"),
+            Late::Rate => (replies::TOO_SLOW, "too-slow"),
+        };
+        reply.write_to(&mut self.out);
+        self.flush().await;
+        (Closed::TimedOut, why)
+    }
+
+    async fn say_goodbye(&mut self) -> End {
+        self.session.shutting_down(&mut self.out);
+        self.flush().await;
+        (Closed::Draining, CloseReason::ShuttingDown.as_str())
+    }
+
+    /// The session refused a message for its form, without asking.
+    fn session_refused(&mut self, refused: &Refused) {
+        let deps = &self.listener.intake.deps;
+        deps.metrics.smtp.messages.inc((self.listener.config.direction, MessageResult::Malformed));
+        deps.log.log(&Event {
+            helo: Some(&self.helo),
+            sender: Some(&refused.envelope.sender),
+            recipients: u32::try_from(refused.envelope.recipients.len()).ok(),
+            size: Some(refused.size),
+            reply: Some(&refused.reply),
+            ..self.event(EventName::Message)
+        });
+        self.end_transaction();
+    }
+
+    /// False if the client is gone or doesn't read.
+    pub(super) async fn flush(&mut self) -> bool {
+        if self.out.is_empty() {
+            return true;
+        }
+        matches!(tokio::time::timeout(WRITE_TIME, self.transport.flush(&mut self.out)).await, Ok(Ok(())))
+    }
+
+    fn shrink(&mut self) {
+        if self.input.is_empty() && self.input.capacity() > KEEP {
+            self.input = BytesMut::new();
+        }
+        if self.out.capacity() > KEEP {
+            self.out = BytesMut::new();
+        }
+    }
+
+    /// Whether bytes come before our greeting (reliability row SEC-P06). After implicit TLS the handshake was the wait.
+    async fn talks_early(&mut self) -> bool {
+        let wait = self.listener.config.early_talk_wait;
+        let Transport::Plain(stream) = &self.transport else { return false };
+        let mut byte = [0u8; 1];
+        if wait.is_zero() {
+            return matches!(stream.try_read(&mut byte), Ok(1));
+        }
+        matches!(tokio::time::timeout(wait, stream.peek(&mut byte)).await, Ok(Ok(1)))
+    }
+
+    fn body_arrived(&mut self) {
+        let intake = &self.listener.intake;
+        let inline = self.transaction.as_ref().is_some_and(Transaction::all_inline);
+        let limit = if inline { self.config.memory_per_inline_message } else { self.config.memory_per_message };
+        self.deadlines.body_so_far(Instant::now(), self.draft.len());
+        self.draft.settle_in(limit, &intake.deps.spool, &self.config.hostname);
+    }
+
+    async fn handshake(&mut self, tls: &crate::net::server_tls::ServerTls) -> Result<(), ()> {
+        let Some(stream) = self.transport.take_plain() else { return Err(()) };
+        let limit = self.config.tls_handshake_timeout;
+        let handshakes = &self.listener.intake.deps.metrics.smtp.tls_handshakes;
+        // Plaintext behind STARTTLS is never read as a command (reliability row SEC-P07).
+        self.input.clear();
+        match Box::pin(tokio::time::timeout(limit, tls.accept(stream))).await {
+            Ok(Ok((stream, facts))) => {
+                handshakes.inc(Worked::Yes);
+                self.transport = Transport::Tls(Box::new(stream));
+                self.tls = Some(facts);
+                Ok(())
+            }
+            failed => {
+                handshakes.inc(Worked::No);
+                let reason = failed
+                    .map_or_else(|_| "time-out".to_owned(), |r| r.err().map_or_else(String::new, |e| e.to_string()));
+                tracing::info!(peer = %self.peer.addr, %reason, "TLS handshake failed");
+                Err(())
+            }
+        }
+    }
+
+    /// What a client said before TLS or XCLIENT is worth nothing afterwards.
+    pub(super) fn forget_client(&mut self) {
+        self.helo = "".into();
+        self.esmtp = false;
+        self.user = None;
+        self.end_transaction();
+    }
+
+    pub(super) fn end_transaction(&mut self) {
+        self.transaction = None;
+        self.draft.clear();
+        self.deadlines.transaction_ended();
+    }
+
+    fn log(&self, name: EventName) {
+        let deps = &self.listener.intake.deps;
+        deps.log.log(&self.event(name));
+    }
+
+    /// An event with what is known of the connection.
+    pub(super) fn event(&self, name: EventName) -> Event<'_> {
+        let now = self.listener.intake.deps.clock.now();
+        Event { connection: Some(self.id), ip: Some(self.peer.ip()), ..self.listener.event(name, now) }
+    }
+
+    fn log_end(&self, why: &str, lasted: Duration) {
+        let lasted = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        self.listener.intake.deps.log.log(&Event {
+            helo: Some(&self.helo).filter(|helo| !helo.is_empty()).map(|helo| &**helo),
+            tls: self.tls.as_ref(),
+            reason: Some(why),
+            duration_ms: Some(lasted),
+            ..self.event(EventName::Disconnect)
+        });
+    }
+}
+
+/// For the metrics; the log has the session's own word.
+fn closed_by(reason: CloseReason) -> Closed {
+    match reason {
+        CloseReason::Quit => Closed::Quit,
+        CloseReason::EarlyTalk => Closed::EarlyTalk,
+        CloseReason::Foreign => Closed::NotSmtp,
+        CloseReason::OutOfStep => Closed::Synchronisation,
+        CloseReason::Policy | CloseReason::Unanswered => Closed::Refused,
+        CloseReason::ShuttingDown => Closed::Draining,
+        CloseReason::TimedOut => Closed::TimedOut,
+        CloseReason::LineTooLong
+        | CloseReason::TooManyCommands
+        | CloseReason::TooManyErrors
+        | CloseReason::TooManyTransactions
+        | CloseReason::TooMuchDiscarded
+        | CloseReason::UnreadableChunk => Closed::TooManyErrors,
+    }
+}

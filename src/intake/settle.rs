@@ -1,0 +1,267 @@
+//! End of data: custody of each lane is settled, and the one reply is folded from the receipts.
+//!
+//! **Failure**: any lane that can't be settled makes the answer 4xx, and nothing is kept of it: lanes that are queued are
+//! committed in one atomic frame. **Invariants**: 250 only from receipts. After the next hop's 250 (inline custody) nothing
+//! can turn the answer into a refusal; a client that doesn't hear it makes a duplicate at worst.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::connection::Connection;
+use super::draft::Complete;
+use super::lanes::{self, Lane};
+use super::ports::{HandOn, HandedOn};
+use super::stages::Transaction;
+use crate::faults::Point;
+use crate::message::received::{self, Trace};
+use crate::model::receipt::{AcceptedReply, Receipt};
+use crate::model::{Direction, MessageId, Origin, Remote, Reply};
+use crate::policy::{message, replies};
+use crate::smtp::{MessageQuestion, MessageReply};
+use crate::spool::{Body, Draft, Kind, Meta, NewMessage, SpoolError};
+use crate::telemetry::metrics::{Fallback, MessageResult};
+use crate::telemetry::{Event, EventName};
+use crate::tenant::Custody;
+
+const COPY_AT_ONCE: usize = 256 * 1024;
+
+/// How a message's transaction ended.
+enum Settled {
+    Kept { receipts: Vec<Receipt>, id: MessageId, how: MessageResult },
+    Refused { reply: Reply, how: MessageResult },
+}
+
+impl Connection {
+    pub(super) async fn answer_message(&mut self, question: MessageQuestion) {
+        let intake = Arc::clone(&self.listener.intake);
+        let deps = &intake.deps;
+        deps.faults.reach(Point::BodyComplete);
+        let timer = deps.metrics.smtp.answer_seconds.start_timer();
+        let direction = self.listener.config.direction;
+        let size = question.size();
+        let settled = match self.transaction.take() {
+            Some(transaction) => self.settle(&transaction, &question).await,
+            None => deferred(replies::LOCAL_TROUBLE),
+        };
+        timer.observe_duration();
+        deps.faults.reach(Point::BeforeReply);
+        deps.metrics.smtp.message_bytes.of(direction).inc_by(size);
+        let (reply, how) = match settled {
+            Settled::Kept { receipts, id, how } => match AcceptedReply::from_receipts(&receipts, id) {
+                Some(accepted) => (MessageReply::Accepted(accepted), how),
+                None => (MessageReply::Refused(replies::LOCAL_TROUBLE), MessageResult::Deferred),
+            },
+            Settled::Refused { reply, how } => {
+                deps.log.log(&Event {
+                    helo: Some(&self.helo),
+                    sender: Some(&question.envelope().sender),
+                    reply: Some(&reply),
+                    size: Some(size),
+                    recipients: u32::try_from(question.envelope().recipients.len()).ok(),
+                    ..self.event(EventName::Message)
+                });
+                (MessageReply::Refused(reply), how)
+            }
+        };
+        deps.metrics.smtp.messages.inc((direction, how));
+        question.answer(&mut self.session, reply, &mut self.out);
+        self.end_transaction();
+    }
+
+    async fn settle(&mut self, transaction: &Transaction, question: &MessageQuestion) -> Settled {
+        let trace = self.draft.trace(&self.config.hostname);
+        if let Some(reply) = message::refuse_loop(trace.received, trace.own_received) {
+            return Settled::Refused { reply, how: MessageResult::Rejected };
+        }
+        let complete = match self.draft.complete() {
+            Ok(complete) => complete,
+            Err(error) => return storage_refusal(&error),
+        };
+        let lanes = lanes::split(question.envelope(), &transaction.tenants);
+        match complete {
+            Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, rest, question.size()).await,
+            Complete::File(draft) => self.queue_file(lanes, draft).await,
+        }
+    }
+
+    async fn settle_in_memory(
+        &mut self,
+        transaction: &Transaction,
+        lanes: Vec<Lane>,
+        rest: Bytes,
+        size: u64,
+    ) -> Settled {
+        let inline = self.listener.config.direction == Direction::Inbound;
+        if let ([lane], true) = (lanes.as_slice(), inline && transaction.all_inline())
+            && let Some(settled) = self.hand_on(lane, &rest, size).await
+        {
+            return settled;
+        }
+        if inline && lanes.len() > 1 && transaction.tenants.iter().any(|tenant| tenant.custody == Custody::Inline) {
+            self.listener.intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
+        }
+        let messages = lanes.into_iter().map(|lane| {
+            let (id, origin) = (self.new_id(), self.origin(&lane));
+            let head = self.head(&lane, &origin, id);
+            self.new_message(lane, id, origin, Body::Memory { head, rest: rest.clone() })
+        });
+        let messages = messages.collect();
+        self.commit(messages).await
+    }
+
+    /// A large message has one file, so its lanes can't share it: further lanes get copies.
+    async fn queue_file(&mut self, lanes: Vec<Lane>, draft: Draft) -> Settled {
+        let mut drafts = vec![draft];
+        while drafts.len() < lanes.len() {
+            let copied = drafts.first().map_or(Err(SpoolError::Closed), |first| self.copy(first));
+            match copied {
+                Ok(copy) => drafts.push(copy),
+                Err(error) => return storage_refusal(&error),
+            }
+        }
+        let messages = lanes.into_iter().zip(drafts).map(|(lane, draft)| {
+            let (id, origin) = (self.new_id(), self.origin(&lane));
+            let head = self.head(&lane, &origin, id);
+            self.new_message(lane, id, origin, Body::File { head, draft })
+        });
+        let messages = messages.collect();
+        self.commit(messages).await
+    }
+
+    /// Through the page cache: the bytes were just written.
+    fn copy(&self, draft: &Draft) -> Result<Draft, SpoolError> {
+        let mut reader = draft.reader()?;
+        let mut copy = self.listener.intake.deps.spool.draft()?;
+        let mut buffer = vec![0; COPY_AT_ONCE];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(copy),
+                count => copy.append(buffer.get(..count).unwrap_or_default())?,
+            }
+        }
+    }
+
+    /// Asks the next hop while the client waits. `None`: queue it instead.
+    async fn hand_on(&self, lane: &Lane, rest: &Bytes, size: u64) -> Option<Settled> {
+        let intake = &self.listener.intake;
+        let first = lane.envelope.recipients.first()?;
+        if lane.envelope.recipients.iter().any(|other| other.address.domain() != first.address.domain()) {
+            intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
+            return None;
+        }
+        let (id, origin) = (self.new_id(), self.origin(lane));
+        let head = self.head(lane, &origin, id);
+        let request = HandOn {
+            id,
+            domain: first.address.domain(),
+            envelope: &lane.envelope,
+            head,
+            rest: rest.clone(),
+            patience: self.config.inline_deadline,
+        };
+        match intake.deps.next_hop.hand_on(request).await {
+            HandedOn::Delivered { receipt, reply, remote } => {
+                self.log_handed_on(lane, (id, size), &reply, &remote);
+                Some(Settled::Kept { receipts: vec![receipt], id, how: MessageResult::HandedOn })
+            }
+            HandedOn::Refused(reply) => {
+                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+                Some(Settled::Refused { reply, how })
+            }
+            HandedOn::Mixed => self.fall_back(Fallback::Mixed),
+            HandedOn::Unavailable => self.fall_back(Fallback::Unavailable),
+            HandedOn::Unknown => Some(deferred(replies::NEXT_HOP_UNKNOWN)),
+        }
+    }
+
+    fn fall_back(&self, why: Fallback) -> Option<Settled> {
+        self.listener.intake.deps.metrics.handoff.fallbacks.inc(why);
+        None
+    }
+
+    async fn commit(&self, messages: Vec<NewMessage>) -> Settled {
+        let Some(id) = messages.first().map(|message| message.id) else { return deferred(replies::LOCAL_TROUBLE) };
+        let deps = &self.listener.intake.deps;
+        let logged: Vec<_> = messages.iter().map(|m| (m.id, m.meta.clone())).collect();
+        match deps.spool.commit(messages).await {
+            Ok(receipts) => {
+                for (id, meta) in &logged {
+                    deps.log.log(&Event {
+                        message: Some(*id),
+                        tenant: Some(&meta.tenant),
+                        helo: Some(&self.helo),
+                        sender: Some(&meta.envelope.sender),
+                        recipients: u32::try_from(meta.envelope.recipients.len()).ok(),
+                        size: Some(meta.size),
+                        ..self.event(EventName::Queued)
+                    });
+                }
+                Settled::Kept { receipts, id, how: MessageResult::Queued }
+            }
+            Err(error) => storage_refusal(&error),
+        }
+    }
+
+    fn new_id(&self) -> MessageId {
+        self.listener.intake.ids.make(self.listener.intake.deps.clock.now())
+    }
+
+    fn origin(&self, lane: &Lane) -> Origin {
+        let smtputf8 = lane.envelope.smtputf8;
+        Origin {
+            ip: self.peer.ip(),
+            helo: self.helo.clone(),
+            listener: self.listener.config.name.clone(),
+            protocol: received::protocol(self.esmtp, self.tls.is_some(), self.user.is_some(), smtputf8).into(),
+            received_at: self.listener.intake.deps.clock.now(),
+        }
+    }
+
+    fn head(&self, lane: &Lane, origin: &Origin, id: MessageId) -> Bytes {
+        let only_recipient = match lane.envelope.recipients.as_slice() {
+            [only] => Some(&only.address),
+            _ => None,
+        };
+        let hostname = &self.config.hostname;
+        received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient }).into()
+    }
+
+    fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {
+        let meta = Meta {
+            tenant: lane.tenant.id.clone(),
+            direction: self.listener.config.direction,
+            origin,
+            envelope: lane.envelope,
+            size: body.len(),
+            kind: Kind::Mail,
+        };
+        NewMessage { id, meta, body }
+    }
+
+    fn log_handed_on(&self, lane: &Lane, (id, size): (MessageId, u64), reply: &Reply, remote: &Remote) {
+        self.listener.intake.deps.log.log(&Event {
+            message: Some(id),
+            tenant: Some(&lane.tenant.id),
+            helo: Some(&self.helo),
+            sender: Some(&lane.envelope.sender),
+            recipients: u32::try_from(lane.envelope.recipients.len()).ok(),
+            size: Some(size),
+            reply: Some(reply),
+            remote: Some(remote),
+            ..self.event(EventName::HandedOn)
+        });
+    }
+}
+
+fn deferred(reply: Reply) -> Settled {
+    Settled::Refused { reply, how: MessageResult::Deferred }
+}
+
+fn storage_refusal(error: &SpoolError) -> Settled {
+    deferred(match error {
+        SpoolError::Full(_) => replies::STORAGE_LOW,
+        _ => replies::STORAGE_TROUBLE,
+    })
+}

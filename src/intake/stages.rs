@@ -1,0 +1,231 @@
+//! The questions of the session, stage by stage: gather the facts, let policy decide, log, answer.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::authenticate::Checked;
+use super::connection::Connection;
+use crate::faults::Point;
+use crate::model::{Decision, Direction, Peer, Reply, ReversePath};
+use crate::policy::mail::{self, Client, Room};
+use crate::policy::rcpt::{self, Domain, Validity};
+use crate::policy::replies;
+use crate::smtp::{AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, Question, RcptQuestion, XclientQuestion};
+use crate::spool::SpoolError;
+use crate::telemetry::metrics::Worked;
+use crate::telemetry::series::Said;
+use crate::telemetry::{Event, EventName};
+use crate::tenant::{Custody, Snapshot, Tenant};
+
+/// What is known of the transaction under way. Dropped at its end, whatever the end.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// The policy this transaction is judged by, from MAIL to its end.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Whose client sends (outbound).
+    pub(super) client: Option<Arc<Tenant>>,
+    pub(super) sender: ReversePath,
+    /// The tenant of each accepted recipient, in their order.
+    pub(super) tenants: Vec<Arc<Tenant>>,
+}
+
+impl Transaction {
+    /// Whether the message may be handed on without touching the disk.
+    pub(super) fn all_inline(&self) -> bool {
+        self.client.is_none() && self.tenants.iter().all(|tenant| tenant.custody == Custody::Inline)
+    }
+}
+
+impl Connection {
+    pub(super) async fn answer(&mut self, question: Question) {
+        match question {
+            Question::Helo(question) => self.answer_helo(question),
+            Question::Auth(question) => self.answer_auth(question).await,
+            Question::Xclient(question) => self.answer_xclient(question),
+            Question::Mail(question) => self.answer_mail(question),
+            Question::Rcpt(question) => self.answer_rcpt(question).await,
+            Question::Data(question) => self.answer_data(question),
+            Question::Message(question) => self.answer_message(question).await,
+        }
+    }
+
+    fn answer_helo(&mut self, question: HeloQuestion) {
+        self.end_transaction();
+        self.helo = question.name().into();
+        self.esmtp = question.esmtp();
+        question.answer(&mut self.session, Decision::Accept, &mut self.out);
+    }
+
+    async fn answer_auth(&mut self, question: AuthQuestion) {
+        let intake = Arc::clone(&self.listener.intake);
+        let snapshot = intake.deps.snapshot.load_full();
+        let known = snapshot.client_by_username(question.username());
+        let checked = intake.authenticator.check(question.password(), known.map(|(_, hash)| hash)).await;
+        let (decision, worked) = match checked {
+            Checked::Right => {
+                self.user = Some(question.username().into());
+                (Decision::Accept, Worked::Yes)
+            }
+            Checked::Wrong => (Decision::Reject(replies::AUTH_FAILED), Worked::No),
+            Checked::Busy => (Decision::Defer(replies::AUTH_UNAVAILABLE), Worked::No),
+        };
+        intake.deps.metrics.smtp.auth.inc(worked);
+        intake.deps.log.log(&Event {
+            tenant: known.filter(|_| checked == Checked::Right).map(|(tenant, _)| &tenant.id),
+            reply: refusal(&decision),
+            ..self.event(EventName::Auth)
+        });
+        question.answer(&mut self.session, decision, &mut self.out);
+    }
+
+    /// A trusted proxy tells who the client really is (Postfix XCLIENT_README).
+    fn answer_xclient(&mut self, question: XclientQuestion) {
+        self.forget_client();
+        let told = question.attributes();
+        if let Some(ip) = told.addr.value() {
+            let real = self.peer.via.unwrap_or(self.peer.addr);
+            let port = told.port.value().copied().unwrap_or(0);
+            self.peer = Peer { addr: (*ip, port).into(), via: Some(real), local: self.peer.local };
+        }
+        self.helo = told.helo.value().cloned().unwrap_or_default();
+        self.user = told.login.value().cloned();
+        question.answer(&mut self.session, Decision::Accept, &mut self.out);
+    }
+
+    fn answer_mail(&mut self, question: MailQuestion) {
+        self.end_transaction();
+        let intake = Arc::clone(&self.listener.intake);
+        let direction = self.listener.config.direction;
+        let snapshot = intake.deps.snapshot.load_full();
+        let sender = question.sender().clone();
+        let client = match direction {
+            Direction::Inbound => None,
+            Direction::Outbound => self.client(&snapshot),
+        };
+        let facts = mail::Facts {
+            direction,
+            sender: &sender,
+            client: match &client {
+                None => Client::Unknown { may_authenticate: self.may_authenticate() },
+                Some(tenant) if !tenant.is_active() => Client::Suspended,
+                Some(tenant) => Client::Tenants {
+                    owns_sender: sender.address().is_some_and(|address| tenant.owns(address.domain())),
+                },
+            },
+            room: self.room(question.declared_size().unwrap_or(0)),
+        };
+        let decision = mail::decide(&facts);
+        intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
+        if decision == Decision::Accept {
+            self.deadlines.transaction_began(Instant::now(), &self.config);
+            self.transaction = Some(Transaction { snapshot, client, sender, tenants: Vec::new() });
+        } else {
+            intake.deps.log.log(&Event {
+                helo: Some(&self.helo),
+                sender: Some(&sender),
+                tenant: client.as_ref().map(|tenant| &tenant.id),
+                reply: refusal(&decision),
+                ..self.event(EventName::Mail)
+            });
+        }
+        question.answer(&mut self.session, decision, &mut self.out);
+        intake.deps.faults.reach(Point::MailAccepted);
+    }
+
+    /// Who the client is: by credential, by certificate, by network, in this order.
+    fn client(&self, snapshot: &Snapshot) -> Option<Arc<Tenant>> {
+        let by_name = self.user.as_deref().and_then(|user| snapshot.client_by_username(user)).map(|(tenant, _)| tenant);
+        let certificate = self.tls.as_ref().and_then(|tls| tls.client_certificate.as_deref());
+        by_name
+            .or_else(|| certificate.and_then(|certificate| snapshot.client_by_certificate(certificate)))
+            .or_else(|| snapshot.client_by_ip(self.peer.ip()))
+            .cloned()
+    }
+
+    fn may_authenticate(&self) -> bool {
+        self.listener.config.auth && self.listener.tls.is_some() && self.user.is_none()
+    }
+
+    fn room(&self, size: u64) -> Room {
+        let deps = &self.listener.intake.deps;
+        if deps.admission.is_memory_low() {
+            return Room::MemoryLow;
+        }
+        match deps.spool.admit(size) {
+            Ok(()) => Room::Enough,
+            Err(SpoolError::Full(_)) => Room::StorageLow,
+            Err(_) => Room::StorageBroken,
+        }
+    }
+
+    async fn answer_rcpt(&mut self, question: RcptQuestion) {
+        let intake = Arc::clone(&self.listener.intake);
+        let direction = self.listener.config.direction;
+        let recipient = &question.recipient().address;
+        let (decision, tenant) = match (&self.transaction, rcpt::trick(recipient)) {
+            (_, Some(refusal)) => (refusal, None),
+            (None, None) => (Decision::Defer(replies::LOCAL_TROUBLE), None),
+            (Some(transaction), None) => {
+                let snapshot = Arc::clone(&transaction.snapshot);
+                let found = snapshot.domain(recipient.domain().as_str());
+                let domain = match &found {
+                    None => Domain::Foreign,
+                    Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
+                    Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
+                        Some(true) => Validity::Valid,
+                        Some(false) => Validity::Invalid,
+                        None => intake.deps.probe.probe(recipient).await,
+                    }),
+                };
+                let decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
+                let tenant = transaction.client.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
+                (decision, tenant)
+            }
+        };
+        intake.deps.metrics.smtp.rcpt.inc((direction, said(&decision)));
+        intake.deps.log.log(&Event {
+            helo: Some(&self.helo),
+            sender: self.transaction.as_ref().map(|transaction| &transaction.sender),
+            recipient: Some(recipient),
+            tenant: tenant.as_ref().map(|tenant| &tenant.id),
+            reply: refusal(&decision),
+            ..self.event(EventName::Rcpt)
+        });
+        let accepted = decision == Decision::Accept;
+        question.answer(&mut self.session, decision, &mut self.out);
+        if let (true, Some(tenant), Some(transaction)) = (accepted, tenant, &mut self.transaction) {
+            transaction.tenants.push(tenant);
+            intake.deps.faults.reach(Point::RcptAccepted);
+        }
+    }
+
+    /// Before the body is let in: is there still room for it?
+    fn answer_data(&mut self, question: DataQuestion) {
+        let decision = match self.room(question.declared_size().unwrap_or(0)) {
+            Room::Enough => Decision::Accept,
+            Room::StorageLow => Decision::Defer(replies::STORAGE_LOW),
+            Room::StorageBroken => Decision::Defer(replies::STORAGE_TROUBLE),
+            Room::MemoryLow => Decision::Defer(replies::MEMORY_LOW),
+        };
+        self.draft.clear();
+        question.answer(&mut self.session, decision, &mut self.out);
+        self.listener.intake.deps.faults.reach(Point::BodyStarted);
+    }
+}
+
+pub(super) fn said(decision: &Decision) -> Said {
+    match decision {
+        Decision::Accept => Said::Accept,
+        Decision::Defer(_) => Said::Defer,
+        Decision::Reject(_) => Said::Reject,
+        Decision::Disconnect(_) => Said::Disconnect,
+    }
+}
+
+fn refusal(decision: &Decision) -> Option<&Reply> {
+    match decision {
+        Decision::Accept => None,
+        Decision::Defer(reply) | Decision::Reject(reply) | Decision::Disconnect(reply) => Some(reply),
+    }
+}

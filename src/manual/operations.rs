@@ -1,0 +1,166 @@
+//! Running a node: settings, signals, health, the queue; references of exit codes, mail log and metrics.
+//!
+//! # Settings
+//!
+//! One file (`--config FILE` or `SEKISHO_CONFIG`; by default `./sekisho.toml`, otherwise `/etc/sekisho/sekisho.toml`), then
+//! `conf.d/*.toml` beside it, then the environment
+//! (`SEKISHO__SMTP__MESSAGE_SIZE=20MiB`); later ones win. Unknown keys are errors with file, line and a suggestion, all of them in one run.
+//!
+//! | command | does |
+//! |---|---|
+//! | `sekisho config check` | says everything that is wrong, exit 78 if anything is |
+//! | `sekisho config show --origin` | every effective value and where it came from |
+//! | `sekisho config explain KEY` | type, default, meaning, whether a reload brings it into force |
+//!
+//! # Signals and health
+//!
+//! | signal | does |
+//! |---|---|
+//! | SIGHUP | reads settings and certificates again, reopens the mail log; invalid settings are refused with the reason, the running ones stay |
+//! | SIGTERM, SIGINT | drain: `/readyz` fails, idle clients get 421, transactions in progress end within `drain_timeout`; a second one ends at once |
+//!
+//! `/livez` fails only for what a restart mends (a wedged spool). `/readyz` fails while no new mail is taken: draining, low disk,
+//! low memory. Both say why, one reason per line.
+//!
+//! # The queue
+//!
+//! ```text
+//! sekisho queue summary                               what waits for each domain
+//! sekisho queue ls --domain acme.example --held       messages, oldest first; --json: NDJSON
+//! sekisho queue show ID
+//! sekisho queue retry --domain acme.example           due now
+//! sekisho queue hold|release|rm ID... --reason TEXT   ids, -, --domain, --tenant or --all
+//! ```
+//! `-` reads ids from stdin, one per line or as `ls --json` prints them. The reason is mandatory where mail is kept from delivery and
+//! goes to the mail log. The commands speak HTTP over the control socket: `GET /queue`, `GET /queue/summary`, `GET /queue/{id}`,
+//! `POST /queue`, `POST /reload`.
+//!
+//! # Exit codes
+//!
+//! | code | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed |
+//! | 2 | wrong usage |
+//! | 3 | not found |
+//! | 69 | the running node can't be reached |
+//! | 78 | wrong settings |
+//!
+//! # Mail log
+//!
+//! One JSON object per line, one line per transition. Every object has `v` (1), `ts` (RFC 3339, UTC, milliseconds) and `event`; the
+//! other members stand where they are known. Members are only ever added; ignore those you don't know. Texts are cut at 512
+//! characters, and control and bidirectional characters are written as `\uXXXX`.
+//!
+//! | event | when |
+//! |---|---|
+//! | `connect` | a client was let in, or refused (then with `reply`) |
+//! | `disconnect` | it is gone; `reason` says how, `duration_ms` how long it stayed |
+//! | `auth` | AUTH was answered |
+//! | `mail` | MAIL was refused |
+//! | `rcpt` | RCPT was answered: one line for every recipient tried; an accepted one has no `reply` |
+//! | `message` | the end of data was answered with a refusal |
+//! | `queued` | the message is durable in the spool |
+//! | `handed-on` | the next hop took the message inline |
+//! | `delivered` | the next hop took the recipient |
+//! | `deferred` | not now; `next_attempt` says when again |
+//! | `bounced` | failed for good |
+//! | `expired` | given up for age |
+//! | `notice` | a notice (RFC 3464) was queued, or dropped because there is nobody to tell; `reason` says which |
+//! | `held` | kept from delivery; `reason` |
+//! | `released` | going on |
+//! | `retried` | made due by an operator |
+//! | `removed` | taken out by an operator; `reason` |
+//! | `discarded` | dropped by policy |
+//! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
+//! | `alert` | somebody should look: wedged spool, lost log lines |
+//! | `reload` | settings were read again, or refused; `reason` |
+//!
+//! | member | is |
+//! |---|---|
+//! | `connection` | number of the connection in this process |
+//! | `message` | the message's id, also in its Received field and in the queue |
+//! | `tenant`, `direction`, `listener` | whose, which way, where |
+//! | `ip`, `helo` | the client |
+//! | `sender`, `recipient` | envelope addresses; the null sender is the empty text |
+//! | `code`, `reply` | the reply given, or received from the next hop |
+//! | `remote` | `host`, `ip` and `port` of the next hop |
+//! | `size`, `recipients` | bytes and number of recipients |
+//! | `attempt`, `next_attempt` | number of the attempt, time of the next |
+//! | `reason` | why, in words |
+//! | `tls` | `version`, `cipher`, `client_certificate` (SHA-256) |
+//! | `duration_ms` | how long it took |
+//!
+//! A disk that can't keep up costs log lines, never mail; `sekisho_mail_log_lost_total` counts them and an `alert` line tells.
+//!
+//! # Metrics
+//!
+//! Text exposition at `/metrics`. The number of series is fixed and below 1,000; no tenant, address or host is a label. Beside these
+//! there are the usual `process_*`.
+//!
+//! | name (after `sekisho_`) | labels | is |
+//! |---|---|---|
+//! | `recipients_accepted_total` | direction (`notice`: our own) | recipients taken over |
+//! | `recipients_recovered_total` | | found in the spool at start |
+//! | `recipients_delivered_total` | | the next hop said 250 |
+//! | `recipients_bounced_total` | | failed for good |
+//! | `recipients_expired_total` | | given up for age |
+//! | `recipients_discarded_total` | | removed by an operator or by policy |
+//! | `recipients_queued` | | waiting now |
+//! | `recipients_held` | | held now |
+//! | `balance_recipients` | | the equation's difference: **alert if not 0** |
+//! | `smtp_connections_total` | direction | connections accepted |
+//! | `smtp_connections_open` | direction | being served |
+//! | `smtp_connections_refused_total` | reason | answered 421 or 554 instead of 220 |
+//! | `smtp_connections_closed_total` | reason | how they ended |
+//! | `smtp_early_talk_total` | | clients that spoke before the greeting |
+//! | `smtp_tls_handshakes_total` | result | with clients |
+//! | `smtp_auth_total` | result | AUTH answered |
+//! | `smtp_mail_total` | direction, decision | MAIL answered |
+//! | `smtp_rcpt_total` | direction, decision | RCPT answered |
+//! | `smtp_messages_total` | direction, result | end of data answered |
+//! | `smtp_message_bytes_total` | direction | message data received |
+//! | `smtp_answer_seconds` | | from end of data to reply |
+//! | `spool_commits_total` | | group commits made durable |
+//! | `spool_frames_total` | | frames made durable |
+//! | `spool_written_bytes_total` | | bytes written |
+//! | `spool_sync_seconds` | | one fdatasync |
+//! | `spool_batch_frames` | | frames in a group commit |
+//! | `spool_messages` | | messages in the spool |
+//! | `spool_recipients` | | recipients not settled, by the index's own count |
+//! | `spool_bytes` | | bytes on disk |
+//! | `spool_segments` | | segment files |
+//! | `spool_relocated_total` | | messages copied forward |
+//! | `spool_corrupt_total` | | damaged ranges and files: **alert if it grows** |
+//! | `spool_troubles_total` | kind | failed disk operations |
+//! | `spool_healthy` | | **alert if 0** |
+//! | `spool_free_bytes` | | of its file system |
+//! | `spool_free_inodes` | | of its file system |
+//! | `delivery_attempts_total` | result | recipients attempted |
+//! | `delivery_connections_open` | | to next hops |
+//! | `delivery_connections_total` | result | tried |
+//! | `delivery_connections_reused_total` | | transactions on a connection used before |
+//! | `delivery_tls_handshakes_total` | result | with next hops |
+//! | `delivery_possible_duplicates_total` | | connections broken between final dot and answer |
+//! | `delivery_seconds` | | one transaction |
+//! | `delivery_notices_total` | kind | notices written, or dropped |
+//! | `delivery_sites` | | destinations known |
+//! | `delivery_sites_backing_off` | | destinations where no host answered |
+//! | `delivery_probes_total` | result | call-aheads |
+//! | `dns_questions_total` | result | questions by answer |
+//! | `dns_seconds` | | time to an answer |
+//! | `handoff_total` | result | lanes handed on inline |
+//! | `handoff_unknown_total` | | final dots without an answer |
+//! | `handoff_fallback_total` | reason | lanes of inline tenants that went to the spool |
+//! | `handoff_seconds` | | time the next hop took |
+//! | `config_reloads_total` | result | settings read again |
+//! | `config_last_reload_successful` | | **alert if 0** |
+//! | `config_last_reload_success_timestamp_seconds` | | when settings were last taken |
+//! | `ready` | | 1 while the node takes mail |
+//! | `tenants` | | in the running snapshot |
+//! | `tenant_domains` | | in the running snapshot |
+//! | `snapshot_version` | | of the running snapshot |
+//! | `snapshots_total` | result | snapshots built |
+//! | `mail_log_lines_total` | | lines handed to the writer |
+//! | `mail_log_lost_total` | | lines lost: **alert if it grows** |
+//! | `build_info` | version | 1 |

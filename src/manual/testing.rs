@@ -1,0 +1,34 @@
+//! Kinds of tests, and which one to write.
+//!
+//! `tests/run` installs what the tests need and runs all of it: format, clippy, every test with nextest, the docs.
+//!
+//! | kind | where | says |
+//! |---|---|---|
+//! | unit and table tests | beside the code | a rule: facts to decision, bytes to value |
+//! | properties | beside the code (`proptest`) | any chunking of the input gives the same output; random sequences keep the balance |
+//! | transcripts | golden conversations through the pure session and through a socket | what is said, word for word |
+//! | scenarios | `tests/scenarios/`, one file each | the real node between fake peers (client, next hop, DNS) |
+//! | interoperation | with Postfix and swaks | a foreign client and a foreign next hop agree with us |
+//! | drills | `tests/drill/` | the real binary is killed, its disk fails; ledgers of injector and sink are compared |
+//! | floor plan | `tests/architecture.rs` | rooms and arrows, purity |
+//! | contract | `store::contract` | every adapter of a port behaves alike |
+//! | fuzz | `fuzz/` | no panic; the checks are replayed by the ordinary tests |
+//! | benches | `benches/` | what it costs, beside a peer; the method stands in the file |
+//!
+//! # The oracle of drills
+//!
+//! Every injected (message, recipient) carries an identity and a hash. The injector writes down each reply to a final dot, or that
+//! it heard none, and syncs that before it goes on; the sinks write down what they took. Afterwards:
+//!
+//! 1. no loss: whatever was answered 250 is delivered, bounced, held or queued;
+//! 2. no phantom: nothing is delivered that was refused;
+//! 3. duplicates at most one for each transaction in flight at a kill;
+//! 4. bodies equal by hash, envelopes equal;
+//! 5. one terminal line of the mail log for each recipient;
+//! 6. the balance is 0 and equal to the ledgers.
+//!
+//! # Habits
+//!
+//! A test that can't fail is a defect: plant the fault once and see it caught. Wait for a condition, never sleep for it. Time comes
+//! from a manual [`Clock`](crate::clock::Clock) or the runtime's paused one. A regression test is named for what happened. Traffic
+//! stays on loopback.

@@ -1,0 +1,161 @@
+//! Segment files: their names, their headers, and how they are made, put to use and taken away.
+//!
+//! A segment is preallocated as `spare` before it is needed, so that rolling over needs no new space, and a write inside it
+//! can't fail for want of any. `reserve` is a small one that only outcomes may use, when the disk is full.
+//!
+//! **Invariants**: a segment's number and epoch stand in its name, its header and every frame; a file where they differ is
+//! foreign. Numbers only grow. A file gets its name before the first byte is acknowledged out of it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use rustix::fs::FallocateFlags;
+
+/// Bytes before the first frame.
+pub const SEGMENT_HEADER: usize = 64;
+const MAGIC: &[u8; 8] = b"\x00SEKISHO";
+const VERSION: u32 = 1;
+
+/// Names a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    pub number: u32,
+    pub epoch: u64,
+}
+
+impl Name {
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{:08x}-{:016x}.log", self.number, self.epoch)
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, epoch) = text.strip_suffix(".log")?.split_once('-')?;
+        let name = Self { number: u32::from_str_radix(number, 16).ok()?, epoch: u64::from_str_radix(epoch, 16).ok()? };
+        (name.file_name() == text).then_some(name)
+    }
+
+    /// The first bytes of the segment.
+    #[must_use]
+    pub fn header(&self) -> [u8; SEGMENT_HEADER] {
+        let mut out = [0u8; SEGMENT_HEADER];
+        let fields: [&[u8]; 4] = [MAGIC, &VERSION.to_le_bytes(), &self.number.to_le_bytes(), &self.epoch.to_le_bytes()];
+        for (place, byte) in out.iter_mut().zip(fields.into_iter().flatten()) {
+            *place = *byte;
+        }
+        let (covered, checksum) = out.split_at_mut(SEGMENT_HEADER - 4);
+        checksum.copy_from_slice(&crc32c::crc32c(covered).to_le_bytes());
+        out
+    }
+
+    /// A number nobody can guess.
+    fn fresh(number: u32) -> Self {
+        let mut bytes = [0u8; 8];
+        // Without randomness the clock-less fallback is the number itself: frames are still bound to their segment.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        Self { number, epoch: u64::from_le_bytes(bytes) ^ u64::from(number) }
+    }
+}
+
+/// Makes what was done to a directory's entries durable.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// An empty file of `size` bytes with the space for them, durable.
+pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let allocated = match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
+        // A file system without preallocation: writes may find the disk full, and that is handled too.
+        Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        other => other.map_err(io::Error::from),
+    };
+    if let Err(error) = allocated.and_then(|()| file.sync_all()) {
+        drop(file);
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(file)
+}
+
+/// The segment being written.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) name: Name,
+    pub(super) file: File,
+    pub(super) end: u64,
+    pub(super) limit: u64,
+}
+
+impl Active {
+    /// Puts a preallocated file to use under a fresh name.
+    pub(super) fn start(dir: &Path, spare: &Path, number: u32) -> io::Result<Self> {
+        let name = Name::fresh(number);
+        let path = dir.join(name.file_name());
+        let file = OpenOptions::new().read(true).write(true).open(spare)?;
+        let limit = file.metadata()?.len();
+        fs::rename(spare, &path)?;
+        sync_dir(dir)?;
+        let mut this = Self { name, file, end: 0, limit };
+        // Not synced: it becomes durable with the first group, and a segment without it is an empty one.
+        this.file.write_all(&name.header())?;
+        this.end = SEGMENT_HEADER as u64;
+        Ok(this)
+    }
+
+    pub(super) fn room(&self) -> u64 {
+        self.limit.saturating_sub(self.end)
+    }
+
+    /// Writes all slices at the end. On error nothing of it counts, and the next write overwrites it.
+    pub(super) fn write(&mut self, slices: &mut [IoSlice<'_>], length: u64) -> io::Result<()> {
+        let result = write_all(&mut self.file, slices);
+        match result {
+            Ok(()) => self.end += length,
+            Err(_) => self.rewind()?,
+        }
+        result
+    }
+
+    /// Takes back what was written behind the end.
+    fn rewind(&mut self) -> io::Result<()> {
+        self.file.set_len(self.end)?;
+        self.file.seek(SeekFrom::Start(self.end)).map(drop)
+    }
+
+    /// Gives back space that was preallocated and not used.
+    pub(super) fn seal(&self) -> io::Result<()> {
+        self.file.set_len(self.end)
+    }
+}
+
+fn write_all(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    /// The kernel takes no more at once (IOV_MAX).
+    const MOST: usize = 1024;
+    while !slices.is_empty() {
+        let batch = slices.get(..slices.len().min(MOST)).unwrap_or(slices);
+        match file.write_vectored(batch) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_and_nothing_else_is_one() {
+        let name = Name::fresh(7);
+        assert_eq!(Name::parse(&name.file_name()), Some(name));
+        for text in ["spare", "7-1.log", "../00000007-0000000000000001.log", "00000007-0000000000000001.log.bak"] {
+            assert_eq!(Name::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Reads `tenants.toml`: everything that is wrong is told in one run, with file and line.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use ipnet::IpNet;
+use toml::de::{DeTable, DeValue};
+
+use crate::model::written::{Problem, Problems, Section, Source};
+use crate::model::{Address, Domain, TenantId};
+
+use super::spec::{
+    Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
+    TlsPolicy,
+};
+
+const TENANT_KEYS: &[&str] = &["id", "name", "state", "custody", "domain", "outbound_client"];
+const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients"];
+const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
+const HOP_KEYS: &[&str] = &["host", "port", "priority"];
+/// Wider networks than these are a slip that would make an open relay of the gateway.
+const WIDEST_V4: u8 = 8;
+const WIDEST_V6: u8 = 16;
+
+/// Reads the text of a tenants file.
+///
+/// # Errors
+/// Every problem there is.
+pub fn read(file: &str, text: &str) -> Result<Vec<TenantSpec>, Problems> {
+    let mut problems = Problems::default();
+    let source = Source::new(file, text);
+    let Some(document) = source.parse(&mut problems) else { return problems.or(None) };
+    let whole = (document.get_ref(), 0..0);
+    let root = Section::open(&source, whole, "the file", &["tenant"], &mut problems);
+    let mut specs = Vec::new();
+    let mut places = Vec::new();
+    for table in root.tables("tenant", &mut problems) {
+        let mut reader = Reader { source: &source, problems: &mut problems, places: Vec::new() };
+        if let Some(spec) = reader.tenant(table.clone()) {
+            specs.push(spec);
+            places.push((table.1, reader.places));
+        }
+    }
+    check_claims(&source, &specs, &places, &mut problems);
+    problems.or(Some(specs))
+}
+
+/// Where a tenant stands, and each of its claims in the order of [`TenantSpec::claims`].
+type Places = (Range<usize>, Vec<Range<usize>>);
+
+/// Notes what two tenants claim, at the second of them.
+fn check_claims(source: &Source<'_>, specs: &[TenantSpec], places: &[Places], problems: &mut Problems) {
+    let mut ids: HashMap<&str, &Range<usize>> = HashMap::with_capacity(specs.len());
+    let mut owners: HashMap<Claim<'_>, (&TenantId, &Range<usize>)> = HashMap::with_capacity(specs.len() * 2);
+    for (spec, (at, claims)) in specs.iter().zip(places) {
+        if let Some(first) = ids.insert(spec.id.as_str(), at) {
+            let help = format!("the first one is on line {}", source.place(first.start).line);
+            problems.push(source.problem(at, format!("a second tenant {}", spec.id)).help(help));
+        }
+        for (claim, at) in spec.claims().zip(claims) {
+            let Some((owner, first)) = owners.insert(claim, (&spec.id, at)) else { continue };
+            let what = if *owner == spec.id {
+                format!("{claim} stands twice in tenant {owner}")
+            } else {
+                format!("{claim} of tenant {} belongs to tenant {owner} already", spec.id)
+            };
+            let help = format!("see line {}", source.place(first.start).line);
+            problems.push(source.problem(at, what).help(help));
+        }
+    }
+}
+
+struct Reader<'a, 'i> {
+    source: &'a Source<'i>,
+    problems: &'a mut Problems,
+    /// Of the claims of the tenant being read.
+    places: Vec<Range<usize>>,
+}
+
+type Table<'a, 'i> = (&'a DeTable<'i>, Range<usize>);
+
+impl<'a, 'i> Reader<'a, 'i> {
+    fn tenant(&mut self, table: Table<'a, 'i>) -> Option<TenantSpec> {
+        let before = self.problems.0.len();
+        let section = Section::open(self.source, table, "[[tenant]]", TENANT_KEYS, self.problems);
+        let id = section.required("id", self.problems, TenantId::parse);
+        let name = section.text("name", self.problems, plain_text);
+        let states = [("active", TenantState::Active), ("suspended", TenantState::Suspended)];
+        let state = section.word("state", &states, self.problems).unwrap_or_default();
+        let custodies = [("queued", Custody::Queued), ("inline", Custody::Inline)];
+        let custody = section.word("custody", &custodies, self.problems).unwrap_or_default();
+        let domains = section.tables("domain", self.problems);
+        let domains: Vec<_> = domains.into_iter().filter_map(|table| self.domain(table)).collect();
+        let clients = section.tables("outbound_client", self.problems);
+        let clients: Vec<_> = clients.into_iter().filter_map(|table| self.client(table)).collect();
+        let id = id?;
+        let name = name.unwrap_or_else(|| id.as_str().into());
+        // A tenant with problems is read no further: its claims would be told as conflicts of half a tenant.
+        (self.problems.0.len() == before).then_some(TenantSpec {
+            id,
+            name,
+            state,
+            custody,
+            domains,
+            outbound_clients: clients,
+        })
+    }
+
+    fn domain(&mut self, table: Table<'a, 'i>) -> Option<DomainSpec> {
+        let section = Section::open(self.source, table, "[[tenant.domain]]", DOMAIN_KEYS, self.problems);
+        let name = section.required("name", self.problems, mail_domain);
+        let policies = [
+            ("none", TlsPolicy::None),
+            ("opportunistic", TlsPolicy::Opportunistic),
+            ("required", TlsPolicy::Required),
+            ("verified", TlsPolicy::Verified),
+        ];
+        let tls = section.word("tls", &policies, self.problems).unwrap_or_default();
+        let next_hops = self.next_hops(&section);
+        let recipients = self.recipients(&section, name.as_ref());
+        self.places.push(section.item("name").map_or(section.span(), |(_, at)| at));
+        Some(DomainSpec { name: name?, next_hops, tls, recipients: recipients? })
+    }
+
+    fn next_hops(&mut self, section: &Section<'a, 'i>) -> Vec<NextHop> {
+        if section.item("next_hops").is_none() {
+            section.missing("next_hops", self.problems);
+        }
+        let Some(list) = section.list("next_hops", self.problems) else { return Vec::new() };
+        if list.is_empty() {
+            let at = section.item("next_hops").map_or(section.span(), |(_, at)| at);
+            section.wrong(&at, "next_hops", "at least one is needed", self.problems);
+        }
+        let mut hops = Vec::with_capacity(list.len());
+        for (value, at) in list {
+            match value {
+                DeValue::String(text) => match hop_of_text(text) {
+                    Ok(hop) => hops.push(hop),
+                    Err(what) => section.wrong(&at, "next_hops", what, self.problems),
+                },
+                DeValue::Table(table) => hops.extend(self.hop_of_table((table, at))),
+                _ => section.wrong(&at, "next_hops", "write \"host:port\" or { host = .., port = .. }", self.problems),
+            }
+        }
+        hops
+    }
+
+    fn hop_of_table(&mut self, table: Table<'a, 'i>) -> Option<NextHop> {
+        let section = Section::open(self.source, table, "a next hop", HOP_KEYS, self.problems);
+        let host = section.required("host", self.problems, Host::parse);
+        let port = section.integer("port", 1..=65535, self.problems).unwrap_or(25);
+        let priority = section.integer("priority", 0..=65535, self.problems).unwrap_or(0);
+        let small = |n: i64| u16::try_from(n).unwrap_or_default();
+        Some(NextHop { host: host?, port: small(port), priority: small(priority) })
+    }
+
+    fn recipients(&mut self, section: &Section<'a, 'i>, domain: Option<&Domain>) -> Option<RecipientsSpec> {
+        let Some((value, at)) = section.item("recipients") else { return Some(RecipientsSpec::default()) };
+        match value {
+            DeValue::Array(list) => {
+                let mut addresses = Vec::with_capacity(list.len());
+                for item in list.iter() {
+                    let address = match item.get_ref() {
+                        DeValue::String(text) => listed_address(text, domain),
+                        _ => Err("a list of addresses in quotes belongs here".into()),
+                    };
+                    match address {
+                        Ok(address) => addresses.push(address),
+                        Err(what) => section.wrong(&item.span(), "recipients", what, self.problems),
+                    }
+                }
+                Some(RecipientsSpec::List(addresses))
+            }
+            DeValue::String(_) => section.text("recipients", self.problems, |written| match written {
+                "any" => Ok(RecipientsSpec::Any),
+                "call-ahead" => Ok(RecipientsSpec::CallAhead),
+                other => Err(format!("{other:?} is none of any, call-ahead and a list of addresses")),
+            }),
+            _ => {
+                section.wrong(&at, "recipients", "write \"any\", \"call-ahead\" or a list of addresses", self.problems);
+                None
+            }
+        }
+    }
+
+    fn client(&mut self, table: Table<'a, 'i>) -> Option<ClientSpec> {
+        let section = Section::open(self.source, table, "[[tenant.outbound_client]]", CLIENT_KEYS, self.problems);
+        self.places.push(section.span());
+        let network = section.text("network", self.problems, client_network);
+        let username = section.text("username", self.problems, login_name);
+        let password = section.text("password_hash", self.problems, PasswordHash::parse);
+        let certificate = section.text("certificate", self.problems, fingerprint);
+        let written = |key| section.item(key).is_some();
+        match (written("network"), written("username") || written("password_hash"), written("certificate")) {
+            (true, false, false) => network.map(ClientSpec::Network),
+            (false, false, true) => certificate.map(ClientSpec::Certificate),
+            (false, true, false) if written("username") && written("password_hash") => {
+                Some(ClientSpec::Login { username: username?, password_hash: password? })
+            }
+            _ => {
+                let problem = Problem::new(
+                    Some(self.source.place(section.span().start)),
+                    "an outbound client is known by exactly one of network, username and certificate",
+                );
+                self.problems.push(problem.help("username goes together with password_hash"));
+                None
+            }
+        }
+    }
+}
+
+fn plain_text(text: &str) -> Result<Box<str>, &'static str> {
+    let fits = text.chars().count() <= 200 && !text.chars().any(char::is_control);
+    if fits { Ok(text.into()) } else { Err("at most 200 characters, none of them a control character") }
+}
+
+fn login_name(text: &str) -> Result<Box<str>, &'static str> {
+    let fits = (1..=255).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    if fits { Ok(text.into()) } else { Err("a user name has 1 to 255 characters and no blanks") }
+}
+
+fn mail_domain(text: &str) -> Result<Domain, String> {
+    match Domain::parse(text) {
+        Ok(domain) if domain.as_ip().is_none() => Ok(domain),
+        Ok(_) => Err(format!("{text:?} is an address literal, a tenant has domains")),
+        Err(error) => Err(format!("{text:?}: {error}")),
+    }
+}
+
+fn listed_address(text: &str, domain: Option<&Domain>) -> Result<Address, String> {
+    let address = Address::parse(text).map_err(|error| format!("{text:?}: {error}"))?;
+    match domain {
+        Some(domain) if address.domain() != domain => Err(format!("{text} is not in domain {domain}")),
+        _ => Ok(address),
+    }
+}
+
+/// `host`, `host:port`, `[v6]:port`, `v6`.
+fn hop_of_text(text: &str) -> Result<NextHop, String> {
+    let bad_port = || format!("{text:?} has no usable port; write host:port");
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, tail) = rest.split_once(']').ok_or_else(|| format!("{text:?} lacks a closing ]"))?;
+        (host, if tail.is_empty() { None } else { Some(tail.strip_prefix(':').ok_or_else(bad_port)?) })
+    } else if text.parse::<IpAddr>().is_ok() {
+        (text, None)
+    } else {
+        text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
+    };
+    let port = port.map_or(Ok(25), |port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad_port))?;
+    Ok(NextHop { host: Host::parse(host)?, port, priority: 0 })
+}
+
+fn client_network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(ip) => IpNet::from(ip.to_canonical()),
+        Err(_) => text.parse().map_err(|_| format!("{text:?} is no network; write 192.0.2.0/24 or 2001:db8::/32"))?,
+    };
+    if network.trunc() != network {
+        return Err(format!("{text} has bits behind its prefix; write {}", network.trunc()));
+    }
+    if matches!(network, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some()) {
+        return Err(format!("{text} is an IPv4-mapped network; write it as IPv4"));
+    }
+    let widest = if network.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
+    if network.prefix_len() < widest {
+        return Err(format!("{text} is too wide for one tenant's mail servers; /{widest} is the widest"));
+    }
+    Ok(network)
+}
+
+fn fingerprint(text: &str) -> Result<Box<str>, &'static str> {
+    let hex: String = text.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+    if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(hex.into())
+    } else {
+        Err("write the certificate's SHA-256 as 64 hex digits")
+    }
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -1,0 +1,43 @@
+//! One transaction for two tenants: two lanes, each with its own recipients, next hop and fate.
+
+use crate::support::gateway::{acme, tenant};
+use crate::support::{FakeMx, Gateway, message, sha256};
+
+#[test]
+fn each_tenant_gets_its_own_recipients_and_no_others() {
+    let (acme_mx, beta_mx) = (FakeMx::start(), FakeMx::start());
+    let gateway = Gateway::builder()
+        .tenants(&acme("queued", &[acme_mx.address()], "\"any\""))
+        .tenants(&tenant("beta", "beta.example", "queued", &[beta_mx.address()], "\"any\""))
+        .start();
+    let to = ["one@acme.example", "secret@beta.example", "two@acme.example"];
+    gateway.send_inbound("aoi@sender.example", &to, &message("both", "to both\r\n"));
+    let (at_acme, at_beta) = (acme_mx.one(), beta_mx.one());
+    assert_eq!(at_acme.recipients(), ["one@acme.example", "two@acme.example"]);
+    assert_eq!(at_beta.recipients(), ["secret@beta.example"]);
+    assert!(
+        !at_acme.headers().contains("beta") && !at_beta.headers().contains("one@acme"),
+        "a lane tells of the other"
+    );
+    assert_eq!(at_acme.body_hash, sha256(b"to both\r\n"));
+    assert_eq!(at_acme.body_hash, at_beta.body_hash);
+    gateway.assert_settled();
+    assert_eq!(gateway.metrics().sum("sekisho_recipients_delivered_total"), 3.0);
+}
+
+#[test]
+fn one_tenants_dead_next_hop_is_not_the_others_trouble() {
+    let (acme_mx, beta_mx) = (FakeMx::start(), FakeMx::builder().start_down());
+    let gateway = Gateway::builder()
+        .tenants(&acme("queued", &[acme_mx.address()], "\"any\""))
+        .tenants(&tenant("beta", "beta.example", "queued", &[beta_mx.address()], "\"any\""))
+        .quick_retries()
+        .start();
+    gateway.send_inbound("aoi@sender.example", &["a@acme.example", "b@beta.example"], &message("both", "x\r\n"));
+    acme_mx.one();
+    gateway.logged("deferred", |line| line["recipient"] == "b@beta.example");
+    beta_mx.come_up();
+    beta_mx.one();
+    gateway.assert_settled();
+    assert_eq!(acme_mx.count(), 1);
+}

@@ -1,0 +1,42 @@
+//! Black-box scenarios against the real binary, one file each, named for what happens.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::too_many_lines)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod apply_dry_run_and_diff;
+mod apply_is_live_within_a_second;
+mod auth_only_after_tls;
+mod call_ahead_cached;
+mod client_certificate;
+mod connection_limits;
+mod dsn_failure_and_delay;
+mod early_talk;
+mod end_of_data_variants;
+mod exactly_once;
+mod greylisting_next_hop;
+mod inline_custody;
+mod lanes_two_tenants;
+mod loop_detected;
+mod mail_log_schema;
+mod metrics_balance;
+mod never_open_relay;
+mod next_hop_down_then_back;
+mod next_hop_manners;
+mod one_of_three_refused;
+mod pipelining_after_data;
+mod proxy_v1_v2;
+mod queue_cli;
+mod relay_inbound;
+mod relay_outbound_mx;
+mod reload_invalid_keeps_running;
+mod restart_keeps_queue;
+mod sender_domain_must_be_the_tenants;
+mod settings_errors;
+mod sigterm_drains;
+mod sizes_and_limits;
+mod slow_client_is_cut;
+mod starttls_injection;
+mod the_harness_itself;
+mod unknown_recipient_list;
+mod xclient_trusted_only;
