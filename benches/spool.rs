@@ -16,6 +16,10 @@ use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient,
 use sekisho::spool::{Body, Config, Deps, Kind, Meta, NewMessage, RecipientState, Settlement, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 
+/// As in the shipped binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// User and system time of the process with all its threads, also those that ended; in steps of 10 ms.
 fn cpu() -> Duration {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

@@ -119,6 +119,7 @@ fn remove(shared: &Shared, name: Name) -> bool {
         return false;
     }
     shared.index().segments.remove(&name.number);
+    shared.open_segments.forget(name.number);
     true
 }
 

@@ -10,6 +10,7 @@ use super::committer::Queue;
 use super::config::Config;
 use super::error::SpoolError;
 use super::index::Index;
+use super::read::OpenSegments;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::MessageId;
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     /// Free bytes at the last look, less what was written since.
     pub(super) available: AtomicU64,
     pub(super) drafts: AtomicU64,
+    pub(super) open_segments: OpenSegments,
     /// The segment being written.
     pub(super) active: std::sync::atomic::AtomicU32,
 }
@@ -99,6 +101,7 @@ impl Shared {
             stuck: false.into(),
             available: u64::MAX.into(),
             drafts: 0.into(),
+            open_segments: OpenSegments::default(),
             active: active.into(),
         }
     }
