@@ -126,7 +126,7 @@ fn main() {
                 log: MailLog::nowhere(),
             };
             let metrics = Arc::clone(&deps.metrics);
-            let (spool, _) = Spool::open(Config::new(dir.path()), deps).unwrap();
+            let (spool, _) = Spool::open(Config::new(dir.path()), deps.clone()).unwrap();
             let (started, before) = (Instant::now(), cpu());
             let times = runtime.block_on(commits(&spool, writers, count, size));
             row(&format!("{} KB", size / 1000), writers, count, started.elapsed(), cpu() - before, &times);
@@ -137,6 +137,15 @@ fn main() {
                 frames as f64 / groups as f64,
                 metrics.spool.sync_seconds.get_sample_sum() * 1e3 / groups as f64
             );
+            let spool = if size < 100_000 && writers == 256 {
+                drop(spool);
+                let (started, before) = (Instant::now(), cpu());
+                let (spool, report) = Spool::open(Config::new(dir.path()), deps).unwrap();
+                row("recover", 1, report.messages, started.elapsed(), cpu() - before, &[]);
+                spool
+            } else {
+                spool
+            };
             if size < 100_000 {
                 let (started, before) = (Instant::now(), cpu());
                 runtime.block_on(settles(&spool, writers));

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::committer::Queue;
 use super::config::Config;
 use super::error::SpoolError;
-use super::index::Index;
+use super::index::{Entry, Index};
 use super::read::OpenSegments;
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -108,6 +108,18 @@ impl Shared {
 
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
+    }
+
+    /// Picks from all messages, part by part. What comes or goes meanwhile may be missed.
+    pub(super) fn pick<T>(&self, pick: impl Fn(&Entry) -> Option<T>) -> Vec<T> {
+        let mut all = Vec::new();
+        let mut from = 0;
+        loop {
+            let part = self.index().part(from, &pick);
+            let Some((picked, next)) = part else { return all };
+            all.extend(picked);
+            from = next;
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), SpoolError> {
