@@ -4,3 +4,6 @@
 
 #[doc = include_str!("decisions/0001-one-crate-pure-core.md")]
 pub mod d0001 {}
+
+#[doc = include_str!("decisions/0020-a-tenant-is-one-row.md")]
+pub mod d0020 {}
