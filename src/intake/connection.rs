@@ -52,6 +52,8 @@ pub(super) struct Connection {
     pub(super) tls: Option<TlsFacts>,
     pub(super) helo: Box<str>,
     pub(super) esmtp: bool,
+    /// A proxy spoke for the client (XCLIENT), so that the TLS facts are the proxy's own.
+    pub(super) spoken_for: bool,
     /// The user name AUTH proved, or a trusted proxy vouched for.
     pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
@@ -104,6 +106,7 @@ impl Connection {
             tls: None,
             helo: "".into(),
             esmtp: false,
+            spoken_for: false,
             user: None,
             transaction: None,
             _permit: permit,
