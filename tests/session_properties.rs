@@ -252,6 +252,11 @@ fn recipients_beyond_the_limit_are_put_off_and_the_first_ones_kept() {
     let said = String::from_utf8(talk.said()).unwrap();
     assert_eq!(said.matches("250 2.1.5").count(), 100);
     assert_eq!(said.matches("452 4.5.3").count(), 900);
+    assert_eq!(talk.rcpts_refused.len(), 900);
+    assert_eq!(talk.rcpts_refused[0], ("b@acme.example".to_owned(), 452));
+    talk.send(b"RCPT TO:<@x:b@acme.example>\r\n");
+    assert_eq!(talk.rcpts_refused[900], ("TO:<@x:b@acme.example>".to_owned(), 550));
+    talk.said();
     talk.send(b"DATA\r\n");
     talk.send(b".\r\n");
     assert_eq!(talk.messages[0].envelope.recipients.len(), 100);

@@ -123,6 +123,8 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
     delivery::Config {
         retry_first: Span(own.retry.first),
         retry_max: Span(own.retry.max),
+        rest_first: Span(own.retry.rest_first),
+        rest_max: Span(own.retry.rest_max),
         lifetime_inbound: Span(own.retry.expire_inbound),
         lifetime_outbound: Span(own.retry.expire_outbound),
         delay_notice_after: Span(own.retry.delay_notice.unwrap_or_default()),

@@ -151,6 +151,8 @@ fn delivery(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<DeliveryS
     let retry = RetrySettings {
         first: take.timeout("delivery.retry_first"),
         max: take.timeout("delivery.retry_max"),
+        rest_first: take.timeout("delivery.rest_first"),
+        rest_max: take.timeout("delivery.rest_max"),
         jitter: u8::try_from(take.number("delivery.retry_jitter")).unwrap_or_default(),
         expire_inbound: take.timeout("delivery.expire_inbound"),
         expire_outbound: take.timeout("delivery.expire_outbound"),

@@ -287,6 +287,13 @@ pub static KEYS: &[Key] = &[
     live("delivery.retry_first", Kind::Span, "5m", "The wait after the first failed attempt; it doubles with each."),
     live("delivery.retry_max", Kind::Span, "4h", "The longest wait between attempts."),
     live(
+        "delivery.rest_first",
+        Kind::Span,
+        "1m",
+        "How long a destination rests where no host answers; what waits for it is put off together. Doubles with each.",
+    ),
+    live("delivery.rest_max", Kind::Span, "30m", "The longest rest of a destination."),
+    live(
         "delivery.retry_jitter",
         Kind::Integer(0, 50),
         "20",

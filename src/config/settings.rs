@@ -189,6 +189,9 @@ pub struct ConcurrencySettings {
 pub struct RetrySettings {
     pub first: Duration,
     pub max: Duration,
+    /// Of a destination where no host answers.
+    pub rest_first: Duration,
+    pub rest_max: Duration,
     /// Per cent.
     pub jitter: u8,
     pub expire_inbound: Duration,

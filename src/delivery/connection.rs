@@ -87,7 +87,7 @@ impl Connection {
             stream: Stream::Plain(stream),
             input: BytesMut::new(),
             output: BytesMut::new(),
-            replies: ReplyReader,
+            replies: ReplyReader::default(),
             capabilities: Capabilities::default(),
             remote,
             tls: None,

@@ -284,11 +284,12 @@ impl Index {
         self.slots.get(self.slot(id)? as usize)?.as_deref()
     }
 
-    /// All messages, oldest first.
-    pub(super) fn ids(&self) -> Vec<MessageId> {
-        let mut ids: Vec<_> = self.entries().map(|entry| entry.id).collect();
-        ids.sort_unstable();
-        ids
+    /// A part of the messages, so that nobody holds the lock for all of them; `from` starts at 0. `None` at the end.
+    pub(super) fn part<T>(&self, from: usize, pick: impl Fn(&Entry) -> Option<T>) -> Option<(Vec<T>, usize)> {
+        const PART: usize = 4_096;
+        let slots = self.slots.get(from..).filter(|slots| !slots.is_empty())?;
+        let picked = slots.iter().take(PART).flatten().filter_map(|entry| pick(entry)).collect();
+        Some((picked, from + PART))
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {

@@ -116,12 +116,12 @@ fn it_refuses_one_recipient_of_three() {
         let postfix = Postfix::start(sink.address(), &[refuse]);
         let gateway =
             Gateway::builder().tenants(&acme(custody, &[postfix.address], "\"any\"")).dns(dns.address()).start();
-        let to = ["one@acme.example", "gone@acme.example", "two@acme.example"];
+        let to = ["first@acme.example", "gone@acme.example", "third@acme.example"];
         gateway.send_inbound("a@sender.example", &to, &message("three", "x\r\n"));
-        assert_eq!(recipients(&sink, 1), ["one@acme.example", "two@acme.example"]);
+        assert_eq!(recipients(&sink, 1), ["first@acme.example", "third@acme.example"]);
         let notice = sender_mx.one().text();
         assert!(notice.contains("gone@acme.example") && notice.contains("branch office"), "{notice}");
-        assert!(!notice.contains("one@acme.example") || notice.contains("gone@acme.example"), "{notice}");
+        assert!(!notice.contains("first@acme.example"), "{notice}");
         gateway.assert_settled();
     }
 }

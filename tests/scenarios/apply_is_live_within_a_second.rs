@@ -9,7 +9,11 @@ use crate::support::{Client, FakeMx, Gateway, message};
 fn an_edit_is_live_on_the_same_connection() {
     let mx = FakeMx::start();
     let only = |names: &str| acme("queued", &[mx.address()], names);
-    let gateway = Gateway::builder().tenants(&only("[\"one@acme.example\"]")).start();
+    let gateway = Gateway::builder()
+        .tenants(&only("[\"one@acme.example\"]"))
+        .set("smtp", "errors = 1000")
+        .set("smtp", "commands_without_mail = 100000")
+        .start();
     let mut client = Client::ready(gateway.inbound);
     client.command("MAIL FROM:<a@sender.example>", 250);
     client.command("RCPT TO:<two@acme.example>", 550);
@@ -23,6 +27,7 @@ fn an_edit_is_live_on_the_same_connection() {
             break;
         }
         assert!(applied.elapsed() < Duration::from_secs(1), "not live within a second");
+        std::thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(client.data(message("live", "x\r\n")).code, 250);
     client.quit();

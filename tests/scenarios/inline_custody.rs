@@ -109,7 +109,9 @@ fn a_dead_next_hop_means_the_spool() {
 fn a_slow_next_hop_means_the_spool_before_the_dot() {
     let gate = Gate::default();
     let held = gate.clone();
+    // Without CHUNKING: else the whole message may be in the same write as the envelope.
     let mx = FakeMx::builder()
+        .capabilities(&["PIPELINING", "8BITMIME"])
         .on_rcpt(move |rcpt| if rcpt.nth == 1 { Answer::Wait(held.clone()) } else { Answer::Accept })
         .start();
     let gateway = Gateway::builder()
@@ -126,8 +128,9 @@ fn a_slow_next_hop_means_the_spool_before_the_dot() {
 
 #[test]
 fn an_unknown_end_is_a_451_and_counted() {
-    let gate = Gate::default();
-    for cut in [Answer::Reset, Answer::Close, Answer::Wait(gate.clone())] {
+    for case in 0..3 {
+        let gate = Gate::default();
+        let cut = [Answer::Reset, Answer::Close, Answer::Wait(gate.clone())][case].clone();
         let mx = FakeMx::builder().on_dot(move |dot| if dot.nth == 1 { cut.clone() } else { Answer::Accept }).start();
         let gateway = Gateway::builder()
             .tenants(&acme("inline", &[mx.address()], "\"any\""))

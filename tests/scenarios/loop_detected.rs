@@ -1,6 +1,6 @@
 //! Mail that has been passed on too often is refused (RTY-06).
 
-use crate::support::{Client, FakeMx, Gateway, message};
+use crate::support::{Client, FakeMx, Gateway, eventually, message};
 
 fn with_hops(count: usize) -> String {
     let hop = "Received: from a.example by b.example; Fri, 20 Nov 2026 09:00:00 +0900\r\n";
@@ -22,15 +22,24 @@ fn too_many_received_fields_are_a_loop() {
 }
 
 #[test]
-fn a_next_hop_that_sends_everything_back_is_stopped() {
-    // acme.example's next hop is the gateway itself.
-    let mut gateway = Gateway::builder().acme("127.0.0.1:9".parse().unwrap()).quick_retries().build();
-    gateway.write_tenants(&crate::support::gateway::acme("queued", &[gateway.inbound], "\"any\""));
-    gateway.apply();
-    gateway.serve();
-    gateway.send_inbound("", &["you@acme.example"], &message("boomerang", "x\r\n"));
-    let line = gateway.logged("bounced", |line| line["recipient"] == "you@acme.example");
-    assert!(line["reply"].as_str().unwrap_or_default().contains("5.4.6"), "{line}");
-    gateway.assert_settled();
-    assert!(gateway.metrics().sum("sekisho_recipients_accepted_total") < 150.0);
+fn two_gateways_that_pass_mail_to_each_other_are_stopped() {
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    let mut one = Gateway::builder().acme(nobody).quick_retries().build();
+    let mut two = Gateway::builder().acme(nobody).quick_retries().build();
+    for (gateway, next) in [(&one, two.inbound), (&two, one.inbound)] {
+        gateway.write_tenants(&crate::support::gateway::acme("queued", &[next], "\"any\""));
+        gateway.apply();
+    }
+    one.serve();
+    two.serve();
+    one.send_inbound("", &["you@acme.example"], &message("ping-pong", "x\r\n"));
+    eventually("the end of the loop", || {
+        let lines = [one.mail_log(), two.mail_log()].concat();
+        lines
+            .iter()
+            .any(|line| line["event"] == "bounced" && line["reply"].as_str().unwrap_or_default().contains("5.4.6"))
+    });
+    one.assert_settled();
+    two.assert_settled();
+    assert!(one.metrics().sum("sekisho_recipients_accepted_total") < 100.0);
 }

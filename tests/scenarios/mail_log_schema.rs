@@ -7,8 +7,10 @@ use serde_json::Value;
 use crate::support::gateway::acme;
 use crate::support::{Client, FakeMx, Gateway, message};
 
+type Check = fn(&Value) -> bool;
+
 /// Member, and the check of its type.
-const MEMBERS: &[(&str, fn(&Value) -> bool)] = &[
+const MEMBERS: &[(&str, Check)] = &[
     ("v", |value| value == 1),
     ("ts", |value| value.as_str().is_some_and(is_timestamp)),
     ("event", Value::is_string),

@@ -3,7 +3,7 @@
 use crate::support::gateway::MX_PORT;
 use crate::support::{Answer, FakeMx, Gateway, fake_dns::FakeDns, loopback, message};
 
-const TO: [&str; 3] = ["one@acme.example", "gone@acme.example", "two@acme.example"];
+const TO: [&str; 3] = ["first@acme.example", "gone@acme.example", "third@acme.example"];
 
 #[test]
 fn two_get_their_mail_and_the_sender_a_notice_about_the_third() {

@@ -48,7 +48,7 @@ fn the_client_is_who_the_header_says() {
         client.ehlo();
         client.mail("a@sender.example", &["you@acme.example"], message("proxied", "x\r\n"));
         client.quit();
-        gateway.logged("message", |line| line["ip"] == *ip);
+        gateway.logged("queued", |line| line["ip"] == *ip);
     }
     let received = mx.wait(headers.len());
     assert!(received.iter().any(|mail| mail.header("Received").unwrap().contains("203.0.113.5")));

@@ -13,10 +13,14 @@ fn a_trusted_peer_names_its_client() {
     client.command("XCLIENT ADDR=203.0.113.7 PORT=4711 HELO=mail.sender.example PROTO=ESMTP NAME=[UNAVAILABLE]", 220);
     client.ehlo();
     client.mail("a@sender.example", &["you@acme.example"], message("xclient", "x\r\n"));
+    // Whoever was named is no trusted peer.
+    assert!(client.ask("XCLIENT ADDR=203.0.113.8").permanent());
+    client.quit();
+    let mut client = Client::ready(gateway.inbound);
     client.command("MAIL FROM:<a@sender.example>", 250);
     client.command("XCLIENT ADDR=203.0.113.8", 503);
     client.quit();
-    gateway.logged("message", |line| line["ip"] == "203.0.113.7");
+    gateway.logged("queued", |line| line["ip"] == "203.0.113.7");
     assert!(mx.one().header("Received").unwrap().contains("203.0.113.7"));
 
     let mut client = Client::ready(gateway.inbound);
@@ -24,7 +28,7 @@ fn a_trusted_peer_names_its_client() {
     client.ehlo();
     client.mail("a@sender.example", &["you@acme.example"], message("xclient6", "x\r\n"));
     client.quit();
-    gateway.logged("message", |line| line["ip"] == "2001:db8::9");
+    gateway.logged("queued", |line| line["ip"] == "2001:db8::9");
 
     for bad in ["XCLIENT", "XCLIENT ADDR=nonsense", "XCLIENT WHAT=ever", "XCLIENT ADDR=203.0.113.9+0D+0A"] {
         let mut client = Client::ready(gateway.inbound);

@@ -79,7 +79,10 @@ impl GatewayBuilder {
 
     /// Retries come at once, so that a test sees them.
     pub fn quick_retries(self) -> Self {
-        self.set("delivery", "retry_first = \"200ms\"").set("delivery", "retry_max = \"400ms\"")
+        self.set("delivery", "retry_first = \"200ms\"")
+            .set("delivery", "retry_max = \"400ms\"")
+            .set("delivery", "rest_first = \"200ms\"")
+            .set("delivery", "rest_max = \"400ms\"")
     }
 
     /// A certificate of its own for STARTTLS.

@@ -54,6 +54,9 @@ struct Over;
 
 type Talk = Result<(), Over>;
 
+/// From the bytes and where to look: where the message ends and what was consumed.
+type EndOfData = fn(&[u8], usize) -> Option<(usize, usize)>;
+
 pub(super) fn serve(stream: Socket, number: usize, script: &Script, seen: &Seen) {
     let mut session = Session {
         wire: Wire::Plain(stream),
@@ -342,7 +345,7 @@ impl Session<'_> {
     }
 
     /// Everything up to an end of data, its final dot line cut off.
-    fn until(&mut self, end: fn(&[u8], usize) -> Option<(usize, usize)>) -> Result<Vec<u8>, Over> {
+    fn until(&mut self, end: EndOfData) -> Result<Vec<u8>, Over> {
         let mut from = 0;
         loop {
             if let Some((keep, consumed)) = end(&self.unread, from) {
