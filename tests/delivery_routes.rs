@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod delivery_support;
+#[allow(unused_imports)]
 mod support;
 
 use std::net::SocketAddr;
