@@ -1,7 +1,6 @@
 //! Interoperation with real peers: Debian's Postfix as client and as next hop, and swaks. Nothing runs as a service.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::too_many_lines)]
 
-#[allow(unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -56,16 +56,10 @@ fn plain_pipelined_and_with_an_attachment() {
         &[&ENVELOPE[..], &["--attach-type", "application/octet-stream", "--attach", &attachment]].concat(),
     );
     let received = mx.wait(3);
-    let text = received.iter().map(|mail| mail.text()).find(|text| text.contains("base64")).expect("the attachment");
-    let encoded = text.split("base64").nth(1).unwrap();
-    let encoded: String = encoded
-        .lines()
-        .skip(1)
-        .skip_while(|line| !line.is_empty())
-        .skip(1)
-        .take_while(|line| !line.starts_with("--"))
-        .collect();
-    assert_eq!(sha256(&unbase64(&encoded)), sha256(&content));
+    let text = received.iter().map(|mail| mail.text()).find(|text| text.contains("BASE64")).expect("the attachment");
+    let part = text.split("BASE64").nth(1).unwrap();
+    let encoded = part.split("\r\n\r\n").nth(1).unwrap().split("\r\n--").next().unwrap();
+    assert_eq!(sha256(&unbase64(encoded)), sha256(&content));
     gateway.assert_settled();
 }
 

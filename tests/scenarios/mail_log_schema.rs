@@ -102,6 +102,7 @@ fn a_mails_way_can_be_read_from_it() {
     client.quit();
     gateway.assert_settled();
     gateway.logged("disconnect", |_| true);
+    gateway.logged("delivered", |line| line["recipient"] == "grey@acme.example");
     let lines = gateway.mail_log();
     assert_schema(&lines);
 

@@ -1,7 +1,6 @@
 //! Black-box scenarios against the real binary, one file each, named for what happens.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::too_many_lines)]
 
-#[allow(unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
