@@ -5,7 +5,8 @@
 //! otherwise. The time to commit the messages to the spool is part of the first figure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "../tests/delivery_support/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+#[path = "../tests/rooms/delivery/bench.rs"]
 mod delivery_support;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,12 +1,8 @@
 //! What must hold for every input: cuts don't matter, odd ends of data don't end a message, and what the session takes is what
 //! a naive reading of RFC 5321 takes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "support/pure_session.rs"]
-mod pure_session;
-
+use super::talk::{Asked, Talk, accept_all};
 use proptest::prelude::*;
-use pure_session::{Asked, Talk, accept_all};
 use sekisho::model::Direction;
 use sekisho::smtp::{CloseReason, SessionConfig, Start};
 
