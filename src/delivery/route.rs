@@ -74,8 +74,12 @@ impl Router<'_> {
                 Answer::NoSuchDomain | Answer::NoRecords => {}
             }
         }
+        let found = hops.len();
         hops.retain(|hop| !self.config.own_addresses.contains(&SocketAddr::new(hop.ip, hop.port)));
         hops.truncate(MOST);
+        if hops.is_empty() && found > 0 {
+            return Route::Later(OWN_NEXT_HOP);
+        }
         if hops.is_empty() {
             let text = format!("no next hop has an address: {why}");
             return Route::Later(Reply::with_text(451, Enhanced(4, 4, 4), &text));
@@ -170,6 +174,8 @@ impl Router<'_> {
     }
 }
 
+/// Not final: the operator is about to correct the tenant.
+const OWN_NEXT_HOP: Reply = Reply::new(451, Enhanced(4, 4, 6), "the next hop is this server itself: mail would loop");
 const LOOP: Reply = Reply::new(554, Enhanced(5, 4, 6), "the domain's mail exchanger is this server: mail would loop");
 
 fn implicit(domain: &Domain) -> Vec<Mx> {

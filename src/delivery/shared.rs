@@ -57,6 +57,9 @@ impl Shared {
     /// Brings a lease to its destination.
     pub fn dispatch(self: &Arc<Self>, lease: Lease) {
         let Some(site) = lease.domain().map(|domain| self.site(domain)) else { return };
+        if lease.is_hastened() {
+            site.end_rest();
+        }
         if let Some(rest) = site.resting(self.clock.now()) {
             self.put_off(lease, &rest);
             return;

@@ -212,6 +212,11 @@ impl Site {
         rest
     }
 
+    /// An operator wants it tried now. How often it failed is remembered, so that the next rest is no shorter.
+    pub fn end_rest(&self) {
+        self.state().rest = None;
+    }
+
     /// The rest going on now.
     pub fn resting(&self, now: Timestamp) -> Option<Rest> {
         self.state().rest.as_ref().filter(|rest| is_on(rest, now)).cloned()

@@ -169,8 +169,12 @@ impl Talk<'_> {
         if !can.chunking {
             return Pipeline::Data;
         }
-        let may_split = self.rules.all_or_nothing && self.letter.recipients.len() > 1;
-        if may_split || self.letter.content.len() > ONE_WRITE { Pipeline::Envelope } else { Pipeline::Message }
+        // What must be known before the message goes out can't be asked for in the same write.
+        if self.rules.all_or_nothing || self.letter.content.len() > ONE_WRITE {
+            Pipeline::Envelope
+        } else {
+            Pipeline::Message
+        }
     }
 
     async fn said(&mut self, limit: std::time::Duration, phase: &'static str) -> Result<Reply, Trouble> {

@@ -65,6 +65,8 @@ pub(super) struct Branch {
     pub(super) attempts: u32,
     pub(super) leased: bool,
     pub(super) delay_notice_sent: bool,
+    /// An operator wants the next attempt now; forgotten with it, and at a restart.
+    pub(super) hastened: bool,
     pub(super) notes: Option<Box<Notes>>,
 }
 
@@ -149,6 +151,7 @@ impl Entry {
             attempts: 0,
             leased: false,
             delay_notice_sent: false,
+            hastened: false,
             notes: None,
         };
         let mut branches: Vec<Branch> = meta.branches().into_iter().map(|(_, members)| new(members)).collect();
@@ -526,6 +529,7 @@ impl Index {
         let branch = entry.branches.as_mut().get_mut(number as usize)?;
         branch.leased = true;
         let state = branch.clone();
+        branch.hastened = false;
         let cached = entry.cached.as_deref();
         Some(Taken {
             branch: number,
@@ -566,6 +570,7 @@ impl Index {
             let waits = branch.waits();
             if waits {
                 branch.due = branch.due.min(now);
+                branch.hastened = true;
             }
             waits
         })
