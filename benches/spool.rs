@@ -1,7 +1,7 @@
 //! How many messages a second the spool makes durable, and what each costs in CPU.
 //!
 //! Method: a spool in `SEKISHO_BENCH_DIR` (else the build directory, a real disk); N tasks commit one message after the
-//! other on a two-thread runtime; CPU is the whole process's (getrusage), index work included. `settle` rows lease what was
+//! other on a two-thread runtime; CPU is the whole process's, user and system, index work included. `settle` rows lease what was
 //! committed and settle it as delivered. Run with `cargo bench --bench spool [writers]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
@@ -16,18 +16,12 @@ use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient,
 use sekisho::spool::{Body, Config, Deps, Kind, Meta, NewMessage, RecipientState, Settlement, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 
+/// User and system time of the process with all its threads, also those that ended; in steps of 10 ms.
 fn cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let mut total: u64 = text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-    // schedstat of the process is its main thread's; the other threads are under task/.
-    if let Ok(tasks) = std::fs::read_dir("/proc/self/task") {
-        total = tasks
-            .flatten()
-            .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
-            .filter_map(|text| text.split(' ').next().and_then(|n| n.parse::<u64>().ok()))
-            .sum();
-    }
-    Duration::from_nanos(total)
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 fn meta() -> Meta {
@@ -127,10 +121,18 @@ fn main() {
                 metrics: Metrics::new(),
                 log: MailLog::nowhere(),
             };
+            let metrics = Arc::clone(&deps.metrics);
             let (spool, _) = Spool::open(Config::new(dir.path()), deps).unwrap();
             let (started, before) = (Instant::now(), cpu());
             let times = runtime.block_on(commits(&spool, writers, count, size));
             row(&format!("{} KB", size / 1000), writers, count, started.elapsed(), cpu() - before, &times);
+            let (frames, groups) = (metrics.spool.frames.get(), metrics.spool.commits.get().max(1));
+            println!(
+                "{:>31} {:.1} frames per sync, {:.2} ms per sync",
+                "",
+                frames as f64 / groups as f64,
+                metrics.spool.sync_seconds.get_sample_sum() * 1e3 / groups as f64
+            );
             if size < 100_000 {
                 let (started, before) = (Instant::now(), cpu());
                 runtime.block_on(settles(&spool, writers));

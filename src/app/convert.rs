@@ -12,8 +12,6 @@ use crate::{delivery, dns, intake, spool};
 
 /// Inline custody keeps messages off the disk, so they may take more memory while they arrive.
 const INLINE_MEMORY_FACTOR: u64 = 16;
-/// No client may hold a connection for longer, however well it behaves.
-const SESSION: Duration = Duration::from_secs(24 * 3600);
 /// Clients wait ten minutes for the answer to the final dot (RFC 5321 section 4.5.3.2.6); they get one in half of it.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -25,7 +23,7 @@ pub(super) fn intake(settings: &Settings) -> intake::Config {
         command_timeout: times.command,
         data_timeout: times.data,
         transaction_deadline: times.transaction,
-        session_deadline: SESSION,
+        session_deadline: times.session,
         tls_handshake_timeout: times.handshake,
         min_body_rate: settings.smtp.min_body_rate,
         memory_per_message: size(settings.spool.large_message),

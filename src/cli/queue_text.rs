@@ -51,7 +51,8 @@ pub(super) fn destinations(destinations: &[Destination], now: Timestamp) -> Stri
 pub(super) fn entry(entry: &Entry, now: Timestamp) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(out, "{name:<12}{}", clean(value, usize::MAX));
+        let text = format!("{name:<14}{}", clean(value, usize::MAX));
+        let _ = writeln!(out, "{}", text.trim_end());
     };
     line("id", &entry.id.to_string());
     line("kind", if entry.kind == MailKind::Mail { "mail" } else { "notice" });
@@ -59,7 +60,7 @@ pub(super) fn entry(entry: &Entry, now: Timestamp) -> String {
     line("direction", entry.direction.as_str());
     line("from", &sender(entry));
     line("size", &entry.size.to_string());
-    line("queued", &format!("{} ({} ago)", entry.queued_at, span(now.since(entry.queued_at))));
+    line("queued", &format!("{} (age {})", entry.queued_at, span(now.since(entry.queued_at))));
     if let Some(source) = &entry.source {
         line("source", &format!("{} helo={} {} on {}", source.ip, source.helo, source.protocol, source.listener));
     }
@@ -104,11 +105,10 @@ fn state(state: BranchState) -> &'static str {
     }
 }
 
-/// The largest unit and the next: `3d4h`, `12m`, `now`.
+/// The largest unit and the next: `3d4h`, `12m`, `0s`.
 fn span(length: Duration) -> String {
     match length.as_secs() {
-        0 => "now".into(),
-        s @ 1..=59 => format!("{s}s"),
+        s @ 0..=59 => format!("{s}s"),
         s @ 60..=3_599 => format!("{}m", s / 60),
         s @ 3_600..=86_399 => format!("{}h{}m", s / 3_600, s % 3_600 / 60),
         s => format!("{}d{}h", s / 86_400, s % 86_400 / 3_600),
@@ -157,6 +157,7 @@ mod tests {
     #[test]
     fn one_message_is_shown_in_full() {
         let text = entry(&example(1), Timestamp::from_millis(1_795_176_571_250));
-        assert!(text.contains("taro@acme.example") && text.contains("last error"), "{text}");
+        assert!(text.contains("\n  to          taro@acme.example\n"), "{text}");
+        assert!(text.contains("\n  last error  451 4.4.1 ?no answer"), "{text}");
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::model::written::{Problem, Problems};
 use crate::model::{Address, Domain};
 
+use super::keys::find;
 use super::listeners::{self, Defaults};
 use super::merge::Merged;
 use super::settings::{
@@ -16,11 +17,9 @@ use super::take::Taker;
 
 /// Fills all sections; `None` if what is required is missing.
 pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings> {
-    // After a problem of syntax, what seems to be missing may only not have been read.
-    let complete = problems.is_empty();
     let mut take = Taker { merged, listener: None, problems };
     let hostname = take.text("hostname").and_then(|name| Domain::parse(&name).ok());
-    if hostname.is_none() && complete {
+    if find("hostname").is_some_and(|key| merged.lacks(key)) {
         let problem = Problem::new(None, "hostname is not set");
         take.problems.push(problem.help("the gateway's own name, as in hostname = \"mx.gateway.example\""));
     }
@@ -48,8 +47,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     };
     let spool = spool(&mut take, &data_dir);
     let delivery = delivery(&mut take, hostname.as_ref());
-    let listeners =
-        listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, complete, take.problems);
+    let listeners = listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, take.problems);
     Some(Settings {
         hostname: hostname?,
         data_dir,

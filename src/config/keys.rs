@@ -167,7 +167,7 @@ pub static KEYS: &[Key] = &[
         "1000",
         "Recipients of one transaction; more get 452 (RFC 5321 section 4.5.3.1.8 asks for 100).",
     ),
-    live("smtp.transactions", Kind::Integer(1, 1_000_000), "1000", "Transactions of one connection."),
+    live("smtp.transactions", Kind::Integer(1, 1_000_000), "100000", "Transactions of one connection."),
     live("smtp.command_line", Kind::Size, "4096", "The longest command line, in bytes."),
     live(
         "smtp.data_line",
@@ -350,7 +350,7 @@ pub static LISTENER_KEYS: &[Key] = &[
         "[]",
         "Who may send a PROXY header; others are not let in where one is required.",
     ),
-    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT."),
+    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT to speak for a client."),
     live("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
         .or("limits.max_connections"),
     live(

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use crate::model::Direction;
 use crate::model::written::{Problem, Problems};
 
+use super::Origin;
 use super::keys::find;
 use super::merge::{Listener, Merged};
 use super::settings::{LimitSettings, ListenerSettings, ListenerTls, SmtpSettings, TlsSettings};
@@ -19,14 +20,9 @@ pub(super) struct Defaults<'s> {
     pub(super) smtp: &'s SmtpSettings,
 }
 
-/// Fills every listener; `complete` is false if files could not be read, so that what is missing is not told.
-pub(super) fn fill(
-    merged: &Merged,
-    defaults: &Defaults<'_>,
-    complete: bool,
-    problems: &mut Problems,
-) -> Vec<ListenerSettings> {
-    if merged.listeners.is_empty() && complete {
+/// Fills every listener.
+pub(super) fn fill(merged: &Merged, defaults: &Defaults<'_>, problems: &mut Problems) -> Vec<ListenerSettings> {
+    if merged.listeners.is_empty() && merged.complete {
         let problem = Problem::new(None, "no listener is set");
         problems.push(problem.help("write [[listener]] with name, direction and bind"));
     }
@@ -34,7 +30,7 @@ pub(super) fn fill(
     let mut binds: HashMap<SocketAddr, String> = HashMap::new();
     let mut all = Vec::new();
     for listener in &merged.listeners {
-        let Some(settings) = one(merged, listener, defaults, complete, problems) else { continue };
+        let Some(settings) = one(merged, listener, defaults, problems) else { continue };
         if names.insert(settings.name.to_string(), ()).is_some() {
             let what = format!("a second listener is named {:?}", settings.name);
             problems.push(Problem::new(listener.place("listener.name"), what));
@@ -53,12 +49,11 @@ fn one(
     merged: &Merged,
     listener: &Listener,
     defaults: &Defaults<'_>,
-    complete: bool,
     problems: &mut Problems,
 ) -> Option<ListenerSettings> {
     for name in ["name", "direction", "bind"] {
         let key = find(&format!("listener.{name}"))?;
-        if complete && listener.value(key).0 == Value::Unset {
+        if merged.complete && listener.value(key) == (Value::Unset, Origin::Default) {
             let what = format!("listener {} has no {name}", listener.label());
             problems.push(Problem::new(listener.place.clone(), what));
         }

@@ -31,6 +31,8 @@ pub(super) struct Merged {
     values: Values,
     pub(super) listeners: Vec<Listener>,
     base: PathBuf,
+    /// Every file could be read; otherwise what seems to be missing may only not have been seen.
+    pub(super) complete: bool,
 }
 
 /// The settings file and those of `conf.d` beside it, with their texts.
@@ -66,11 +68,13 @@ pub(super) fn merge(
     base: &Path,
     problems: &mut Problems,
 ) -> Merged {
-    let mut merged = Merged { values: Values::new(), listeners: Vec::new(), base: base.to_path_buf() };
+    let complete = problems.is_empty();
+    let mut merged = Merged { values: Values::new(), listeners: Vec::new(), base: base.to_path_buf(), complete };
     for (file, text) in files {
         let source = Source::new(file, text);
-        if let Some(document) = source.parse(problems) {
-            Layer { source: &source, merged: &mut merged, problems }.root(document.get_ref());
+        match source.parse(problems) {
+            Some(document) => Layer { source: &source, merged: &mut merged, problems }.root(document.get_ref()),
+            None => merged.complete = false,
         }
     }
     let mut written: Vec<(String, String)> =
@@ -109,12 +113,13 @@ impl<'i> Layer<'_, 'i> {
             let at = key.span().start;
             if let Some(key) = keys.iter().find(|key| key.name == name) {
                 let at = value.span().start;
-                match Value::read(key.kind, &Raw::of_toml(value.get_ref()), &self.merged.base) {
-                    Ok(value) => {
-                        values.insert(key.name, (value, Origin::File(self.source.place(at))));
-                    }
-                    Err(what) => self.problem(at, format!("{name}: {what}"), None),
-                }
+                let read = Value::read(key.kind, &Raw::of_toml(value.get_ref()), &self.merged.base);
+                // A bad value is told once; for what is checked later the key is written, with its default.
+                let value = read.unwrap_or_else(|what| {
+                    self.problem(at, format!("{name}: {what}"), None);
+                    default_of(key)
+                });
+                values.insert(key.name, (value, Origin::File(self.source.place(at))));
             } else if is_section(keys, &name) {
                 match value.get_ref() {
                     DeValue::Table(inner) => self.table(inner, &name, keys, values),
@@ -207,6 +212,11 @@ impl Merged {
     /// The value of a key: as written, otherwise its default.
     pub(super) fn value(&self, key: &'static Key) -> (Value, Origin) {
         effective(&self.values, key)
+    }
+
+    /// Neither written nor with a default.
+    pub(super) fn lacks(&self, key: &'static Key) -> bool {
+        self.complete && self.value(key) == (Value::Unset, Origin::Default)
     }
 
     /// Where a key was written, if it was in a file.

@@ -1,1 +1,318 @@
+//! Merge, origin, and every problem told in one run.
 
+use std::collections::BTreeSet;
+
+use super::*;
+
+const MINIMAL: &str = r#"
+hostname = "mx.gateway.example"
+data_dir = "./var"
+[[listener]]
+name = "mx"
+direction = "inbound"
+bind = "127.0.0.1:2525"
+[[listener]]
+name = "relay"
+direction = "outbound"
+bind = "127.0.0.1:2587"
+[observe]
+bind = "127.0.0.1:9925"
+[dns]
+servers = ["127.0.0.1:5353"]
+"#;
+
+fn read_all(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    let files: Vec<(String, &str)> = files.iter().map(|(name, text)| ((*name).to_owned(), *text)).collect();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    read(&files, environment, Path::new("/base"), Problems::default())
+}
+
+fn sound(text: &str) -> Loaded {
+    read_all(&[("s.toml", text)], &[]).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The problems as lines `line: what; help`.
+fn problems(text: &str) -> Vec<String> {
+    let Err(problems) = read_all(&[("s.toml", text)], &[]) else { return Vec::new() };
+    problems.0.iter().map(|problem| problem.to_string().replace("s.toml:", "")).collect()
+}
+
+fn origin(loaded: &Loaded, name: &str) -> String {
+    loaded.effective.iter().find(|one| one.name == name).unwrap().origin.to_string()
+}
+
+#[test]
+fn the_contract_of_the_settings_loads() {
+    let settings = sound(MINIMAL).settings;
+    assert_eq!(settings.hostname.as_str(), "mx.gateway.example");
+    assert_eq!(settings.data_dir, Path::new("/base/var"));
+    assert_eq!(settings.spool.dir, Path::new("/base/var/spool"));
+    assert_eq!(settings.log.mail, MailLogTarget::File("/base/var/mail.log".into()));
+    assert_eq!(settings.postmaster.to_string(), "postmaster@mx.gateway.example");
+    assert_eq!(settings.delivery.helo_name, settings.hostname);
+    assert_eq!(settings.dns.servers, ["127.0.0.1:5353".parse().unwrap()]);
+    let [mx, relay] = settings.listeners.as_slice() else { panic!("{:?}", settings.listeners) };
+    assert_eq!((mx.auth, mx.tls, &mx.certificate), (false, ListenerTls::None, &None));
+    assert!(relay.auth && relay.direction == crate::model::Direction::Outbound);
+    assert_eq!(settings.smtp.timeouts.command.as_secs(), 300);
+    assert_eq!(settings.smtp.message_size, 50 << 20);
+    assert_eq!(settings.delivery.retry.expire_inbound.as_secs(), 10 * 86_400);
+}
+
+#[test]
+fn every_default_is_valid_and_every_key_described() {
+    let mut names = BTreeSet::new();
+    for key in KEYS.iter().chain(LISTENER_KEYS) {
+        assert!(names.insert(key.name), "{} stands twice", key.name);
+        assert!(key.doc.ends_with('.') && key.doc.len() > 20, "{} is hardly described", key.name);
+        assert_ne!(key.default.is_empty(), key.absent.is_empty(), "{}: a default or what stands for it", key.name);
+        assert_eq!(merge::default_of(key) == Value::Unset, key.default.is_empty(), "the default of {}", key.name);
+    }
+}
+
+/// Each key that is changed changes the settings: none is read in vain.
+#[test]
+fn every_key_does_something() {
+    let plain = sound(MINIMAL).settings;
+    for key in KEYS {
+        let value = match key.kind {
+            Kind::Hostname => "\"other.example\"".into(),
+            Kind::Text => "\"debug\"".into(),
+            Kind::MailAddress => "\"a@b.example\"".into(),
+            Kind::Path | Kind::PathOrStdout => "\"other\"".into(),
+            Kind::Socket | Kind::SocketOrOff => "\"127.0.0.1:1\"".into(),
+            Kind::Bool => "false".into(),
+            Kind::Integer(low, high) => match key.default {
+                default if default == low.to_string() => high.to_string(),
+                _ => low.to_string(),
+            },
+            Kind::Size => "\"33MiB\"".into(),
+            Kind::Span => "\"3h\"".into(),
+            Kind::Words(words) => format!("{:?}", words.iter().find(|word| **word != key.default).unwrap()),
+            Kind::Networks => "[\"10.0.0.0/8\"]".into(),
+            Kind::Sockets => "[\"127.0.0.1:1\"]".into(),
+            Kind::Ips => "[\"127.0.0.1\"]".into(),
+        };
+        let environment = format!("SEKISHO__{}", key.name.to_uppercase().replace('.', "__"));
+        let value = value.trim_matches('"');
+        let mut variables = vec![(environment.as_str(), value)];
+        // A certificate and its key only go together.
+        if key.name.starts_with("tls.certificate") || key.name == "tls.key" {
+            variables = vec![("SEKISHO__TLS__CERTIFICATE", "c"), ("SEKISHO__TLS__KEY", "k")];
+        }
+        let changed = read_all(&[("s.toml", MINIMAL)], &variables).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_ne!(changed.settings, plain, "{} does nothing", key.name);
+    }
+}
+
+#[test]
+fn tables_merge_and_the_last_one_wins_and_knows_its_line() {
+    let loaded = read_all(
+        &[
+            ("sekisho.toml", MINIMAL),
+            ("conf.d/10.toml", "[smtp]\nrecipients = 200\nmessage_size = \"10MiB\"\n[dns]\nservers = []\n"),
+            ("conf.d/20.toml", "# later\n[smtp]\nrecipients = 300\n"),
+        ],
+        &[("SEKISHO__DNS__TIMEOUT", "7s"), ("SEKISHO__LISTENER__MX__BIND", "[::1]:25"), ("SEKISHO_CONFIG", "x")],
+    )
+    .unwrap();
+    let settings = &loaded.settings;
+    assert_eq!((settings.smtp.recipients, settings.smtp.message_size), (300, 10 << 20));
+    assert_eq!((settings.dns.servers.len(), settings.dns.timeout.as_secs()), (0, 7));
+    assert_eq!(settings.listeners[0].bind, "[::1]:25".parse().unwrap());
+    for (name, from) in [
+        ("hostname", "sekisho.toml:2"),
+        ("smtp.recipients", "conf.d/20.toml:3"),
+        ("smtp.message_size", "conf.d/10.toml:3"),
+        ("dns.servers", "conf.d/10.toml:5"),
+        ("dns.timeout", "environment SEKISHO__DNS__TIMEOUT"),
+        ("dns.attempts", "default"),
+        ("listener.mx.bind", "environment SEKISHO__LISTENER__MX__BIND"),
+        ("listener.relay.bind", "sekisho.toml:11"),
+    ] {
+        assert_eq!(origin(&loaded, name), from, "{name}");
+    }
+}
+
+#[test]
+fn listeners_of_a_later_file_replace_those_before() {
+    let later = "[[listener]]\nname = 'only'\ndirection = 'inbound'\nbind = '127.0.0.1:1'\n";
+    let loaded = read_all(&[("a", MINIMAL), ("b", later)], &[]).unwrap();
+    assert_eq!(loaded.settings.listeners.len(), 1);
+}
+
+#[test]
+fn all_problems_are_told_in_one_run() {
+    let text = r#"
+hostnam = "mx"
+data_dir = 7
+dns = "127.0.0.1"
+[smtp]
+comand_timeout = "5m"
+command_timeout = 5
+recipients = 5
+message_size = "5 parsecs"
+chunking = "yes"
+expire_inbound = "1d"
+[smtpd]
+x = 1
+[observe]
+bind = "localhost:9925"
+[log]
+level = "sekisho=loud"
+[delivery]
+retry_first = "5h"
+dot_timeout = "0s"
+[tls]
+key = "k.pem"
+[[listener]]
+name = "mx"
+direction = "inbond"
+bind = "127.0.0.1"
+trusted_proxies = ["10.0.0.1/8"]
+[[listener]]
+name = "a b"
+direction = "inbound"
+bind = "127.0.0.1:2525"
+auth = "after-tls"
+tls = "implicit"
+[[listener]]
+name = "proxied"
+direction = "inbound"
+bind = "127.0.0.1:2525"
+proxy_protocol = "required"
+"#;
+    let told = problems(text);
+    for expected in [
+        "2: unknown key \"hostnam\"; did you mean \"hostname\"?",
+        "hostname is not set; the gateway's own name",
+        "3: data_dir: an integer was written where path belongs",
+        "4: dns is a section; write [dns]",
+        "6: unknown key \"comand_timeout\" in [smtp]; did you mean \"command_timeout\"?",
+        "7: smtp.command_timeout: 5 lacks its unit; write \"5s\"",
+        "8: smtp.recipients: 5 is not within 100 to 100000",
+        "9: smtp.message_size: \"5 parsecs\" is no size; write 50MiB or 52428800",
+        "10: smtp.chunking: a text was written where true or false belongs",
+        "11: unknown key \"expire_inbound\" in [smtp]; did you mean delivery.expire_inbound?",
+        "12: unknown key \"smtpd\"; did you mean [smtp]?",
+        "15: observe.bind: \"localhost:9925\" is no IP address with port",
+        "17: log.level: \"sekisho=loud\"",
+        "delivery.retry_max is below delivery.retry_first",
+        "20: delivery.dot_timeout: a time-out of nothing",
+        "22: tls.key needs tls.certificate beside it",
+        "25: listener.direction: \"inbond\" is none of inbound, outbound; did you mean \"inbound\"?",
+        "26: listener.bind: \"127.0.0.1\" has no port; write \"127.0.0.1:25\"",
+        "27: listener.trusted_proxies: 10.0.0.1/8 has bits behind its prefix; write 10.0.0.0/8",
+        "29: \"a b\" is no name of a listener",
+        "32: AUTH belongs on outbound listeners",
+        "33: a listener with TLS needs a certificate",
+        "37: listener proxied binds 127.0.0.1:2525, as listener a b does",
+        "38: nobody may send the PROXY header; name the proxies in trusted_proxies",
+    ] {
+        assert!(told.iter().any(|line| line.starts_with(expected)), "{expected:?} is not among {told:#?}");
+    }
+}
+
+#[test]
+fn a_syntax_error_hides_no_other_and_invents_none() {
+    let Err(told) = read_all(&[("a.toml", "hostname = \n[smtp\n"), ("b.toml", "[smtp]\nrecipient = 200\n")], &[])
+    else {
+        panic!("taken")
+    };
+    let told: Vec<String> = told.0.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|line| line.starts_with("a.toml:1: ")), "{told:#?}");
+    assert!(told.iter().any(|line| line.starts_with("b.toml:2: unknown key")), "{told:#?}");
+    assert!(!told.iter().any(|line| line.contains("is not set") || line.contains("no listener")), "{told:#?}");
+}
+
+#[test]
+fn the_environment_is_checked_like_a_file() {
+    let Err(told) = read_all(
+        &[("s.toml", MINIMAL)],
+        &[
+            ("SEKISHO__SMTP__RECIPENTS", "200"),
+            ("SEKISHO__SMTP__ERRORS", "many"),
+            ("SEKISHO__LISTENER__MY__BIND", "127.0.0.1:1"),
+            ("SEKISHO__LISTENER__MX__BINT", "127.0.0.1:1"),
+        ],
+    ) else {
+        panic!("taken")
+    };
+    let told = told.to_string();
+    for expected in [
+        "environment SEKISHO__SMTP__RECIPENTS: unknown key \"smtp.recipents\"; did you mean \"recipients\"?",
+        "environment SEKISHO__SMTP__ERRORS: a text was written where integer, 1 to 1000 belongs",
+        "environment SEKISHO__LISTENER__MY__BIND: no listener is named \"my\"",
+        "environment SEKISHO__LISTENER__MX__BINT: unknown key \"bint\" of a listener; did you mean \"bind\"?",
+    ] {
+        assert!(told.contains(expected), "{expected} is not in\n{told}");
+    }
+}
+
+#[test]
+fn a_certificate_turns_starttls_on() {
+    let text = format!("{MINIMAL}[tls]\ncertificate = 'c.pem'\nkey = '/k.pem'\n");
+    let settings = sound(&text).settings;
+    assert_eq!(settings.listeners[0].tls, ListenerTls::StartTls);
+    let files = TlsFiles { certificate: "/base/c.pem".into(), key: "/k.pem".into() };
+    assert_eq!(settings.listeners[0].certificate.as_ref(), Some(&files));
+}
+
+#[test]
+fn a_reload_tells_what_needs_a_restart() {
+    let old = sound(MINIMAL);
+    assert!(old.changes_to(&old).is_empty());
+    let new =
+        MINIMAL.replace("./var", "./other").replace("[dns]", "[dns]\ntimeout = '9s'").replace("\"relay\"", "\"out\"");
+    let changes = old.changes_to(&sound(&new));
+    let effect = |name: &str| changes.iter().find(|change| change.name == name).map(|change| change.effect);
+    assert_eq!(effect("data_dir"), Some(Effect::Restart));
+    assert_eq!(effect("dns.timeout"), Some(Effect::Reload));
+    assert_eq!(effect("listener.relay.bind"), Some(Effect::Restart));
+    assert_eq!(effect("listener.out.bind"), Some(Effect::Restart));
+    assert_eq!(effect("hostname"), None);
+}
+
+#[test]
+fn files_are_read_with_conf_d_in_the_order_of_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let main = dir.path().join("sekisho.toml");
+    std::fs::write(&main, MINIMAL).unwrap();
+    std::fs::create_dir(dir.path().join("conf.d")).unwrap();
+    for (name, value) in [("20-b.toml", 300), ("10-a.toml", 200), ("30-c.toml.off", 400)] {
+        std::fs::write(dir.path().join("conf.d").join(name), format!("smtp.recipients = {value}\n")).unwrap();
+    }
+    let loaded = load(&main, []).unwrap();
+    assert_eq!((loaded.settings.smtp.recipients, loaded.files.len()), (300, 3));
+    assert_eq!(loaded.settings.data_dir, dir.path().join("var"));
+    let missing = load(&dir.path().join("none.toml"), []).unwrap_err();
+    assert!(missing.to_string().contains("none.toml") && !missing.to_string().contains("is not set"), "{missing}");
+}
+
+#[test]
+fn the_files_in_config_load_and_the_example_names_every_key() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for name in ["sekisho.toml", "sekisho.example.toml"] {
+        let text = std::fs::read_to_string(dir.join(name)).unwrap();
+        sound(&text);
+    }
+    let example = std::fs::read_to_string(dir.join("sekisho.example.toml")).unwrap();
+    // What is commented out is sound as well.
+    let uncommented: String =
+        example.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).map(|line| format!("{line}\n")).collect();
+    let loaded = sound(&uncommented);
+    let written: BTreeSet<&str> =
+        loaded.effective.iter().filter(|one| one.origin != Origin::Default).map(|one| one.key.name).collect();
+    for key in KEYS.iter().chain(LISTENER_KEYS) {
+        assert!(written.contains(key.name), "{} is not in sekisho.example.toml", key.name);
+        // What stands there is the default, where there is one.
+        if !key.default.is_empty() && !key.name.starts_with("listener.") {
+            let shown = loaded.effective.iter().find(|one| one.key == key).unwrap();
+            assert_eq!(shown.value, merge::default_of(key), "{} in sekisho.example.toml", key.name);
+        }
+    }
+    for name in ["tenants.toml", "tenants.example.toml"] {
+        let text = std::fs::read_to_string(dir.join(name)).unwrap();
+        crate::tenant::read(name, &text).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}

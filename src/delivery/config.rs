@@ -89,7 +89,7 @@ impl Default for Config {
             idle: Span(Duration::from_secs(10)),
             max_recipients: 100,
             ready_limit: 20_000,
-            ready_limit_site: 4_000,
+            ready_limit_site: 5_000,
             mx_port: 25,
             drain: Span(Duration::from_secs(30)),
             handoff_connections: 200,

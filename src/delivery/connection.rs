@@ -87,7 +87,7 @@ impl Connection {
             stream: Stream::Plain(stream),
             input: BytesMut::new(),
             output: BytesMut::new(),
-            replies: ReplyReader::default(),
+            replies: ReplyReader,
             capabilities: Capabilities::default(),
             remote,
             tls: None,
@@ -103,7 +103,6 @@ impl Connection {
     /// be taken for replies that come inside it.
     pub fn take_plain(&mut self) -> Option<TcpStream> {
         self.input.clear();
-        self.replies = ReplyReader::default();
         match std::mem::replace(&mut self.stream, Stream::Gone) {
             Stream::Plain(stream) => Some(stream),
             other => {

@@ -37,7 +37,7 @@ pub(super) struct Router<'a> {
 impl Router<'_> {
     pub async fn route(&self, domain: &Domain, snapshot: &Snapshot) -> Route {
         if let Some(ours) = snapshot.domain(domain.as_str()) {
-            return self.to_tenant(ours.domain).await;
+            return self.by_next_hops(ours.domain).await;
         }
         if let Some(ip) = domain.as_ip() {
             let hop =
@@ -48,7 +48,7 @@ impl Router<'_> {
     }
 
     /// The next hops of one of our domains.
-    pub async fn to_tenant(&self, domain: &TenantDomain) -> Route {
+    async fn by_next_hops(&self, domain: &TenantDomain) -> Route {
         if domain.next_hops.is_empty() {
             return Route::Later(Reply::new(451, Enhanced(4, 3, 5), "the domain has no next hop"));
         }

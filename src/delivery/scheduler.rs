@@ -20,7 +20,8 @@ pub(super) async fn schedule(shared: Arc<Shared>, spool: Spool) {
         if shared.shutdown.is_cancelled() {
             return;
         }
-        let full = shared.ready.load(Ordering::Relaxed) >= shared.config.ready_limit;
+        // Only many destinations with one lease each come this far; no single one can.
+        let full = shared.ready.load(Ordering::Relaxed) >= 2 * shared.config.ready_limit;
         let taken = if full { 0 } else { bring(&shared, &spool) };
         if taken == BATCH {
             // Others want the processor too.

@@ -75,8 +75,8 @@ impl Settler {
                 Some(Settled { index, recipient: meta.envelope.recipients.get(index)?, outcome, fate })
             })
             .collect();
-        let mut settlement = Settlement::default();
-        settlement.outcomes = settled.iter().filter_map(|one| Some((one.index, state(one.fate?)))).collect();
+        let ended = settled.iter().filter_map(|one| Some((one.index, state(one.fate?)))).collect();
+        let mut settlement = Settlement { outcomes: ended, ..Settlement::default() };
         let waits = settled.iter().find(|one| one.fate.is_none());
         if let Some(waiting) = waits {
             let schedule = Schedule { first: self.config.retry_first.0, max: self.config.retry_max.0 };

@@ -59,13 +59,13 @@ impl Shared {
             self.put_off(lease, &rest);
             return;
         }
-        self.ready.fetch_add(1, Ordering::Relaxed);
-        match site.push(lease, self.config.ready_limit_site) {
+        // A destination may fill as much as is left free: however many stand still, some room is left for the others.
+        let free = self.config.ready_limit.saturating_sub(self.ready.fetch_add(1, Ordering::Relaxed));
+        match site.push(lease, self.config.ready_limit_site.min(free)) {
             Pushed::Queued => {}
             Pushed::NeedsWorker => self.hire(&site),
-            Pushed::Full(lease) => {
+            Pushed::Full(lease, wait) => {
                 self.ready.fetch_sub(1, Ordering::Relaxed);
-                let wait = FULL_WAIT.mul_f64(1.0 + fraction(lease.id(), 0));
                 lease.postpone(self.clock.now().plus(wait));
             }
         }
@@ -175,8 +175,6 @@ impl Shared {
         });
     }
 }
-
-const FULL_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Spread over a quarter of the shortest rest behind its end, so that the first to come can find out.
 fn after_rest(config: &Config, rest: &Rest, lease: &Lease) -> Timestamp {

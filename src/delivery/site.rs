@@ -37,7 +37,47 @@ struct State {
     stumbles: u32,
     rest: Option<Rest>,
     used: Instant,
+    pace: Pace,
 }
+
+/// How fast the queue moves, to tell those that find it full when to come again.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    taken: u32,
+    per_second: f64,
+    /// Sent away since the queue was last short.
+    sent_away: u32,
+}
+
+impl Pace {
+    fn new() -> Self {
+        // Nothing is known yet: hopeful.
+        Self { since: Instant::now(), taken: 0, per_second: 500.0, sent_away: 0 }
+    }
+
+    /// The next one sent away comes again when those before it have had their turn.
+    fn send_away(&mut self) -> Duration {
+        let elapsed = self.since.elapsed();
+        if elapsed >= Duration::from_millis(200) {
+            let pace = f64::from(self.taken) / elapsed.as_secs_f64();
+            self.per_second = (self.per_second + pace) / 2.0;
+            (self.since, self.taken) = (Instant::now(), 0);
+        }
+        self.sent_away = self.sent_away.saturating_add(1);
+        Duration::from_secs_f64((f64::from(self.sent_away) / self.per_second.max(1.0)).clamp(0.05, LONGEST_AWAY))
+    }
+
+    fn take(&mut self, left: usize) {
+        self.taken = self.taken.saturating_add(1);
+        if left < 16 {
+            self.sent_away = 0;
+        }
+    }
+}
+
+/// Seconds. A destination that stands still is looked at again this often.
+const LONGEST_AWAY: f64 = 60.0;
 
 /// See the module.
 #[derive(Debug)]
@@ -54,8 +94,8 @@ pub(super) enum Pushed {
     Queued,
     /// A worker has to be started ([`Site::hire`]).
     NeedsWorker,
-    /// The queue is full.
-    Full(Lease),
+    /// The queue is full; by the pace of late there will be room after this time.
+    Full(Lease, Duration),
 }
 
 impl Site {
@@ -69,6 +109,7 @@ impl Site {
             stumbles: 0,
             rest: None,
             used: Instant::now(),
+            pace: Pace::new(),
         };
         Self { domain, state: Mutex::new(state), wake: Notify::new() }
     }
@@ -79,8 +120,9 @@ impl Site {
 
     pub fn push(&self, lease: Lease, limit: usize) -> Pushed {
         let mut state = self.state();
-        if state.queue.len() >= limit {
-            return Pushed::Full(lease);
+        if state.queue.len() >= limit.max(1) {
+            let wait = state.pace.send_away();
+            return Pushed::Full(lease, wait);
         }
         state.queue.push_back(lease);
         if state.parked > 0 {
@@ -94,6 +136,8 @@ impl Site {
     pub fn pop(&self) -> Option<Lease> {
         let mut state = self.state();
         let lease = state.queue.pop_front();
+        let left = state.queue.len();
+        state.pace.take(left);
         if state.queue.is_empty() && state.queue.capacity() > 64 {
             state.queue.shrink_to(64);
         }

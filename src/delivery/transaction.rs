@@ -372,6 +372,8 @@ impl Talk<'_> {
     async fn answer(&mut self) -> Result<Reply, Trouble> {
         let until = self.rules.answer_by.map_or(Until::Within(self.limits.dot), Until::At);
         let reply = self.connection.said(until, "the answer to the message").await?;
+        // A refused BDAT leaves the transaction open (RFC 3030 section 2); after a refused dot RSET does no harm.
+        self.connection.reset_first = !reply.is_positive();
         self.heard = true;
         let [_, _, answered] = self.rules.points;
         self.rules.faults.reach(answered);

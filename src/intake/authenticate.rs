@@ -30,12 +30,13 @@ pub struct Authenticator {
     waiting: Semaphore,
 }
 
-impl Authenticator {
-    #[must_use]
-    pub fn new() -> Self {
+impl Default for Authenticator {
+    fn default() -> Self {
         Self { at_once: Arc::new(Semaphore::new(AT_ONCE)), waiting: Semaphore::new(WAITING) }
     }
+}
 
+impl Authenticator {
     /// `hash` is the user's PHC string, or `None` for a user nobody knows.
     pub async fn check(&self, password: &str, hash: Option<&str>) -> Checked {
         let Ok(_place) = self.waiting.try_acquire() else { return Checked::Busy };
@@ -61,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn malformed_hashes_and_unknown_users_are_denied() {
-        let authenticator = Authenticator::new();
+        let authenticator = Authenticator::default();
         assert_eq!(authenticator.check("x", Some("plain")).await, Checked::Wrong);
         assert_eq!(authenticator.check("x", None).await, Checked::Wrong);
         assert!(PasswordHash::new(NOBODY).is_ok(), "the decoy must cost as much as a real hash");

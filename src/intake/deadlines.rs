@@ -65,7 +65,8 @@ impl Deadlines {
     /// Until when the next read may take.
     #[must_use]
     pub fn next(&self, in_body: bool, now: Instant, config: &Config) -> Instant {
-        let limit = self.transaction.map_or(self.session, |transaction| transaction.min(self.session));
+        // A session that lasted too long ends between transactions, not within one.
+        let limit = self.transaction.unwrap_or(self.session);
         if !in_body {
             return limit.min(self.command);
         }

@@ -2,7 +2,7 @@
 //!
 //! **Failure**: whatever breaks here is answered 4xx and the client keeps the message; a 250 is made from receipts only. A
 //! panic or time-out ends one connection, and nothing of its transaction survives.
-//! **Invariants**: one [`Snapshot`](crate::tenant::snapshot::Snapshot) per transaction, taken at MAIL; nothing of a transaction outlives its end.
+//! **Invariants**: one [`Snapshot`](crate::tenant::Snapshot) per transaction, taken at MAIL; nothing of a transaction outlives its end.
 
 pub mod authenticate;
 mod connection;
@@ -97,7 +97,7 @@ impl Intake {
         Arc::new(Self {
             config: ArcSwap::from_pointee(config),
             deps,
-            authenticator: authenticate::Authenticator::new(),
+            authenticator: authenticate::Authenticator::default(),
             ids: ids::IdMaker::new(),
             connections: AtomicU64::new(1),
             memory,

@@ -91,6 +91,9 @@
 //! | `tls` | `version`, `cipher`, `client_certificate` (SHA-256) |
 //! | `duration_ms` | how long it took |
 //!
+//! Lines stand in the order in which they were told. Rooms tell on their own: `queued` of a message may stand behind the first
+//! `deferred` or `delivered` of it, within the same millisecond.
+//!
 //! A disk that can't keep up costs log lines, never mail; `sekisho_mail_log_lost_total` counts them and an `alert` line tells.
 //!
 //! # Metrics

@@ -152,7 +152,7 @@ impl Address {
     /// # Errors
     /// [`AddressError`]; a leading `@` is a source route and refused.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        if text.chars().any(char::is_control) {
+        if has_control(text) {
             return Err(AddressError::Control);
         }
         if text.starts_with('@') {
@@ -205,6 +205,11 @@ impl Address {
     }
 }
 
+/// Every message brings several addresses: the common ASCII case looks at octets alone.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() { text.bytes().any(|b| b.is_ascii_control()) } else { text.chars().any(char::is_control) }
+}
+
 /// Splits a quoted string (RFC 5321 section 4.1.2) from what follows it; returns its content.
 fn parse_quoted(text: &str) -> Result<(String, &str), AddressError> {
     let mut local = String::new();
@@ -221,12 +226,16 @@ fn parse_quoted(text: &str) -> Result<(String, &str), AddressError> {
 
 /// Dot-string of RFC 5321 section 4.1.2, with UTF-8 as RFC 6531 section 3.3 allows.
 fn is_dot_string(local: &str) -> bool {
+    let is_atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
     local.split('.').all(|atom| {
         !atom.is_empty()
-            && atom.chars().all(|c| {
-                c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_whitespace())
-            })
+            && (atom.bytes().all(is_atext)
+                || atom.chars().all(|c| u8::try_from(c).is_ok_and(|b| b.is_ascii() && is_atext(b)) || is_utf8_atext(c)))
     })
+}
+
+fn is_utf8_atext(c: char) -> bool {
+    !c.is_ascii() && !c.is_whitespace()
 }
 
 impl TryFrom<String> for Address {

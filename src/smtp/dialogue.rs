@@ -12,7 +12,8 @@ use super::config::AuthOffer;
 use super::question::{
     AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, Question, RcptQuestion, Transaction, XclientQuestion,
 };
-use super::session::{AfterData, CloseReason, Session, State, Step};
+use super::session::{Session, State};
+use super::step::{AfterData, CloseReason, Step};
 use super::{parameters, replies, xclient};
 use crate::model::Reply;
 

@@ -19,6 +19,7 @@ pub mod question;
 pub mod replies;
 pub mod reply_reader;
 pub mod session;
+pub mod step;
 pub mod xclient;
 pub mod xtext;
 
@@ -30,4 +31,5 @@ pub use question::{
     XclientQuestion,
 };
 pub use reply_reader::{ReplyError, ReplyReader};
-pub use session::{CloseReason, Phase, Refused, Session, Start, Step};
+pub use session::Session;
+pub use step::{CloseReason, Phase, Refused, Start, Step};

@@ -9,7 +9,8 @@ use bytes::BytesMut;
 use super::auth::Credentials;
 use super::body::BodyReader;
 use super::replies;
-use super::session::{AfterData, Session, Ticket};
+use super::session::Session;
+use super::step::{AfterData, Ticket};
 use super::xclient::Attributes;
 use crate::model::{AcceptedReply, Decision, Envelope, Recipient, Reply};
 

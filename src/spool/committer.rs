@@ -266,7 +266,7 @@ impl Committer {
                 self.no_room(request, error);
                 continue;
             }
-            let at = self.active.end + bytes + HEADER as u64;
+            let at = self.active.next() + bytes + HEADER as u64;
             let sequence = self.sequence;
             self.sequence += 1;
             let header = Header {

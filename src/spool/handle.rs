@@ -3,13 +3,13 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::body::Draft;
 use super::committer::{Class, Committer, Request};
 use super::config::Config;
-use super::error::{OpenError, SpoolError};
+use super::error::{OpenError, SpoolError, is_full};
 use super::keeper::{self, Stop};
 use super::lease::Lease;
 use super::prepare::{NewMessage, new_draft, prepare};
@@ -58,7 +58,13 @@ impl Spool {
         let Recovered { mut index, report, next_sequence, next_number } = recover(&dirs)?;
         index.cache_limit = config.body_cache;
         let at = || OpenError::at(&dirs.segments);
-        preallocate(&dirs.spare(), config.segment_size).map_err(at())?;
+        // A full disk must not keep us from delivering what is here: a smaller segment, even an empty one, will do.
+        [config.segment_size, config.reserve, 0]
+            .into_iter()
+            .map(|size| preallocate(&dirs.spare(), size))
+            .find(|made| made.as_ref().err().is_none_or(|error| !is_full(error)))
+            .unwrap_or_else(|| Err(std::io::ErrorKind::StorageFull.into()))
+            .map_err(at())?;
         let active = Active::start(&dirs.segments, &dirs.spare(), next_number).map_err(at())?;
         for (path, size) in [(dirs.spare(), config.segment_size), (dirs.reserve(), config.reserve)] {
             if let Err(error) = preallocate(&path, size) {
@@ -69,21 +75,7 @@ impl Spool {
             sync_dir(dir).map_err(OpenError::at(dir))?;
         }
         index.segments.entry(next_number).or_default().epoch = active.name.epoch;
-        let shared = Arc::new(Shared {
-            config,
-            deps,
-            dirs,
-            index: Mutex::new(index),
-            queue: super::committer::Queue::default(),
-            changed: tokio::sync::Notify::new(),
-            wedged: OnceLock::new(),
-            low: Mutex::default(),
-            is_low: false.into(),
-            stuck: false.into(),
-            available: u64::MAX.into(),
-            drafts: 0.into(),
-            active: next_number.into(),
-        });
+        let shared = Arc::new(Shared::new(config, deps, dirs, index, next_number));
         tell_recovery(&shared, &report);
         keeper::look(&shared);
         let stop = Arc::new(Stop::default());
@@ -119,15 +111,15 @@ impl Spool {
     pub async fn commit(&self, messages: Vec<NewMessage>) -> Result<Vec<Receipt>, SpoolError> {
         let shared = &self.0.shared;
         shared.check()?;
-        let receipts =
-            messages.iter().map(|m| Receipt::spooled(m.id, m.meta.envelope.recipients.len())).collect::<Vec<_>>();
+        let taken: Vec<_> = messages.iter().map(|m| (m.id, m.meta.envelope.recipients.len())).collect();
+        let receipts = move || taken.into_iter().map(|(id, recipients)| Receipt::spooled(id, recipients)).collect();
         let known = {
             let index = shared.index();
             messages.iter().filter(|message| index.contains(message.id)).count()
         };
         let messages = if known == 0 { messages } else { self.unknown(messages) };
         if messages.is_empty() {
-            return Ok(receipts);
+            return Ok(receipts());
         }
         let prepared = prepare(shared, messages, Class::Mail, 0).await?;
         let (request, answer) = Request::new(Class::Mail, prepared);
@@ -137,7 +129,7 @@ impl Spool {
         let _ = shared
             .available
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(free.saturating_sub(length)));
-        Ok(receipts)
+        Ok(receipts())
     }
 
     fn unknown(&self, messages: Vec<NewMessage>) -> Vec<NewMessage> {

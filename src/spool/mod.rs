@@ -31,6 +31,8 @@ pub mod record;
 mod recover;
 pub mod segment;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use body::{Body, Draft, LoadedBody};
@@ -45,3 +47,11 @@ pub use record::RecipientState;
 pub use recover::RecoveryReport;
 pub use shared::Deps;
 pub use wire::Malformed;
+
+/// Reads an encoded envelope and what goes with it, as found in a message record.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
+    Meta::decode(bytes)
+}

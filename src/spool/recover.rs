@@ -16,7 +16,7 @@ use super::frame::{FrameKind, Stretch, Walk};
 use super::index::{Entry, Index, Place};
 use super::meta::Meta;
 use super::record::{self, MessageRecord, Record, Stored};
-use super::segment::{Name, SEGMENT_HEADER};
+use super::segment::{Name, SEGMENT_HEADER, sync_dir};
 use super::shared::Dirs;
 use crate::model::MessageId;
 
@@ -75,6 +75,7 @@ pub(super) fn recover(dirs: &Dirs) -> Result<Recovered, OpenError> {
     }
     this.drafts()?;
     this.large()?;
+    this.dead()?;
     for entry in this.index.entries() {
         this.report.messages += 1;
         for branch in entry.branches.as_slice() {
@@ -134,7 +135,11 @@ impl Recovery<'_> {
             // Put to use and not written before the end came.
             return fs::remove_file(&path).map_err(OpenError::at(&path));
         }
-        let sound = bytes.get(..SEGMENT_HEADER).is_some_and(|header| header == name.header());
+        let header = Name::of_header(&bytes);
+        if header.is_some_and(|header| header != name) {
+            return self.put_aside(&path, "its header has another name: a copy, or renamed");
+        }
+        let sound = header.is_some();
         if !sound && !Walk::new(&bytes, 0, name.epoch).any(|stretch| matches!(stretch, Stretch::Frame { .. })) {
             return self.put_aside(&path, "neither its header nor any frame belongs to its name");
         }
@@ -142,9 +147,8 @@ impl Recovery<'_> {
             let header = bytes.get(..SEGMENT_HEADER).unwrap_or(&bytes);
             self.keep(&format!("{}-header", name.file_name()), header, "the segment's header is damaged")?;
         }
-        let mut walk = Walk::new(&bytes, SEGMENT_HEADER, name.epoch);
         let mut end = SEGMENT_HEADER;
-        while let Some(stretch) = walk.next() {
+        for stretch in Walk::new(&bytes, SEGMENT_HEADER, name.epoch) {
             match stretch {
                 Stretch::Frame { at, header, payload } => {
                     self.sequence(header.sequence);
@@ -234,6 +238,19 @@ impl Recovery<'_> {
         } else {
             self.index.insert(entry);
         }
+    }
+
+    /// Old segments that nobody needs: their space may be needed at once.
+    fn dead(&mut self) -> Result<(), OpenError> {
+        let dir = &self.dirs.segments;
+        while let Some((&number, segment)) = self.index.segments.first_key_value()
+            && segment.live_messages == 0
+        {
+            let path = dir.join(Name { number, epoch: segment.epoch }.file_name());
+            fs::remove_file(&path).and_then(|()| sync_dir(dir)).map_err(OpenError::at(&path))?;
+            self.index.segments.remove(&number);
+        }
+        Ok(())
     }
 
     /// What never became a message.

@@ -50,6 +50,17 @@ impl Name {
         out
     }
 
+    /// Whose header this is, if it is a sound one.
+    #[must_use]
+    pub fn of_header(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<SEGMENT_HEADER>()?;
+        let (covered, checksum) = bytes.split_at(SEGMENT_HEADER - 4);
+        let number = covered.get(12..).and_then(|b| b.first_chunk()).map(|b| u32::from_le_bytes(*b))?;
+        let epoch = covered.get(16..).and_then(|b| b.first_chunk()).map(|b| u64::from_le_bytes(*b))?;
+        let sound = covered.starts_with(MAGIC) && checksum == crc32c::crc32c(covered).to_le_bytes();
+        sound.then_some(Self { number, epoch })
+    }
+
     /// A number nobody can guess.
     fn fresh(number: u32) -> Self {
         let mut bytes = [0u8; 8];
@@ -67,10 +78,14 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
 /// An empty file of `size` bytes with the space for them, durable.
 pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    let allocated = match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
-        // A file system without preallocation: writes may find the disk full, and that is handled too.
-        Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
-        other => other.map_err(io::Error::from),
+    let allocated = if size == 0 {
+        Ok(())
+    } else {
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
+            // A file system without preallocation: writes may find the disk full, and that is handled too.
+            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            other => other.map_err(io::Error::from),
+        }
     };
     if let Err(error) = allocated.and_then(|()| file.sync_all()) {
         drop(file);
@@ -98,22 +113,28 @@ impl Active {
         let limit = file.metadata()?.len();
         fs::rename(spare, &path)?;
         sync_dir(dir)?;
-        let mut this = Self { name, file, end: 0, limit };
-        // Not synced: it becomes durable with the first group, and a segment without it is an empty one.
-        this.file.write_all(&name.header())?;
-        this.end = SEGMENT_HEADER as u64;
-        Ok(this)
+        Ok(Self { name, file, end: 0, limit })
+    }
+
+    /// Where the next frame goes. The header is written with the first group: a segment without one is an empty one.
+    pub(super) fn next(&self) -> u64 {
+        self.end.max(SEGMENT_HEADER as u64)
     }
 
     pub(super) fn room(&self) -> u64 {
-        self.limit.saturating_sub(self.end)
+        self.limit.saturating_sub(self.next())
     }
 
     /// Writes all slices at the end. On error nothing of it counts, and the next write overwrites it.
     pub(super) fn write(&mut self, slices: &mut [IoSlice<'_>], length: u64) -> io::Result<()> {
-        let result = write_all(&mut self.file, slices);
+        let mut result = Ok(());
+        if self.end == 0 {
+            result = self.file.write_all(&self.name.header());
+        }
+        let next = self.next() + length;
+        result = result.and_then(|()| write_all(&mut self.file, slices));
         match result {
-            Ok(()) => self.end += length,
+            Ok(()) => self.end = next,
             Err(_) => self.rewind()?,
         }
         result
@@ -154,6 +175,7 @@ mod tests {
     fn a_name_reads_back_and_nothing_else_is_one() {
         let name = Name::fresh(7);
         assert_eq!(Name::parse(&name.file_name()), Some(name));
+        assert_eq!(Name::of_header(&name.header()), Some(name));
         for text in ["spare", "7-1.log", "../00000007-0000000000000001.log", "00000007-0000000000000001.log.bak"] {
             assert_eq!(Name::parse(text), None, "{text}");
         }

@@ -85,6 +85,24 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    pub(super) fn new(config: Config, deps: Deps, dirs: Dirs, index: Index, active: u32) -> Self {
+        Self {
+            config,
+            deps,
+            dirs,
+            index: Mutex::new(index),
+            queue: Queue::default(),
+            changed: Notify::new(),
+            wedged: OnceLock::new(),
+            low: Mutex::default(),
+            is_low: false.into(),
+            stuck: false.into(),
+            available: u64::MAX.into(),
+            drafts: 0.into(),
+            active: active.into(),
+        }
+    }
+
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
     }

@@ -7,6 +7,7 @@
 //! **Invariants**: every edit is one immediate transaction and counts the version up by one.
 
 use std::collections::HashMap;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl SqliteTenants {
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(FILE);
         let refused = |source| StoreError::Open { path: path.clone(), source };
-        std::fs::create_dir_all(data_dir).map_err(|error| refused(error.into()))?;
+        create_private(data_dir, &path).map_err(|error| refused(error.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -165,6 +166,15 @@ impl SqliteTenants {
             diff.version = unsigned(next);
         }
         Ok(diff)
+    }
+}
+
+/// The store holds password hashes: the file is its owner's alone, and SQLite gives the files beside it the same mode.
+fn create_private(data_dir: &Path, path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(data_dir)?;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     line.number("recipients", event.recipients.map(u64::from));
     line.number("attempt", event.attempt.map(u64::from));
     line.time("next_attempt", event.next_attempt);
-    line.text("reason", event.reason.as_ref());
+    line.text("reason", event.reason.filter(|reason| !reason.is_empty()));
     line.tls(event.tls);
     line.number("duration_ms", event.duration_ms);
     out.extend_from_slice(b"}\n");
@@ -270,7 +270,7 @@ mod tests {
             let raw = line.strip_suffix('\n').unwrap();
             prop_assert!(!raw.chars().any(deceives));
             let value: serde_json::Value = serde_json::from_str(raw).unwrap();
-            let read = value["reason"].as_str().unwrap();
+            let read = value["reason"].as_str().unwrap_or_default();
             if text.chars().count() <= MAX_TEXT {
                 prop_assert_eq!(read, &text);
             } else {

@@ -118,3 +118,47 @@ pub fn hide_secrets(value: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> TenantSpec {
+        crate::tenant::read("t.toml", &format!("[[tenant]]\nid = 'a'\n{text}")).unwrap().remove(0)
+    }
+
+    const DOMAIN: &str = "[[tenant.domain]]\nname = 'a.example'\nnext_hops = ['h']\n";
+
+    #[test]
+    fn differences_are_told_by_name() {
+        let old = spec(&format!("{DOMAIN}recipients = ['x@a.example', 'y@a.example']\n"));
+        let new = spec(&format!(
+            "custody = 'inline'\n{DOMAIN}recipients = ['y@a.example', 'z@a.example']\n[[tenant.domain]]\nname = 'b.example'\nnext_hops = ['h']\n"
+        ));
+        let lines = differences(&old, &new);
+        for expected in [
+            "custody: \"queued\" -> \"inline\"",
+            "domains[a.example].recipients.list: - \"x@a.example\"",
+            "domains[a.example].recipients.list: + \"z@a.example\"",
+        ] {
+            assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:#?}");
+        }
+        assert!(lines.iter().any(|line| line.starts_with("domains: + {") && line.contains("b.example")), "{lines:#?}");
+        assert_eq!(lines.len(), 4, "{lines:#?}");
+        assert!(differences(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn a_secret_is_never_in_a_difference() {
+        let login = |salt: &str| {
+            let tail = "$Hn2eSNgPQzUwBlE5mA5Us1FGZyE1BeGGmtHqMGWE5Vk";
+            let hash = format!("$argon2id$v=19$m=19456,t=2,p=1${salt}{tail}");
+            spec(&format!("[[tenant.outbound_client]]\nusername = 'u'\npassword_hash = '{hash}'\n"))
+        };
+        let (old, new) = (login("c29tZXNhbHRzb21lc2FsdA"), login("b3RoZXJzYWx0b3RoZXJzYQ"));
+        assert_eq!(differences(&old, &new), ["outbound_clients[u].login.password_hash: changed"]);
+        for lines in [differences(&spec(""), &new), differences(&new, &spec(""))] {
+            assert!(!lines.is_empty() && !lines.concat().contains("argon2"), "{lines:#?}");
+        }
+    }
+}

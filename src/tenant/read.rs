@@ -1,7 +1,7 @@
 //! Reads `tenants.toml`: everything that is wrong is told in one run, with file and line.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 
 use ipnet::IpNet;
@@ -22,28 +22,62 @@ const HOP_KEYS: &[&str] = &["host", "port", "priority"];
 /// Wider networks than these are a slip that would make an open relay of the gateway.
 const WIDEST_V4: u8 = 8;
 const WIDEST_V6: u8 = 16;
+/// Long files are read in pieces of at least this many bytes.
+const PIECE: usize = 64 << 10;
 
 /// Reads the text of a tenants file.
 ///
 /// # Errors
 /// Every problem there is.
 pub fn read(file: &str, text: &str) -> Result<Vec<TenantSpec>, Problems> {
-    let mut problems = Problems::default();
-    let source = Source::new(file, text);
-    let Some(document) = source.parse(&mut problems) else { return problems.or(None) };
-    let whole = (document.get_ref(), 0..0);
-    let root = Section::open(&source, whole, "the file", &["tenant"], &mut problems);
+    match read_in_pieces(text, PIECE) {
+        Some(specs) => Ok(specs),
+        None => read_whole(file, text),
+    }
+}
+
+/// A long file without problems, read piece by piece, because the tree of a whole one takes long to build and is large.
+/// A piece begins at a line `[[tenant]]`. Should that line stand inside a text or list of several lines, the piece
+/// before it has no end of that text or list: a problem. On any problem the file is read as a whole, to tell it.
+fn read_in_pieces(text: &str, least: usize) -> Option<Vec<TenantSpec>> {
     let mut specs = Vec::new();
-    let mut places = Vec::new();
-    for table in root.tables("tenant", &mut problems) {
-        let mut reader = Reader { source: &source, problems: &mut problems, places: Vec::new() };
-        if let Some(spec) = reader.tenant(table.clone()) {
-            specs.push(spec);
-            places.push((table.1, reader.places));
+    let mut start = 0;
+    let cuts = text.match_indices("\n[[tenant]]").map(|(at, _)| at + 1).chain([text.len()]);
+    for cut in cuts {
+        if cut == text.len() || cut - start >= least {
+            let mut problems = Problems::default();
+            let piece = read_document(&Source::new("", text.get(start..cut)?), &mut problems);
+            if !problems.is_empty() {
+                return None;
+            }
+            specs.extend(piece.into_iter().map(|(spec, _)| spec));
+            start = cut;
         }
     }
+    let mut ids = HashSet::with_capacity(specs.len());
+    let mut claims = HashSet::with_capacity(specs.len() * 2);
+    let alone = specs.iter().all(|spec| ids.insert(&spec.id) && spec.claims().all(|claim| claims.insert(claim)));
+    alone.then_some(specs)
+}
+
+fn read_whole(file: &str, text: &str) -> Result<Vec<TenantSpec>, Problems> {
+    let mut problems = Problems::default();
+    let source = Source::new(file, text);
+    let (specs, places): (Vec<_>, Vec<_>) = read_document(&source, &mut problems).into_iter().unzip();
     check_claims(&source, &specs, &places, &mut problems);
     problems.or(Some(specs))
+}
+
+fn read_document(source: &Source<'_>, problems: &mut Problems) -> Vec<(TenantSpec, Places)> {
+    let Some(document) = source.parse(problems) else { return Vec::new() };
+    let root = Section::open(source, (document.get_ref(), 0..0), "the file", &["tenant"], problems);
+    let tables = root.tables("tenant", problems);
+    let read = tables.into_iter().filter_map(|table| {
+        let at = table.1.clone();
+        let mut reader = Reader { source, problems, places: Vec::new() };
+        reader.tenant(table).map(|spec| (spec, (at, reader.places)))
+    });
+    read.collect()
 }
 
 /// Where a tenant stands, and each of its claims in the order of [`TenantSpec::claims`].
@@ -241,6 +275,7 @@ fn hop_of_text(text: &str) -> Result<NextHop, String> {
     let bad_port = || format!("{text:?} has no usable port; write host:port");
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']').ok_or_else(|| format!("{text:?} lacks a closing ]"))?;
+        host.parse::<Ipv6Addr>().map_err(|_| format!("{host:?} in brackets is no IPv6 address"))?;
         (host, if tail.is_empty() { None } else { Some(tail.strip_prefix(':').ok_or_else(bad_port)?) })
     } else if text.parse::<IpAddr>().is_ok() {
         (text, None)

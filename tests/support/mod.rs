@@ -3,7 +3,7 @@
 //! **Invariants**: every fake listens on a loopback address of its own (derived from the process id), so that tests in
 //! parallel never meet; a fake's panic or a protocol violation it saw fails the test that made it; nothing sleeps to
 //! synchronise, [`eventually`] polls with a deadline.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of it")]
 
 pub mod client;
 pub mod fake_dns;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::letters::{LETTERS, Letter, Way};
 use self::next_hop::NextHop;
 use super::node::{Node, Overrides, StartError};
-use crate::config::Loaded;
+use crate::config::{Loaded, MailLogTarget};
 use crate::dns::MemoryResolver;
 use crate::store::{Mode, SqliteTenants, TenantStore};
 
@@ -59,12 +59,16 @@ pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
         .with_mx("customer.example", &[(10, "mx.customer.example")])
         .with_ip("mx.customer.example", &[hop.addr.ip()]);
     let overrides = Overrides { resolver: Some(Arc::new(resolver)), mx_port: Some(hop.addr.port()) };
+    let log = match &loaded.settings.log.mail {
+        MailLogTarget::File(path) => path.clone(),
+        MailLogTarget::Stdout => PathBuf::new(),
+    };
     let node = Node::start(None, loaded, overrides).await?;
     introduce(places, hop.addr, &dir.0);
     for (number, letter) in (1..).zip(&LETTERS) {
         println!("{number}. {}: {} -> {}", letter.what, letter.from, letter.to);
         let said = send(letter, places).await;
-        story::tell(&said, letter, &dir.0.join("log/mail.ndjson")).await;
+        story::tell(&said, letter, &log).await;
     }
     println!("\nThe mail server behind the gateway has taken {} messages.", hop.taken());
     println!("The gateway keeps serving; stop it with Ctrl-C. Try:");

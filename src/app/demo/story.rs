@@ -59,8 +59,8 @@ fn kept(events: &[Value]) -> &'static str {
 fn ended(event: &Value) -> String {
     let text = |key: &str| event.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let reply = text("reply").unwrap_or_default();
-    let remote = text("remote").unwrap_or_default();
-    format!("{}: the next hop {remote} said {reply}", name(event))
+    let host = event.pointer("/remote/host").and_then(Value::as_str).unwrap_or("(none)");
+    format!("{}: the next hop {host} said {reply}", name(event))
 }
 
 fn refused(said: &str, letter: &Letter) -> &'static str {

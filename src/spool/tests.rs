@@ -1,0 +1,167 @@
+//! A disk that fails: what the committer does then, with files that refuse to be written or synced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::committer::{Class, Committer, Request};
+use super::index::{Entry, Index, Place};
+use super::prepare::prepare;
+use super::segment::{Active, Name};
+use super::shared::{Dirs, Shared};
+use super::*;
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId, Timestamp};
+use crate::telemetry::{MailLog, Metrics};
+
+fn meta(number: u64) -> Meta {
+    let mut envelope = Envelope::from_sender(ReversePath::Mailbox(
+        Address::parse(&format!("some.sender.{number}@mail.sender-domain.example")).unwrap(),
+    ));
+    envelope.recipients =
+        vec![Recipient::new(Address::parse(&format!("recipient{number}@tenant-{}.example", number % 1000)).unwrap())];
+    Meta {
+        tenant: TenantId::parse("tenant-123").unwrap(),
+        direction: Direction::Inbound,
+        origin: Origin {
+            ip: "192.0.2.7".parse().unwrap(),
+            helo: "mail-out-17.sender-domain.example".into(),
+            listener: "mx".into(),
+            protocol: "ESMTPS".into(),
+            received_at: Timestamp(1_795_176_451_250),
+        },
+        envelope,
+        size: 5_120,
+        kind: Kind::Mail,
+    }
+}
+
+fn deps() -> Deps {
+    Deps {
+        clock: Clock::manual(Timestamp(1_795_176_451_250)),
+        faults: Faults::default(),
+        metrics: Metrics::new(),
+        log: MailLog::memory(),
+    }
+}
+
+fn message(number: u64) -> NewMessage {
+    let body = Body::Memory { head: Bytes::new(), rest: Bytes::from_static(b"Subject: x\r\n\r\nx\r\n") };
+    NewMessage { id: MessageId::new(1, number.into()), meta: meta(number), body }
+}
+
+/// A committer whose segment is this file.
+async fn commit_into(path: &str, write: bool) -> (Arc<Shared>, Vec<Result<(), SpoolError>>) {
+    let dir = tempfile::tempdir().unwrap();
+    let shared =
+        Arc::new(Shared::new(Config::new(dir.path()).clamped(), deps(), Dirs::new(dir.path()), Index::default(), 1));
+    let file = std::fs::File::options().read(true).write(write).open(path).unwrap();
+    let active = Active { name: Name { number: 1, epoch: 7 }, file, end: 64, limit: 1 << 20 };
+    let mut answers = Vec::new();
+    for number in 0..3 {
+        let prepared = prepare(&shared, vec![message(number)], Class::Mail, 0).await.unwrap();
+        let (request, answer) = Request::new(Class::Mail, prepared);
+        shared.queue.push(request);
+        answers.push(answer);
+    }
+    let committer = Committer::new(Arc::clone(&shared), active, 1);
+    let thread = std::thread::spawn(move || committer.run());
+    let mut results = Vec::new();
+    for answer in answers {
+        results.push(answer.await.unwrap());
+    }
+    let prepared = prepare(&shared, vec![message(9)], Class::Mail, 0).await.unwrap();
+    let (request, answer) = Request::new(Class::Mail, prepared);
+    shared.queue.push(request);
+    results.push(answer.await.unwrap());
+    shared.queue.close();
+    thread.join().unwrap();
+    (shared, results)
+}
+
+#[tokio::test]
+async fn a_failed_sync_latches_and_acknowledges_nothing() {
+    // fdatasync of /dev/null is an error, its writes aren't.
+    let (shared, results) = commit_into("/dev/null", true).await;
+    assert_eq!(results.len(), 4);
+    assert!(results.iter().all(|result| matches!(result, Err(SpoolError::Wedged(_)))), "{results:?}");
+    assert_eq!(shared.index().len(), 0);
+    assert!(!shared.may_deliver());
+    assert_eq!(shared.deps.metrics.spool.healthy.get(), 0);
+    assert_eq!(shared.deps.metrics.balance.sums().queued, 0);
+    assert!(shared.deps.log.lines().iter().any(|line| line.contains("sync of the log")));
+}
+
+#[tokio::test]
+async fn a_failed_write_latches_too() {
+    let (shared, results) = commit_into("/proc/self/status", false).await;
+    assert!(results.iter().all(|result| matches!(result, Err(SpoolError::Wedged(_)))), "{results:?}");
+    assert!(shared.check().is_err());
+}
+
+#[tokio::test]
+async fn a_wedged_spool_delivers_nothing_and_takes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = Spool::open(Config { min_free_bytes: 0, ..Config::new(dir.path()) }, deps()).unwrap();
+    spool.commit(vec![message(1), message(2)]).await.unwrap();
+    let lease = spool.take_due(Timestamp(u64::MAX), 1).pop().unwrap();
+    spool.shared().wedge("a drill", &std::io::Error::other("input/output error"));
+    assert!(matches!(spool.health(), Health::Wedged(_)));
+    assert!(spool.take_due(Timestamp(u64::MAX), 1).is_empty());
+    assert!(spool.next_due().is_none());
+    assert!(matches!(spool.admit(1), Err(SpoolError::Wedged(_))));
+    assert!(matches!(spool.draft(), Err(SpoolError::Wedged(_))));
+    assert!(matches!(spool.commit(vec![message(3)]).await, Err(SpoolError::Wedged(_))));
+    assert!(matches!(lease.settle(Settlement::default()).await, Err(SpoolError::Wedged(_))));
+    assert!(matches!(spool.hold(&Filter::default(), "x").await, Err(SpoolError::Wedged(_))));
+    drop(spool);
+    let (_spool, report) = Spool::open(Config::new(dir.path()), deps()).unwrap();
+    assert_eq!(report.messages, 2);
+}
+
+#[tokio::test]
+async fn a_commit_nobody_waits_for_is_whole_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || Config { min_free_bytes: 0, large_message: 100, ..Config::new(dir.path()) };
+    let (spool, _) = Spool::open(config(), deps()).unwrap();
+    for number in 0..40 {
+        let mut new = message(number);
+        new.body = Body::Memory { head: Bytes::new(), rest: vec![b'x'; 5_000].into() };
+        let patience = Duration::from_micros(37 * number);
+        let _ = tokio::time::timeout(patience, spool.commit(vec![new])).await;
+    }
+    drop(spool);
+    let (spool, report) = Spool::open(config(), deps()).unwrap();
+    assert!(report.damaged.is_empty());
+    for lease in spool.take_due(Timestamp(u64::MAX), 100) {
+        assert_eq!(lease.body().await.unwrap().len(), 5_000);
+    }
+}
+
+/// Resident bytes of this process.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[test]
+fn a_million_messages_fit() {
+    const COUNT: u64 = 200_000;
+    let mut index = Index::default();
+    let before = resident();
+    let mut encoded = Vec::new();
+    for number in 0..COUNT {
+        let meta = meta(number);
+        encoded.clear();
+        meta.encode(&mut encoded);
+        let place = Place { segment: 1, offset: 0, inline: 5_000, crc: 0, file_length: None };
+        let id = MessageId::new(1_795_176_451_250 + number, u128::from(number));
+        assert!(index.insert(Box::new(Entry::new(id, place, &meta, &encoded, number))));
+    }
+    let each = (resident() - before) / COUNT;
+    println!("{each} bytes of memory for a queued message");
+    assert!(each < 500, "{each} bytes for a queued message");
+    assert_eq!(index.take_due(u64::MAX, 10).len(), 10);
+}

@@ -1,0 +1,233 @@
+//! One connection, one transaction: what goes over the wire, and what becomes of each recipient.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod delivery_support;
+mod support;
+
+use delivery_support::{Builder, TEXT, acme, envelope};
+use sekisho::model::{BodyKind, Direction, Notify, OriginalRecipient, ReturnContent};
+use support::{Answer, FakeMx};
+
+const FULL: [&str; 6] = ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING"];
+const MIXES: [&[&str]; 4] = [&FULL, &["PIPELINING", "SIZE"], &["CHUNKING", "8BITMIME"], &[]];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recipient_has_its_own_fate_with_and_without_extensions() {
+    for capabilities in MIXES {
+        let hop = FakeMx::builder()
+            .capabilities(capabilities)
+            .on_rcpt(|rcpt| match (rcpt.address.as_str(), rcpt.nth) {
+                ("later@acme.example", 1) => Answer::reply("450 4.2.1 later"),
+                ("never@acme.example", _) => Answer::reply("550 5.1.1 no such user"),
+                _ => Answer::Accept,
+            })
+            .start();
+        let bench = Builder::new(acme(&[hop.address()], "")).start();
+        bench.queue(1, envelope("", &["now@acme.example", "later@acme.example", "never@acme.example"])).await;
+        bench.empty().await;
+        let received = hop.accepted();
+        let to: Vec<_> = received.iter().map(support::Received::recipients).collect();
+        assert_eq!(to, [["now@acme.example"], ["later@acme.example"]], "{capabilities:?}");
+        let whole = format!("Received: here\r\n{TEXT}");
+        assert!(received.iter().all(|message| message.text() == whole), "{capabilities:?}: {}", received[0].text());
+        let sums = bench.metrics.balance.sums();
+        assert_eq!((sums.delivered, sums.bounced), (2, 1), "{capabilities:?}");
+        assert_eq!(bench.logged("deferred").len(), 1);
+        assert!(bench.logged("bounced")[0].contains("5.1.1 no such user"));
+        bench.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_refused_then_the_connection_serves_the_next_message() {
+    for capabilities in MIXES {
+        let hop = FakeMx::builder().capabilities(capabilities).refusing("never@acme.example", "550 5.1.1 no").start();
+        let bench = Builder::new(acme(&[hop.address()], "")).set(|config| config.initial_connections = 1).start();
+        bench.queue(1, envelope("", &["never@acme.example"])).await;
+        bench.empty().await;
+        bench.queue(2, envelope("", &["a@acme.example"])).await;
+        bench.empty().await;
+        assert_eq!((hop.count(), hop.connections()), (1, 1), "{capabilities:?} {:?}", hop.commands());
+        bench.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_sender_fails_all_and_spoils_nothing() {
+    for capabilities in MIXES {
+        let hop = FakeMx::builder()
+            .capabilities(capabilities)
+            .on_mail(|mail| if mail.nth == 1 { Answer::reply("550 5.7.1 not you") } else { Answer::Accept })
+            .start();
+        let bench = Builder::new(acme(&[hop.address()], "")).set(|config| config.initial_connections = 1).start();
+        bench.queue(1, envelope("", &["a@acme.example", "b@acme.example"])).await;
+        bench.empty().await;
+        assert_eq!(bench.metrics.balance.sums().bounced, 2, "{capabilities:?}");
+        bench.queue(2, envelope("", &["c@acme.example"])).await;
+        bench.empty().await;
+        assert_eq!(hop.count(), 1, "{capabilities:?}");
+        bench.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_used_again_up_to_the_limit() {
+    let hop = FakeMx::builder().capabilities(&FULL).start();
+    let bench = Builder::new(acme(&[hop.address()], ""))
+        .set(|config| {
+            (config.max_transactions, config.max_connections_inbound, config.initial_connections) = (10, 1, 1)
+        })
+        .start();
+    for number in 0..40 {
+        bench.queue(number, envelope("s@sender.example", &["a@acme.example"])).await;
+    }
+    bench.empty().await;
+    assert_eq!((hop.count(), hop.connections()), (40, 4));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_421_in_the_middle_puts_off_the_rest_and_loses_nothing() {
+    let hop = FakeMx::builder()
+        .capabilities(&FULL[..4])
+        .on_rcpt(|rcpt| {
+            if rcpt.nth == 1 && rcpt.address == "b@acme.example" {
+                Answer::reply("421 4.3.2 shutting down")
+            } else {
+                Answer::Accept
+            }
+        })
+        .start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    bench.queue(1, envelope("", &["a@acme.example", "b@acme.example", "c@acme.example"])).await;
+    bench.empty().await;
+    let mut to: Vec<String> = hop.accepted().iter().flat_map(|m| m.to.clone()).map(|(address, _)| address).collect();
+    to.sort();
+    assert_eq!(to, ["a@acme.example", "b@acme.example", "c@acme.example"]);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_after_the_dot_is_tried_again_and_counted() {
+    for capabilities in [&FULL[..], &["PIPELINING"], &[]] {
+        let hop = FakeMx::builder()
+            .capabilities(capabilities)
+            .on_dot(|dot| if dot.nth == 1 { Answer::Reset } else { Answer::Accept })
+            .start();
+        let bench = Builder::new(acme(&[hop.address()], "")).start();
+        bench.queue(1, envelope("", &["a@acme.example"])).await;
+        bench.empty().await;
+        assert_eq!(hop.accepted().len(), 1);
+        assert_eq!(bench.metrics.delivery.possible_duplicates.get(), 1, "{capabilities:?}");
+        bench.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_dot_is_waited_for_and_then_given_up() {
+    let gate = support::Gate::default();
+    let held = gate.clone();
+    let hop = FakeMx::builder()
+        .on_dot(move |dot| if dot.nth == 1 { Answer::Wait(held.clone()) } else { Answer::Accept })
+        .start();
+    let bench = Builder::new(acme(&[hop.address()], ""))
+        .set(|config| config.timeouts.dot = std::time::Duration::from_millis(300))
+        .start();
+    bench.queue(1, envelope("", &["a@acme.example"])).await;
+    bench.empty().await;
+    assert_eq!(bench.metrics.delivery.possible_duplicates.get(), 1);
+    assert!(bench.logged("deferred")[0].contains("4.4.2"));
+    gate.open();
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_closed_while_it_rested_costs_no_attempt() {
+    let hop = FakeMx::builder().capabilities(&FULL).start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    bench.queue(1, envelope("", &["a@acme.example"])).await;
+    bench.empty().await;
+    hop.go_down();
+    hop.come_up();
+    bench.queue(2, envelope("", &["b@acme.example"])).await;
+    bench.empty().await;
+    assert_eq!(hop.count(), 2);
+    assert!(bench.logged("deferred").is_empty());
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_go_to_those_who_know_them_and_to_nobody_else() {
+    let mut asked = envelope("s@sender.example", &["a@acme.example"]);
+    asked.ret = Some(ReturnContent::Headers);
+    asked.envid = Some("a b+c".into());
+    asked.body = BodyKind::EightBitMime;
+    asked.recipients[0].notify = Some(Notify::On { success: true, failure: true, delay: false });
+    asked.recipients[0].original = Some(OriginalRecipient { address_type: "rfc822".into(), address: "x@y".into() });
+    for (capabilities, from, to) in [
+        (&FULL[..], "SIZE=79 BODY=8BITMIME RET=HDRS ENVID=a+20b+2Bc", "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@y"),
+        (&["PIPELINING"][..], "", ""),
+    ] {
+        let hop = FakeMx::builder().capabilities(capabilities).start();
+        let bench = Builder::new(acme(&[hop.address()], "")).start();
+        bench.queue(1, asked.clone()).await;
+        bench.until("delivery", |_| hop.count() == 1).await;
+        let received = hop.one();
+        assert_eq!((received.from_params.trim(), received.to[0].1.trim()), (from, to));
+        // Without DSN there, success is for us to tell; the sender's domain is unknown to the resolver, so that fails.
+        bench.empty().await;
+        assert_eq!(bench.logged("notice").len(), usize::from(from.is_empty()), "{:#?}", bench.logged("notice"));
+        bench.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_can_not_take_fails_before_it_is_sent() {
+    let hop = FakeMx::builder().capabilities(&["SIZE 50", "PIPELINING"]).start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    bench.queue(1, envelope("", &["a@acme.example"])).await;
+    bench.empty().await;
+    assert!(bench.logged("bounced")[0].contains("5.3.4"));
+    let hop_without = FakeMx::builder().capabilities(&["PIPELINING"]).start();
+    bench.snapshot.store(delivery_support::snapshot(2, &acme(&[hop_without.address()], "")).into());
+    bench.queue(2, envelope("", &["あ@acme.example"])).await;
+    bench.empty().await;
+    assert!(bench.logged("bounced")[1].contains("5.6.7"));
+    assert_eq!(hop.count() + hop_without.count(), 0);
+    let able = FakeMx::builder().capabilities(&["PIPELINING", "SMTPUTF8"]).start();
+    bench.snapshot.store(delivery_support::snapshot(3, &acme(&[able.address()], "")).into());
+    bench.queue(3, envelope("", &["あ@acme.example"])).await;
+    bench.empty().await;
+    assert_eq!(able.one().from_params.trim(), "SMTPUTF8");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_recipients_go_in_several_transactions() {
+    let hop = FakeMx::builder().capabilities(&FULL).start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    let all: Vec<String> = (0..250).map(|n| format!("u{n}@acme.example")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    bench.queue(1, envelope("", &all)).await;
+    bench.empty().await;
+    let sizes: Vec<usize> = hop.accepted().iter().map(|message| message.to.len()).collect();
+    assert_eq!(sizes, [100, 100, 50]);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_message_is_streamed_as_it_is() {
+    let mut text = b"Subject: large\r\n\r\n".to_vec();
+    for n in 0..120_000u32 {
+        text.extend_from_slice(format!("{}line {n}\r\n", if n % 7 == 0 { "." } else { "" }).as_bytes());
+    }
+    for capabilities in [&["PIPELINING", "CHUNKING"][..], &["PIPELINING"], &[]] {
+        let hop = FakeMx::builder().capabilities(capabilities).start();
+        let bench = Builder::new(acme(&[hop.address()], "")).start();
+        bench.queue_body(1, Direction::Inbound, envelope("", &["a@acme.example"]), &text).await;
+        bench.empty().await;
+        let received = hop.one();
+        assert_eq!(&received.message[b"Received: here\r\n".len()..], &*text);
+        bench.stop().await;
+    }
+}
