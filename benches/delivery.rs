@@ -5,7 +5,8 @@
 //! otherwise. The time to commit the messages to the spool is part of the first figure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "../tests/delivery_support/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+#[path = "../tests/rooms/delivery/bench.rs"]
 mod delivery_support;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -53,11 +54,14 @@ fn sink() -> Option<(SocketAddr, Option<Sink>)> {
     None
 }
 
-/// User and system time of this process, in clock ticks of 10 ms.
+/// Time on a processor of all threads of this process, to the nanosecond.
 fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    Duration::from_millis(10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()))
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let times = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(times.sum())
 }
 
 fn report(what: &str, messages: u64, cpu: Duration, wall: Duration) {
@@ -100,7 +104,13 @@ async fn relayed(hop: SocketAddr, messages: u64, lanes: u64) {
 
 fn counters(bench: &Bench) -> String {
     let text = bench.metrics.render();
-    let wanted = ["delivery_connections_total", "reused_total", "spool_commits_total", "spool_frames_total"];
+    let wanted = [
+        "delivery_connections_total",
+        "delivery_attempts_total",
+        "spool_commits_total",
+        "spool_frames_total",
+        "relocated",
+    ];
     let lines = text.lines().filter(|line| !line.starts_with('#') && wanted.iter().any(|name| line.contains(name)));
     lines.collect::<Vec<_>>().join("  ")
 }

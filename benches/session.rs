@@ -126,7 +126,7 @@ fn client(criterion: &mut Criterion) {
         bencher.iter(|| {
             input.clear();
             input.extend_from_slice(&replies);
-            while let Some(reply) = ReplyReader.next(&mut input).unwrap() {
+            while let Some(reply) = ReplyReader::default().next(&mut input).unwrap() {
                 black_box(reply);
             }
         });

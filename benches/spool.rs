@@ -16,6 +16,10 @@ use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient,
 use sekisho::spool::{Body, Config, Deps, Kind, Meta, NewMessage, RecipientState, Settlement, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 
+/// As in the shipped binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// User and system time of the process with all its threads, also those that ended; in steps of 10 ms.
 fn cpu() -> Duration {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -122,7 +126,7 @@ fn main() {
                 log: MailLog::nowhere(),
             };
             let metrics = Arc::clone(&deps.metrics);
-            let (spool, _) = Spool::open(Config::new(dir.path()), deps).unwrap();
+            let (spool, _) = Spool::open(Config::new(dir.path()), deps.clone()).unwrap();
             let (started, before) = (Instant::now(), cpu());
             let times = runtime.block_on(commits(&spool, writers, count, size));
             row(&format!("{} KB", size / 1000), writers, count, started.elapsed(), cpu() - before, &times);
@@ -133,6 +137,15 @@ fn main() {
                 frames as f64 / groups as f64,
                 metrics.spool.sync_seconds.get_sample_sum() * 1e3 / groups as f64
             );
+            let spool = if size < 100_000 && writers == 256 {
+                drop(spool);
+                let (started, before) = (Instant::now(), cpu());
+                let (spool, report) = Spool::open(Config::new(dir.path()), deps).unwrap();
+                row("recover", 1, report.messages, started.elapsed(), cpu() - before, &[]);
+                spool
+            } else {
+                spool
+            };
             if size < 100_000 {
                 let (started, before) = (Instant::now(), cpu());
                 runtime.block_on(settles(&spool, writers));

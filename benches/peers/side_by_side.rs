@@ -156,6 +156,8 @@ fn start(
             let meter = Meter::new("sekisho");
             let mut plan = Plan::new(&order.program, dir, tenants);
             plan.wrapper = meter.wrapper();
+            // `smtp-source -d` sends everything over its connections and gives up at the first 421.
+            plan.settings = "[smtp]\ntransactions = 1000000\n".to_owned();
             plan.write().and_then(|()| plan.apply()).map_err(|error| error.to_string())?;
             let mut gateway = plan.serve(&[]).map_err(|error| error.to_string())?;
             gateway.ready(Duration::from_secs(30)).map_err(|error| format!("{error}\n{}", plan.log_tail()))?;

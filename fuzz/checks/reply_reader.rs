@@ -18,7 +18,7 @@ pub fn check(data: &[u8]) {
         let _ = Capabilities::from_ehlo(reply);
         let mut wire = BytesMut::new();
         reply.write_to(&mut wire);
-        let again = ReplyReader.next(&mut wire);
+        let again = ReplyReader::default().next(&mut wire);
         assert!(wire.is_empty(), "{reply:?} came to {again:?} and {wire:?}");
     }
 }
@@ -29,7 +29,7 @@ fn read(octets: &[u8], cut: usize) -> (Vec<Reply>, Option<ReplyError>) {
     for piece in octets.chunks(cut) {
         input.extend_from_slice(piece);
         loop {
-            match ReplyReader.next(&mut input) {
+            match ReplyReader::default().next(&mut input) {
                 Ok(Some(reply)) => replies.push(reply),
                 Ok(None) => break,
                 Err(error) => return (replies, Some(error)),

@@ -76,6 +76,7 @@ fn talk(settings: u8, client: &[u8], cut: usize) -> Talk {
                     session.tls_established();
                     assert!(input.is_empty(), "plaintext was kept over STARTTLS");
                 }
+                Step::RcptRefused(_) => {}
                 Step::Reset | Step::Refused(_) => body.clear(),
                 Step::Close(_) => {
                     talk.closed_early = true;

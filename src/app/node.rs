@@ -151,7 +151,7 @@ impl Node {
         });
         parts.metrics.config.last_reload_successful.set(1);
         let stop_admin = CancellationToken::new();
-        let (observe, control) = parts.start_admin(settings, &reloader, delivery.rests(), &stop_admin).await?;
+        let (observe, control) = parts.start_admin(settings, &reloader, &stop_admin).await?;
         let helpers = parts.start_helpers(settings, store);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
             let limits = admission::Config {
@@ -256,7 +256,6 @@ impl Parts {
         &self,
         settings: &Settings,
         reloader: &Arc<Reloader>,
-        rests: delivery::Rests,
         stop: &CancellationToken,
     ) -> Result<(Option<Observe>, Control), StartError> {
         let other = |error: crate::admin::AdminError| StartError::Other(error.to_string());
@@ -265,7 +264,7 @@ impl Parts {
             admission: Arc::clone(&self.admission),
             shutdown: self.shutdown.clone(),
         });
-        let queue = Arc::new(SpoolQueue { spool: self.spool.clone(), rests });
+        let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
         let reload = Arc::clone(reloader) as Arc<_>;
         let control = Control::start(&settings.data_dir, queue, reload, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {

@@ -5,14 +5,12 @@ use crate::admin::queue::{
     Branch, BranchState, Change, Changed, Destination, Entry, Filter, MailKind, QueueControl, QueueError, Selection,
     Source, USUAL_LIMIT, Verb,
 };
-use crate::delivery::Rests;
 use crate::model::{Address, Domain, MessageId, Timestamp};
 use crate::spool::{self, Done, Kind, QueueDetail, QueueItem, Spool, SpoolError};
 
 #[derive(Debug)]
 pub(super) struct SpoolQueue {
     pub spool: Spool,
-    pub rests: Rests,
 }
 
 impl QueueControl for SpoolQueue {
@@ -53,10 +51,7 @@ impl QueueControl for SpoolQueue {
                 return Ok(Changed { missing, ..Changed::default() });
             }
             let done = match change.verb {
-                Verb::Retry => {
-                    self.end_rests(&filter);
-                    self.spool.retry(&filter, &change.reason)
-                }
+                Verb::Retry => self.spool.retry(&filter, &change.reason),
                 Verb::Hold => self.spool.hold(&filter, &change.reason).await.map_err(unavailable)?,
                 Verb::Release => self.spool.release(&filter, &change.reason).await.map_err(unavailable)?,
                 Verb::Remove => self.spool.remove(&filter, &change.reason).await.map_err(unavailable)?,
@@ -68,19 +63,6 @@ impl QueueControl for SpoolQueue {
 }
 
 impl SpoolQueue {
-    /// A retry is for now, not for the end of its destinations' rests.
-    fn end_rests(&self, filter: &spool::Filter) {
-        if filter.ids.is_empty() {
-            return self.rests.end(filter.domain.as_ref());
-        }
-        let details = filter.ids.iter().filter_map(|id| self.spool.show(*id));
-        for branch in details.flat_map(|detail| detail.branches) {
-            if let Ok(domain) = Domain::parse(&branch.domain) {
-                self.rests.end(Some(&domain));
-            }
-        }
-    }
-
     /// The filter, and the ids that are not here.
     fn selected(&self, selection: Selection) -> (spool::Filter, Vec<MessageId>) {
         let none = spool::Filter::default();

@@ -87,7 +87,7 @@ impl Connection {
             stream: Stream::Plain(stream),
             input: BytesMut::new(),
             output: BytesMut::new(),
-            replies: ReplyReader,
+            replies: ReplyReader::default(),
             capabilities: Capabilities::default(),
             remote,
             tls: None,
@@ -103,6 +103,8 @@ impl Connection {
     /// be taken for replies that come inside it.
     pub fn take_plain(&mut self) -> Option<TcpStream> {
         self.input.clear();
+        // Whatever the reader may remember of it goes too.
+        self.replies = ReplyReader::default();
         match std::mem::replace(&mut self.stream, Stream::Gone) {
             Stream::Plain(stream) => Some(stream),
             other => {

@@ -127,7 +127,7 @@ impl Handoff {
     fn judge(&self, request: &HandOn<'_>, lent: Lent, sent: Sent) -> HandOnResult {
         match sent.end {
             End::Reusable => self.pool.give_back(request.domain, lent),
-            End::Close => {}
+            End::Close | End::Abandoned => {}
             End::Lost { trouble, .. } => return HandOnResult::Unavailable(trouble.to_string()),
             End::Unknown(trouble) => return HandOnResult::Unknown(trouble.to_string()),
         }

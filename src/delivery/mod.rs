@@ -29,7 +29,7 @@ mod ways;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -44,7 +44,6 @@ pub use probe::{Answer as ProbeAnswer, Probe};
 use crate::clock::Clock;
 use crate::dns::Resolver;
 use crate::faults::Faults;
-use crate::model::Domain;
 use crate::net::client_tls::ClientTls;
 use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
@@ -98,6 +97,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         steady: SteadyClock::new(clock.clone(), config.clock_confirmation.0),
         metrics: Arc::clone(&metrics),
         log,
+        stuck: AtomicBool::new(false),
     };
     let pool = Arc::new(Pool::new(Arc::clone(&ways), Arc::clone(&places)));
     let handoff = Handoff {
@@ -128,29 +128,11 @@ pub fn build(config: Config, deps: Deps) -> Handle {
     Handle { shared, handoff, probe }
 }
 
-/// Destinations where no host answered, and what waits for them.
-#[derive(Debug, Clone)]
-pub struct Rests(Arc<Shared>);
-
-impl Rests {
-    /// Ends the rest of this destination, or of all: someone who knows better asks for a retry. If it fails again, the next
-    /// rest is as long as it would have been.
-    pub fn end(&self, domain: Option<&Domain>) {
-        self.0.end_rests(domain);
-    }
-}
-
 impl Handle {
     /// Inline custody, for intake.
     #[must_use]
     pub fn handoff(&self) -> Handoff {
         self.handoff.clone()
-    }
-
-    /// The destinations that rest, for operators.
-    #[must_use]
-    pub fn rests(&self) -> Rests {
-        Rests(Arc::clone(&self.shared))
     }
 
     /// Call-ahead, for intake.

@@ -7,10 +7,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use tokio::time::Instant;
+
 use super::config::Config;
 use super::connect::Hop;
-use crate::dns::{Answer, Mx, Resolver};
+use crate::dns::{Answer, Asking, Mx, Resolver};
 use crate::model::{Domain, Enhanced, Reply};
+use crate::telemetry::metrics::{DeliveryMetrics, DnsResult};
 use crate::tenant::{Host, NextHop, Snapshot, TenantDomain, TlsPolicy};
 
 /// Hosts looked at, and addresses tried, of one destination.
@@ -32,6 +35,7 @@ pub(super) enum Route {
 pub(super) struct Router<'a> {
     pub resolver: &'a dyn Resolver,
     pub config: &'a Config,
+    pub metrics: &'a DeliveryMetrics,
 }
 
 impl Router<'_> {
@@ -57,7 +61,7 @@ impl Router<'_> {
         for NextHop { host, port, .. } in domain.next_hops.iter().take(MOST) {
             let (name, addresses) = match host {
                 Host::Ip(ip) => (ip.to_string(), Answer::Found(vec![*ip])),
-                Host::Name(name) => (name.to_string(), self.resolver.ip(name.as_str()).await),
+                Host::Name(name) => (name.to_string(), self.asked(self.resolver.ip(name.as_str())).await),
             };
             match addresses {
                 Answer::Found(ips) => hops.extend(ips.into_iter().map(|ip| Hop {
@@ -70,8 +74,12 @@ impl Router<'_> {
                 Answer::NoSuchDomain | Answer::NoRecords => {}
             }
         }
+        let found = hops.len();
         hops.retain(|hop| !self.config.own_addresses.contains(&SocketAddr::new(hop.ip, hop.port)));
         hops.truncate(MOST);
+        if hops.is_empty() && found > 0 {
+            return Route::Later(OWN_NEXT_HOP);
+        }
         if hops.is_empty() {
             let text = format!("no next hop has an address: {why}");
             return Route::Later(Reply::with_text(451, Enhanced(4, 4, 4), &text));
@@ -80,7 +88,7 @@ impl Router<'_> {
     }
 
     async fn by_mx(&self, domain: &Domain) -> Route {
-        let mut records = match self.resolver.mx(domain.as_str()).await {
+        let mut records = match self.asked(self.resolver.mx(domain.as_str())).await {
             Answer::Found(records) if records.is_empty() => implicit(domain),
             Answer::Found(records) => records,
             Answer::NoRecords => implicit(domain),
@@ -107,7 +115,7 @@ impl Router<'_> {
         for group in records.chunk_by(|a, b| a.preference == b.preference) {
             let mut found = Vec::new();
             for record in group {
-                match self.resolver.ip(&record.exchange).await {
+                match self.asked(self.resolver.ip(&record.exchange)).await {
                     Answer::Found(ips) => found.push((&record.exchange, ips)),
                     Answer::Temporary(why) => trouble = Some(why),
                     Answer::NoSuchDomain | Answer::NoRecords => {}
@@ -145,6 +153,18 @@ impl Router<'_> {
         }
     }
 
+    async fn asked<T>(&self, asking: Asking<'_, T>) -> Answer<T> {
+        let begun = Instant::now();
+        let answer = asking.await;
+        self.metrics.dns_seconds.observe(begun.elapsed().as_secs_f64());
+        self.metrics.dns.inc(match &answer {
+            Answer::Found(_) => DnsResult::Found,
+            Answer::NoSuchDomain | Answer::NoRecords => DnsResult::Nothing,
+            Answer::Temporary(_) => DnsResult::Temporary,
+        });
+        answer
+    }
+
     fn is_us(&self, host: &str, ips: &[IpAddr]) -> bool {
         let own = |ip: &IpAddr| {
             let address = SocketAddr::new(ip.to_canonical(), self.config.mx_port);
@@ -154,6 +174,8 @@ impl Router<'_> {
     }
 }
 
+/// Not final: the operator is about to correct the tenant.
+const OWN_NEXT_HOP: Reply = Reply::new(451, Enhanced(4, 4, 6), "the next hop is this server itself: mail would loop");
 const LOOP: Reply = Reply::new(554, Enhanced(5, 4, 6), "the domain's mail exchanger is this server: mail would loop");
 
 fn implicit(domain: &Domain) -> Vec<Mx> {

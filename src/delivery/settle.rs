@@ -7,6 +7,7 @@
 //! recipients they tell of.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -46,6 +47,8 @@ pub(super) struct Settler {
     pub steady: SteadyClock,
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
+    /// An outcome could not be recorded.
+    pub stuck: AtomicBool,
 }
 
 /// One recipient and what becomes of it.
@@ -91,8 +94,14 @@ impl Settler {
             settlement.notices = self.notices(&lease, &meta, &settled, &attempt, &abouts, now).await;
         }
         if let Err(error) = lease.settle(settlement).await {
+            self.stuck.store(true, Ordering::Relaxed);
             tracing::error!(%error, "an outcome could not be recorded; the message may be delivered again");
         }
+    }
+
+    /// Whether the spool records nothing any more: it says so for good, until the next start.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     /// Which notices this attempt calls for.

@@ -19,9 +19,11 @@ use super::ways::Ways;
 use super::worker;
 use crate::clock::Clock;
 use crate::faults::Faults;
-use crate::model::{Domain, Outcome, Timestamp};
+use crate::model::{Domain, Enhanced, Outcome, OutcomeKind, Reply, Timestamp};
 use crate::spool::Lease;
 use crate::telemetry::Metrics;
+
+const HUNG_UP: Reply = Reply::new(451, Enhanced(4, 4, 2), "the destination hung up too often");
 
 /// Put-offs settled at one time.
 const PUT_OFFS: usize = 256;
@@ -55,6 +57,9 @@ impl Shared {
     /// Brings a lease to its destination.
     pub fn dispatch(self: &Arc<Self>, lease: Lease) {
         let Some(site) = lease.domain().map(|domain| self.site(domain)) else { return };
+        if lease.is_hastened() {
+            site.end_rest();
+        }
         if let Some(rest) = site.resting(self.clock.now()) {
             self.put_off(lease, &rest);
             return;
@@ -63,7 +68,9 @@ impl Shared {
         let free = self.config.ready_limit.saturating_sub(self.ready.fetch_add(1, Ordering::Relaxed));
         match site.push(lease, self.config.ready_limit_site.min(free)) {
             Pushed::Queued => {}
-            Pushed::NeedsWorker => self.hire(&site),
+            Pushed::NeedsWorker => {
+                self.hire(&site);
+            }
             Pushed::Full(lease, wait) => {
                 self.ready.fetch_sub(1, Ordering::Relaxed);
                 lease.postpone(self.clock.now().plus(wait));
@@ -80,14 +87,6 @@ impl Shared {
         sites.insert(domain.clone(), Arc::clone(&site));
         self.metrics.delivery.sites.set(i64::try_from(sites.len()).unwrap_or(i64::MAX));
         site
-    }
-
-    pub fn end_rests(&self, domain: Option<&Domain>) {
-        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        match domain {
-            Some(domain) => sites.get(domain).into_iter().for_each(|site| site.end_rest()),
-            None => sites.values().for_each(|site| site.end_rest()),
-        }
     }
 
     /// Drops destinations without work, workers or memory worth keeping.
@@ -115,20 +114,22 @@ impl Shared {
     }
 
     /// Starts a worker, if the destination wants one and there is a place for it.
-    pub fn hire(self: &Arc<Self>, site: &Arc<Site>) {
+    pub fn hire(self: &Arc<Self>, site: &Arc<Site>) -> bool {
         if self.shutdown.is_cancelled() {
-            return;
+            return false;
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             let mut starved = self.starved.lock().unwrap_or_else(PoisonError::into_inner);
             if !starved.iter().any(|waiting| Arc::ptr_eq(waiting, site)) {
                 starved.push_back(Arc::clone(site));
             }
-            return;
+            return false;
         };
-        if site.hire() {
+        let hired = site.hire();
+        if hired {
             self.tracker.spawn(worker::work(Arc::clone(self), Arc::clone(site), place));
         }
+        hired
     }
 
     pub fn has_starved(&self) -> bool {
@@ -137,9 +138,12 @@ impl Shared {
 
     /// Gives a free place to the destination that has waited longest.
     pub fn hire_starved(self: &Arc<Self>) {
-        let next = self.starved.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        if let Some(site) = next {
-            self.hire(&site);
+        let next = || self.starved.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        while let Some(site) = next() {
+            // One that needs nobody any more leaves the place to the one behind it.
+            if self.hire(&site) || self.places.available_permits() == 0 {
+                return;
+            }
         }
     }
 
@@ -156,10 +160,19 @@ impl Shared {
     }
 
     /// Nobody answers there.
+    ///
+    /// Whatever happened, those that wait are put off and nothing else: the outcome of one message ends no other.
     pub fn begin_rest(&self, site: &Site, outcome: Outcome) -> Rest {
+        let reply = if outcome.reply.is_temporary() { outcome.reply } else { HUNG_UP };
+        let outcome = Outcome { kind: OutcomeKind::Deferred, reply, ..outcome };
         let schedule = Schedule { first: self.config.rest_first.0, max: self.config.rest_max.0 };
         tracing::info!(domain = %site.domain, reply = %outcome.reply, "destination rests");
         site.rest(outcome, self.clock.now(), |failures| schedule.wait(failures))
+    }
+
+    /// Lets go of everything that waits.
+    pub fn give_up(&self, site: &Site) {
+        self.left(site.drain().len());
     }
 
     /// Puts off everything that waits for a resting destination.

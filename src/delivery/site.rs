@@ -52,27 +52,38 @@ struct Pace {
 
 impl Pace {
     fn new() -> Self {
-        // Nothing is known yet: hopeful.
-        Self { since: Instant::now(), taken: 0, per_second: 500.0, sent_away: 0 }
+        // Nothing is known yet: hopeful. Coming back too early costs a look, too late costs the destination's idleness.
+        Self { since: Instant::now(), taken: 0, per_second: 5_000.0, sent_away: 0 }
     }
 
-    /// The next one sent away comes again when those before it have had their turn.
-    fn send_away(&mut self) -> Duration {
+    fn measure(&mut self) {
         let elapsed = self.since.elapsed();
         if elapsed >= Duration::from_millis(200) {
             let pace = f64::from(self.taken) / elapsed.as_secs_f64();
             self.per_second = (self.per_second + pace) / 2.0;
+            // As many places have become free for those that are away.
+            self.sent_away = self.sent_away.saturating_sub(self.taken);
             (self.since, self.taken) = (Instant::now(), 0);
         }
+    }
+
+    /// The next one sent away comes again when those before it have had their turn.
+    fn send_away(&mut self) -> Duration {
+        self.measure();
         self.sent_away = self.sent_away.saturating_add(1);
         Duration::from_secs_f64((f64::from(self.sent_away) / self.per_second.max(1.0)).clamp(0.05, LONGEST_AWAY))
     }
 
     fn take(&mut self, left: usize) {
         self.taken = self.taken.saturating_add(1);
+        if left == 0 {
+            // Time without work says nothing about the pace.
+            (self.since, self.taken) = (Instant::now(), 0);
+        }
         if left < 16 {
             self.sent_away = 0;
         }
+        self.measure();
     }
 }
 
@@ -212,7 +223,7 @@ impl Site {
         rest
     }
 
-    /// The rest is over now; the failures before it are not forgotten.
+    /// An operator wants it tried now. How often it failed is remembered, so that the next rest is no shorter.
     pub fn end_rest(&self) {
         self.state().rest = None;
     }

@@ -55,8 +55,10 @@ pub(super) struct Rules {
 pub(super) enum End {
     /// Good for the next transaction.
     Reusable,
-    /// Said or did something after which nothing more is to be sent.
+    /// Said 421.
     Close,
+    /// Given up by us in a place where only closing helps; says nothing about the server.
+    Abandoned,
     /// Lost, and the message has not been taken. `silent`: before the server said anything, as a connection does that was
     /// closed while it rested.
     Lost { trouble: Trouble, silent: bool },
@@ -167,8 +169,12 @@ impl Talk<'_> {
         if !can.chunking {
             return Pipeline::Data;
         }
-        let may_split = self.rules.all_or_nothing && self.letter.recipients.len() > 1;
-        if may_split || self.letter.content.len() > ONE_WRITE { Pipeline::Envelope } else { Pipeline::Message }
+        // What must be known before the message goes out can't be asked for in the same write.
+        if self.rules.all_or_nothing || self.letter.content.len() > ONE_WRITE {
+            Pipeline::Envelope
+        } else {
+            Pipeline::Message
+        }
     }
 
     async fn said(&mut self, limit: std::time::Duration, phase: &'static str) -> Result<Reply, Trouble> {
@@ -290,10 +296,15 @@ impl Talk<'_> {
         self.rules.dot_before.is_some_and(|end| Instant::now() >= end)
     }
 
+    /// A hand-on has the dot on its way in time, or not at all.
+    fn block_until(&self) -> Until {
+        self.rules.dot_before.map_or(Until::Within(self.limits.block), Until::At)
+    }
+
     /// The message by DATA, with the final dot.
     async fn body(&mut self) -> Result<(), Trouble> {
         let content = self.letter.content;
-        let until = Until::Within(self.limits.block);
+        let until = self.block_until();
         let [before, after, _] = self.rules.points;
         if let Some(end) = content.terminator_if_plain() {
             self.rules.faults.reach(before);
@@ -352,7 +363,7 @@ impl Talk<'_> {
         let content = self.letter.content;
         let [before, after, _] = self.rules.points;
         self.rules.faults.reach(before);
-        let until = Until::Within(self.limits.block);
+        let until = self.block_until();
         if let Some(large) = &content.file {
             let mut file = large.file.lock().await;
             let mut pieces = Pieces::new(&mut file, large.length).await?;
@@ -400,7 +411,7 @@ impl Talk<'_> {
                 self.connection.reset_first = true;
                 if said_421 { End::Close } else { End::Reusable }
             }
-            Ok(Done::Abandoned) => End::Close,
+            Ok(Done::Abandoned) => End::Abandoned,
             Err(_) if said_421 => End::Close,
             Err(trouble) if self.dot_sent => End::Unknown(trouble),
             Err(trouble) => End::Lost { trouble, silent: !self.heard },

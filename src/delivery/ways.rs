@@ -47,7 +47,7 @@ impl Ways {
     /// Opens a connection for mail to the domain.
     pub async fn open(&self, domain: &Domain) -> Result<Connection, NoWay> {
         let snapshot = self.snapshot.load_full();
-        let router = Router { resolver: &*self.resolver, config: &self.config };
+        let router = Router { resolver: &*self.resolver, config: &self.config, metrics: &self.dialer.metrics.delivery };
         let mut hops = match router.route(domain, &snapshot).await {
             Route::Hops(hops) => hops,
             Route::Final(reply) => return Err(NoWay::Final(Outcome::of_ours(reply, None))),

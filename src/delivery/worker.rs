@@ -71,6 +71,11 @@ async fn park(shared: &Shared, site: &Site, line: &mut Option<Connection>) -> bo
 }
 
 async fn deliver(shared: &Arc<Shared>, site: &Arc<Site>, line: &mut Option<Connection>, lease: Lease) -> Next {
+    if shared.settler.is_stuck() {
+        // What can't be recorded must not be delivered; the leases go back to the spool.
+        shared.give_up(site);
+        return Next::Leave;
+    }
     if let Some(rest) = site.resting(shared.clock.now()) {
         shared.put_off(lease, &rest);
         shared.put_off_all(site, &rest);
@@ -185,6 +190,7 @@ async fn transmit(
             peer_dsn = connection.capabilities.dsn;
             match sent.end {
                 End::Reusable => {}
+                End::Abandoned => *line = None,
                 End::Close => {
                     *line = None;
                     went = Went::Badly;

@@ -22,7 +22,7 @@ use crate::net::admission::Permit;
 use crate::net::listener::{self, Accepted};
 use crate::net::transport::Transport;
 use crate::policy::replies;
-use crate::smtp::{CloseReason, Phase, Refused, Session, Start, Step};
+use crate::smtp::{CloseReason, Phase, RcptRefused, Refused, Session, Start, Step};
 use crate::telemetry::metrics::{Closed, MessageResult, Refusal, Worked};
 use crate::telemetry::{Event, EventName};
 
@@ -52,6 +52,8 @@ pub(super) struct Connection {
     pub(super) tls: Option<TlsFacts>,
     pub(super) helo: Box<str>,
     pub(super) esmtp: bool,
+    /// A proxy spoke for the client (XCLIENT), so that the TLS facts are the proxy's own.
+    pub(super) spoken_for: bool,
     /// The user name AUTH proved, or a trusted proxy vouched for.
     pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
@@ -104,6 +106,7 @@ impl Connection {
             tls: None,
             helo: "".into(),
             esmtp: false,
+            spoken_for: false,
             user: None,
             transaction: None,
             _permit: permit,
@@ -149,6 +152,7 @@ impl Connection {
                 Step::Ask(question) => {
                     Box::pin(self.answer(question)).await;
                 }
+                Step::RcptRefused(refused) => self.rcpt_refused(&refused),
                 Step::Reset => self.end_transaction(),
                 Step::Refused(refused) => self.session_refused(&refused),
                 Step::StartTls => {
@@ -215,6 +219,17 @@ impl Connection {
         self.session.shutting_down(&mut self.out);
         self.flush().await;
         (Closed::Draining, CloseReason::ShuttingDown.as_str())
+    }
+
+    /// The session refused a recipient for its form or number, without asking: every RCPT is in the mail log.
+    fn rcpt_refused(&self, refused: &RcptRefused) {
+        self.listener.intake.deps.log.log(&Event {
+            helo: Some(&self.helo),
+            sender: self.transaction.as_ref().map(|transaction| &transaction.sender),
+            reason: Some(&refused.recipient),
+            reply: Some(&refused.reply),
+            ..self.event(EventName::Rcpt)
+        });
     }
 
     /// The session refused a message for its form, without asking.

@@ -88,6 +88,7 @@ impl Connection {
             let port = told.port.value().copied().unwrap_or(0);
             self.peer = Peer { addr: (*ip, port).into(), via: Some(real), local: self.peer.local };
         }
+        self.spoken_for = true;
         self.helo = told.helo.value().cloned().unwrap_or_default();
         self.user = told.login.value().cloned();
         question.answer(&mut self.session, Decision::Accept, &mut self.out);
@@ -136,7 +137,8 @@ impl Connection {
     /// Who the client is: by credential, by certificate, by network, in this order.
     fn client(&self, snapshot: &Snapshot) -> Option<Arc<Tenant>> {
         let by_name = self.user.as_deref().and_then(|user| snapshot.client_by_username(user)).map(|(tenant, _)| tenant);
-        let certificate = self.tls.as_ref().and_then(|tls| tls.client_certificate.as_deref());
+        let certificate =
+            self.tls.as_ref().filter(|_| !self.spoken_for).and_then(|tls| tls.client_certificate.as_deref());
         by_name
             .or_else(|| certificate.and_then(|certificate| snapshot.client_by_certificate(certificate)))
             .or_else(|| snapshot.client_by_ip(self.peer.ip()))

@@ -4,3 +4,15 @@
 
 #[doc = include_str!("decisions/0001-one-crate-pure-core.md")]
 pub mod d0001 {}
+
+#[doc = include_str!("decisions/0002-segment-log.md")]
+pub mod d0002 {}
+
+#[doc = include_str!("decisions/0003-own-smtp-client.md")]
+pub mod d0003 {}
+
+#[doc = include_str!("decisions/0004-own-smtp-parser.md")]
+pub mod d0004 {}
+
+#[doc = include_str!("decisions/0005-a-tenant-is-one-row.md")]
+pub mod d0005 {}

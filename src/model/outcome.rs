@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Reply;
+use super::{Enhanced, Reply};
 
 /// The server that spoke, for the log and for Remote-MTA of RFC 3464 section 2.3.5.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub enum OutcomeKind {
     Failed,
 }
 
+const OUT_OF_STEP: u16 = 503;
+
+fn as_deferral(reply: &Reply) -> Reply {
+    Reply::with_text(451, Enhanced(4, 5, 0), &format!("out of step with the server: {reply}"))
+}
+
 /// One recipient's result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -39,8 +45,11 @@ pub struct Outcome {
 
 impl Outcome {
     /// What a remote's reply to a recipient or to the final dot means.
+    ///
+    /// 503 says that the conversation is out of step, which is nobody's statement about a recipient: deferred.
     #[must_use]
     pub fn of_remote(reply: Reply, remote: Remote) -> Self {
+        let reply = if reply.code() == OUT_OF_STEP { as_deferral(&reply) } else { reply };
         let kind = match reply.code() {
             200..=299 => OutcomeKind::Delivered,
             500..=599 => OutcomeKind::Failed,

@@ -13,9 +13,9 @@ use super::question::{
     AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, Question, RcptQuestion, Transaction, XclientQuestion,
 };
 use super::session::{Session, State};
-use super::step::{AfterData, CloseReason, Step};
+use super::step::{AfterData, CloseReason, RcptRefused, Step};
 use super::{parameters, replies, xclient};
-use crate::model::Reply;
+use crate::model::{Recipient, Reply};
 
 /// First octet of a TLS record with a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -71,7 +71,7 @@ impl Session {
             Command::Ehlo(name) => self.hello(name, true),
             Command::Helo(name) => self.hello(name, false),
             Command::Mail(argument) => self.mail(argument, out),
-            Command::Rcpt(argument) => self.rcpt(argument, out),
+            Command::Rcpt(argument) => return self.rcpt(argument, out),
             Command::Data(argument) => self.data(argument),
             Command::Bdat(argument) => return self.bdat(argument, out),
             Command::Rset(argument) => return self.rset(argument, out),
@@ -140,19 +140,39 @@ impl Session {
         Ok(Some(Step::Ask(Question::Mail(MailQuestion { ticket, transaction: Box::new(transaction) }))))
     }
 
-    fn rcpt(&mut self, argument: &str, out: &mut BytesMut) -> Result<Option<Step>, Reply> {
+    /// The embedder hears of every RCPT, also of those refused here.
+    fn rcpt(&mut self, argument: &str, out: &mut BytesMut) -> Option<Step> {
+        let reply = match self.recipient(argument) {
+            Ok(recipient) if self.is_full() => {
+                // not counted as an error: the client may still finish this transaction and send the others separately
+                replies::TOO_MANY_RECIPIENTS.write_to(out);
+                let refused = RcptRefused {
+                    recipient: recipient.address.to_string().into(),
+                    reply: replies::TOO_MANY_RECIPIENTS,
+                };
+                return Some(Step::RcptRefused(Box::new(refused)));
+            }
+            Ok(recipient) => {
+                let ticket = self.ask();
+                return Some(Step::Ask(Question::Rcpt(RcptQuestion { ticket, recipient })));
+            }
+            Err(reply) => reply,
+        };
+        self.error(&reply, out);
+        Some(Step::RcptRefused(Box::new(RcptRefused { recipient: argument.into(), reply })))
+    }
+
+    fn recipient(&self, argument: &str) -> Result<Recipient, Reply> {
         self.introduced()?;
         let transaction = self.transaction.as_ref().ok_or(replies::MAIL_FIRST)?;
         if transaction.body.is_some() {
             return Err(replies::DURING_CHUNKS);
         }
-        let recipient = parameters::rcpt(argument, &self.config, transaction.envelope.smtputf8)?;
-        if transaction.envelope.recipients.len() >= self.config.limits.recipients() {
-            // not counted as an error: the client is told to send these separately, and may still finish this transaction
-            return say(&replies::TOO_MANY_RECIPIENTS, out);
-        }
-        let ticket = self.ask();
-        Ok(Some(Step::Ask(Question::Rcpt(RcptQuestion { ticket, recipient }))))
+        parameters::rcpt(argument, &self.config, transaction.envelope.smtputf8)
+    }
+
+    fn is_full(&self) -> bool {
+        self.envelope().is_some_and(|envelope| envelope.recipients.len() >= self.config.limits.recipients())
     }
 
     fn data(&mut self, argument: &str) -> Result<Option<Step>, Reply> {

@@ -32,4 +32,4 @@ pub use question::{
 };
 pub use reply_reader::{ReplyError, ReplyReader};
 pub use session::Session;
-pub use step::{CloseReason, Phase, Refused, Start, Step};
+pub use step::{CloseReason, Phase, RcptRefused, Refused, Start, Step};

@@ -29,7 +29,7 @@ pub enum ReplyError {
 
 /// Reads one reply after the other.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ReplyReader;
+pub struct ReplyReader(());
 
 impl ReplyReader {
     /// Takes the next whole reply off `input`; `None` if there is none yet. Lines may end in a bare LF: old servers do that,
@@ -125,7 +125,7 @@ mod tests {
     fn all(octets: &[u8]) -> Result<Vec<String>, ReplyError> {
         let mut input = BytesMut::from(octets);
         let mut replies = Vec::new();
-        while let Some(reply) = ReplyReader.next(&mut input)? {
+        while let Some(reply) = ReplyReader::default().next(&mut input)? {
             replies.push(reply.to_string());
         }
         Ok(replies)
@@ -144,7 +144,7 @@ mod tests {
         let mut replies = Vec::new();
         for &byte in wire {
             input.extend_from_slice(&[byte]);
-            while let Some(reply) = ReplyReader.next(&mut input).unwrap() {
+            while let Some(reply) = ReplyReader::default().next(&mut input).unwrap() {
                 replies.push(reply.to_string());
             }
         }

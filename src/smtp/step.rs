@@ -25,10 +25,21 @@ pub enum Step {
     StartTls,
     /// The open transaction is gone (RSET): drop what was collected of it.
     Reset,
+    /// The session itself refused a RCPT (grammar, order, too many) and has said so; for the log.
+    RcptRefused(Box<RcptRefused>),
     /// The session itself refused the message at its end; drop what was collected of it.
     Refused(Box<Refused>),
     /// Send `out` and close the connection.
     Close(CloseReason),
+}
+
+/// A recipient refused before anybody was asked.
+#[derive(Debug)]
+pub struct RcptRefused {
+    /// The address, or the command's argument as it was written where that is no address.
+    pub recipient: Box<str>,
+    /// As the client was told, unless that was one error too many.
+    pub reply: Reply,
 }
 
 /// A message refused for what it is made of.

@@ -8,7 +8,7 @@
 
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -118,7 +118,8 @@ struct Waiting {
     requests: Vec<Request>,
     moves: Vec<Move>,
     closed: bool,
-    asleep: bool,
+    /// How many requests wake the committer, if it sleeps.
+    wakes_at: Option<usize>,
 }
 
 /// Where requests wait for the committer.
@@ -148,10 +149,11 @@ impl Queue {
         self.nudge(waiting);
     }
 
-    fn nudge(&self, waiting: std::sync::MutexGuard<'_, Waiting>) {
-        let asleep = waiting.asleep;
+    fn nudge(&self, waiting: MutexGuard<'_, Waiting>) {
+        let enough = waiting.requests.len() + waiting.moves.len();
+        let wake = waiting.wakes_at.is_some_and(|wakes_at| enough >= wakes_at);
         drop(waiting);
-        if asleep {
+        if wake {
             self.wake.notify_one();
         }
     }
@@ -162,14 +164,30 @@ impl Queue {
     }
 
     /// Waits until there is work. `None`: closed and empty.
-    fn gather(&self, last: usize, patience: Option<Duration>) -> Option<(Vec<Move>, Vec<Request>)> {
-        let mut waiting = lock(&self.waiting);
+    ///
+    /// Those of the last group are being answered right now, and most come back at once: a moment's patience (a part of what
+    /// the sync takes) makes one large group of a small and a large one. When fewer come, the next group expects fewer.
+    fn gather(&self, last: Last, patience: Option<Duration>) -> Option<(Vec<Move>, Vec<Request>)> {
+        let mut waiting = self.sleep(lock(&self.waiting), 1, patience);
+        if waiting.closed && waiting.requests.is_empty() && waiting.moves.is_empty() {
+            return None;
+        }
+        if last.requests > 3 && waiting.requests.len() < last.requests && !waiting.closed {
+            waiting = self.sleep(waiting, last.requests, Some((last.sync / 4).min(Duration::from_millis(1))));
+        }
+        Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
+    }
+
+    /// Until so many requests wait, or it took too long.
+    fn sleep<'a>(
+        &self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        wanted: usize,
+        patience: Option<Duration>,
+    ) -> MutexGuard<'a, Waiting> {
         let until = patience.map(|patience| Instant::now() + patience);
-        while waiting.requests.is_empty() && waiting.moves.is_empty() {
-            if waiting.closed {
-                return None;
-            }
-            waiting.asleep = true;
+        while waiting.requests.len() + waiting.moves.len() < wanted && !waiting.closed {
+            waiting.wakes_at = Some(wanted);
             waiting = match until {
                 None => self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
@@ -181,16 +199,16 @@ impl Queue {
                 }
             };
         }
-        waiting.asleep = false;
-        // The others of the last group are being answered right now and many come back at once: a moment's patience makes
-        // one large group of a small and a large one.
-        if last >= 8 && waiting.requests.len() < last / 2 && !waiting.closed {
-            drop(waiting);
-            std::thread::yield_now();
-            waiting = lock(&self.waiting);
-        }
-        Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
+        waiting.wakes_at = None;
+        waiting
     }
+}
+
+/// What the last group was like.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    requests: usize,
+    sync: Duration,
 }
 
 /// The thread's own state.
@@ -201,6 +219,7 @@ pub(super) struct Committer {
     sequence: u64,
     /// Outcomes that wait for space.
     backlog: Vec<Request>,
+    last: Last,
 }
 
 /// A request on its way to the disk.
@@ -215,15 +234,14 @@ struct Placed {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, active: Active, sequence: u64) -> Self {
-        Self { shared, active, sequence, backlog: Vec::new() }
+        Self { shared, active, sequence, backlog: Vec::new(), last: Last::default() }
     }
 
     pub(super) fn run(mut self) {
-        let mut last = 0;
         loop {
             let patience = (!self.backlog.is_empty()).then_some(Duration::from_millis(500));
             let shared = Arc::clone(&self.shared);
-            let Some((moves, mut requests)) = shared.queue.gather(last, patience) else { break };
+            let Some((moves, mut requests)) = shared.queue.gather(self.last, patience) else { break };
             if !self.backlog.is_empty() {
                 let newer = std::mem::replace(&mut requests, std::mem::take(&mut self.backlog));
                 requests.extend(newer);
@@ -231,7 +249,7 @@ impl Committer {
             if !moves.is_empty() {
                 self.carry_forward(moves);
             }
-            last = requests.len();
+            self.last.requests = requests.len();
             self.commit(requests);
             let stuck = !self.backlog.is_empty();
             if self.shared.stuck.swap(stuck, Ordering::AcqRel) && !stuck {
@@ -363,7 +381,8 @@ impl Committer {
         }
         shared.deps.faults.reach(Point::SpoolAfterSync);
         let spool = &shared.deps.metrics.spool;
-        spool.sync_seconds.observe(started.elapsed().as_secs_f64());
+        self.last.sync = started.elapsed();
+        spool.sync_seconds.observe(self.last.sync.as_secs_f64());
         spool.commits.inc();
         spool.frames.inc_by(group.len() as u64);
         spool.batch_frames.observe(group.len() as f64);

@@ -65,6 +65,8 @@ pub(super) struct Branch {
     pub(super) attempts: u32,
     pub(super) leased: bool,
     pub(super) delay_notice_sent: bool,
+    /// An operator wants the next attempt now; forgotten with it, and at a restart.
+    pub(super) hastened: bool,
     pub(super) notes: Option<Box<Notes>>,
 }
 
@@ -149,6 +151,7 @@ impl Entry {
             attempts: 0,
             leased: false,
             delay_notice_sent: false,
+            hastened: false,
             notes: None,
         };
         let mut branches: Vec<Branch> = meta.branches().into_iter().map(|(_, members)| new(members)).collect();
@@ -284,11 +287,12 @@ impl Index {
         self.slots.get(self.slot(id)? as usize)?.as_deref()
     }
 
-    /// All messages, oldest first.
-    pub(super) fn ids(&self) -> Vec<MessageId> {
-        let mut ids: Vec<_> = self.entries().map(|entry| entry.id).collect();
-        ids.sort_unstable();
-        ids
+    /// A part of the messages, so that nobody holds the lock for all of them; `from` starts at 0. `None` at the end.
+    pub(super) fn part<T>(&self, from: usize, pick: impl Fn(&Entry) -> Option<T>) -> Option<(Vec<T>, usize)> {
+        const PART: usize = 4_096;
+        let slots = self.slots.get(from..).filter(|slots| !slots.is_empty())?;
+        let picked = slots.iter().take(PART).flatten().filter_map(|entry| pick(entry)).collect();
+        Some((picked, from + PART))
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -525,6 +529,7 @@ impl Index {
         let branch = entry.branches.as_mut().get_mut(number as usize)?;
         branch.leased = true;
         let state = branch.clone();
+        branch.hastened = false;
         let cached = entry.cached.as_deref();
         Some(Taken {
             branch: number,
@@ -565,6 +570,7 @@ impl Index {
             let waits = branch.waits();
             if waits {
                 branch.due = branch.due.min(now);
+                branch.hastened = true;
             }
             waits
         })

@@ -119,6 +119,7 @@ fn remove(shared: &Shared, name: Name) -> bool {
         return false;
     }
     shared.index().segments.remove(&name.number);
+    shared.open_segments.forget(name.number);
     true
 }
 
@@ -130,10 +131,7 @@ fn carry_out(shared: &Arc<Shared>, number: u32) -> bool {
     if shared.is_low.load(Ordering::Relaxed) {
         return false;
     }
-    let places: Vec<_> = {
-        let index = shared.index();
-        index.entries().filter(|e| e.place.segment == number).map(|e| (e.id, e.place)).collect()
-    };
+    let places = shared.pick(|entry| (entry.place.segment == number).then_some((entry.id, entry.place)));
     let mut whole = true;
     let mut batch = Vec::new();
     let mut bytes = 0;

@@ -85,6 +85,12 @@ impl Lease {
         self.state.attempts
     }
 
+    /// An operator asked for this attempt: whatever made the branch wait, it may have passed.
+    #[must_use]
+    pub fn is_hastened(&self) -> bool {
+        self.state.hastened
+    }
+
     #[must_use]
     pub fn queued_at(&self) -> Timestamp {
         self.queued_at

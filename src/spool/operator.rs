@@ -146,7 +146,10 @@ fn item(entry: &Entry, meta: &Meta, branch: &Branch) -> QueueItem {
 impl Spool {
     /// Visits entries that fit without holding the lock for the whole queue.
     fn visit(&self, filter: &Filter, mut see: impl FnMut(&Entry, &Meta) -> bool) {
-        let ids = if filter.ids.is_empty() { self.shared().index().ids() } else { filter.ids.clone() };
+        let mut ids =
+            if filter.ids.is_empty() { self.shared().pick(|entry| Some(entry.id)) } else { filter.ids.clone() };
+        // Names sort by time.
+        ids.sort_unstable();
         for some in ids.chunks(64) {
             let entries: Vec<Entry> = {
                 let index = self.shared().index();

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use super::committer::Queue;
 use super::config::Config;
 use super::error::SpoolError;
-use super::index::Index;
+use super::index::{Entry, Index};
+use super::read::OpenSegments;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::MessageId;
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     /// Free bytes at the last look, less what was written since.
     pub(super) available: AtomicU64,
     pub(super) drafts: AtomicU64,
+    pub(super) open_segments: OpenSegments,
     /// The segment being written.
     pub(super) active: std::sync::atomic::AtomicU32,
 }
@@ -99,12 +101,25 @@ impl Shared {
             stuck: false.into(),
             available: u64::MAX.into(),
             drafts: 0.into(),
+            open_segments: OpenSegments::default(),
             active: active.into(),
         }
     }
 
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
+    }
+
+    /// Picks from all messages, part by part. What comes or goes meanwhile may be missed.
+    pub(super) fn pick<T>(&self, pick: impl Fn(&Entry) -> Option<T>) -> Vec<T> {
+        let mut all = Vec::new();
+        let mut from = 0;
+        loop {
+            let part = self.index().part(from, &pick);
+            let Some((picked, next)) = part else { return all };
+            all.extend(picked);
+            from = next;
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), SpoolError> {

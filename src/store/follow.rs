@@ -84,7 +84,7 @@ impl Follower {
         Ok(Step::Live { version, tenants })
     }
 
-    /// Looks every `EVERY`, for ever; tells of every step and error (an error once, until it changes or passes).
+    /// Looks every 200 ms, for ever; tells of every step and error (an error once, until it changes or passes).
     pub async fn run(self, mut tell: impl FnMut(Result<Step, &StoreError>) + Send) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,7 +1,7 @@
 //! Adapters behind the ports: what is kept in a database. One contract suite runs over every adapter.
 //!
 //! **Failure**: [`StoreError`]; a store that is away or damaged stops no running node, which goes on with the last
-//! [`Snapshot`](crate::tenant::Snapshot) it knows.
+//! snapshot it knows.
 //! **Invariants**: an edit is one transaction; readers see all of it or nothing; the version counts up with each.
 //! **Elsewhere**: message bodies are in the spool.
 

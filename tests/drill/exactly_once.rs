@@ -41,7 +41,7 @@ pub fn run(messages: usize, sessions: usize, custody: Custody) -> Result<(), Str
         sink.address
     );
     let mut plan = Plan::new(&program(), folder.path(), tenants);
-    plan.settings = settings();
+    plan.settings = format!("[smtp]\ntransactions = 1000000\n\n{}", settings());
     plan.write().and_then(|()| plan.apply()).map_err(|error| error.to_string())?;
     let mut gateway = plan.serve(&[]).map_err(|error| error.to_string())?;
     gateway.ready(Duration::from_secs(30)).map_err(|error| format!("{error}\n{}", plan.log_tail()))?;

@@ -84,17 +84,18 @@ impl Plan {
     /// `sekisho apply`; how long it took.
     pub fn apply(&self) -> io::Result<Duration> {
         let begun = Instant::now();
-        let output = Command::new(&self.program)
-            .arg("--config")
-            .arg(self.settings_file())
-            .arg("apply")
-            .arg(self.dir.join("tenants.toml"))
-            .output()?;
+        let tenants = self.dir.join("tenants.toml");
+        self.sekisho(&["apply", &tenants.to_string_lossy()]).map(|()| begun.elapsed())
+    }
+
+    /// Any other command of the program, to its end.
+    pub fn sekisho(&self, words: &[&str]) -> io::Result<()> {
+        let output = Command::new(&self.program).arg("--config").arg(self.settings_file()).args(words).output()?;
         if output.status.success() {
-            return Ok(begun.elapsed());
+            return Ok(());
         }
         Err(io::Error::other(format!(
-            "apply failed ({}): {}{}",
+            "{words:?} failed ({}): {}{}",
             output.status,
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)

@@ -192,7 +192,12 @@ async fn transaction(wire: &mut Wire, shared: &Shared, dice: &mut Dice, chunking
         let (mail_code, _) = wire.reply().await?;
         for recipient in &message.recipients {
             let (code, _) = wire.reply().await?;
-            if code == 250 { accepted.push(recipient.clone()) } else { note_early(&shared.seen, code) }
+            match code {
+                250 => accepted.push(recipient.clone()),
+                // After a refused MAIL the rest of the group is out of sequence; that says nothing more.
+                503 if mail_code != 250 => {}
+                _ => note_early(&shared.seen, code),
+            }
         }
         if mail_code != 250 {
             note_early(&shared.seen, mail_code);

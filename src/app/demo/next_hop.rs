@@ -59,7 +59,7 @@ async fn serve(mut stream: TcpStream, mut session: Session, taken: Arc<AtomicU64
                 }
             }
             Step::Ask(question) => answer(question, &mut session, &mut out, &taken),
-            Step::Reset | Step::Refused(_) => {}
+            Step::RcptRefused(_) | Step::Reset | Step::Refused(_) => {}
             Step::StartTls | Step::Close(_) => return stream.write_all_buf(&mut out).await,
         }
         body.clear();

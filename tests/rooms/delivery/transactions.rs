@@ -1,12 +1,9 @@
 //! One connection, one transaction: what goes over the wire, and what becomes of each recipient.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod delivery_support;
-mod support;
-
-use delivery_support::{Builder, TEXT, acme, envelope};
+#[allow(unused_imports)]
+use super::bench::{Builder, TEXT, acme, envelope};
+use crate::support::{Answer, FakeMx};
 use sekisho::model::{BodyKind, Direction, Notify, OriginalRecipient, ReturnContent};
-use support::{Answer, FakeMx};
 
 const FULL: [&str; 6] = ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING"];
 const MIXES: [&[&str]; 4] = [&FULL, &["PIPELINING", "SIZE"], &["CHUNKING", "8BITMIME"], &[]];
@@ -26,7 +23,7 @@ async fn every_recipient_has_its_own_fate_with_and_without_extensions() {
         bench.queue(1, envelope("", &["now@acme.example", "later@acme.example", "never@acme.example"])).await;
         bench.empty().await;
         let received = hop.accepted();
-        let to: Vec<_> = received.iter().map(support::Received::recipients).collect();
+        let to: Vec<_> = received.iter().map(crate::support::Received::recipients).collect();
         assert_eq!(to, [["now@acme.example"], ["later@acme.example"]], "{capabilities:?}");
         let whole = format!("Received: here\r\n{TEXT}");
         assert!(received.iter().all(|message| message.text() == whole), "{capabilities:?}: {}", received[0].text());
@@ -125,7 +122,7 @@ async fn a_reset_after_the_dot_is_tried_again_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_dot_is_waited_for_and_then_given_up() {
-    let gate = support::Gate::default();
+    let gate = crate::support::Gate::default();
     let held = gate.clone();
     let hop = FakeMx::builder()
         .on_dot(move |dot| if dot.nth == 1 { Answer::Wait(held.clone()) } else { Answer::Accept })
@@ -189,13 +186,13 @@ async fn what_the_server_can_not_take_fails_before_it_is_sent() {
     bench.empty().await;
     assert!(bench.logged("bounced")[0].contains("5.3.4"));
     let hop_without = FakeMx::builder().capabilities(&["PIPELINING"]).start();
-    bench.snapshot.store(delivery_support::snapshot(2, &acme(&[hop_without.address()], "")).into());
+    bench.snapshot.store(super::bench::snapshot(2, &acme(&[hop_without.address()], "")).into());
     bench.queue(2, envelope("", &["あ@acme.example"])).await;
     bench.empty().await;
     assert!(bench.logged("bounced")[1].contains("5.6.7"));
     assert_eq!(hop.count() + hop_without.count(), 0);
     let able = FakeMx::builder().capabilities(&["PIPELINING", "SMTPUTF8"]).start();
-    bench.snapshot.store(delivery_support::snapshot(3, &acme(&[able.address()], "")).into());
+    bench.snapshot.store(super::bench::snapshot(3, &acme(&[able.address()], "")).into());
     bench.queue(3, envelope("", &["あ@acme.example"])).await;
     bench.empty().await;
     assert_eq!(able.one().from_params.trim(), "SMTPUTF8");

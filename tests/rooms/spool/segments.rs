@@ -1,7 +1,4 @@
 //! Old segments leave, carrying out what is still needed; nothing comes back from the dead; leases have one holder.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
-
-mod spool_support;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,8 +6,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::bench::{START, bytes_of, config, far, id, message, open, text};
 use sekisho::spool::{Config, Filter, RecipientState, Settlement, SpoolError};
-use spool_support::{START, bytes_of, config, far, id, message, open, text};
 
 fn small(dir: &Path) -> Config {
     Config { segment_size: 64 << 10, reserve: 16 << 10, ..config(dir) }
@@ -52,7 +49,7 @@ async fn the_last_messages_of_an_old_segment_are_carried_forward() {
     bench.spool.tidy();
     assert_eq!(bench.metrics.spool.relocated.get(), 4);
     assert!(logs(dir.path()).len() <= 4, "{:?}", logs(dir.path()));
-    let check = async |bench: &spool_support::Bench| {
+    let check = async |bench: &super::bench::Bench| {
         let leases = bench.spool.take_due(later, 100);
         assert_eq!(leases.len(), 3);
         for lease in leases {

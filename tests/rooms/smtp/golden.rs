@@ -1,20 +1,14 @@
 //! The golden talks of `tests/transcripts/` through the pure session, in one piece and octet by octet.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "support/pure_session.rs"]
-mod pure_session;
-#[path = "support/transcript.rs"]
-mod transcript;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::rc::Rc;
 
-use pure_session::{Say, Talk, accepted};
+use super::talk::{Say, Talk, accepted};
+use super::transcript::{Answer, Exchange, Then, Transcript};
 use sekisho::model::{Decision, Direction, Enhanced, Reply};
 use sekisho::smtp::{AuthOffer, MessageReply, Question, SessionConfig, Start};
-use transcript::{Answer, Exchange, Then, Transcript};
 
 fn config(transcript: &Transcript) -> SessionConfig {
     let mut config = SessionConfig::new("mx.gateway.example", Direction::Inbound);

@@ -1,13 +1,10 @@
 //! A message's life in the spool, step by step.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod spool_support;
 
 use std::time::Duration;
 
+use super::bench::{START, bytes_of, config, far, id, message, open, text};
 use sekisho::model::Timestamp;
 use sekisho::spool::{Filter, Health, OpenError, RecipientState, Settlement, Spool, SpoolError};
-use spool_support::{START, bytes_of, config, far, id, message, open, text};
 
 #[tokio::test]
 async fn a_committed_message_is_due_is_delivered_and_is_gone() {

@@ -1,17 +1,14 @@
 //! Disks lie: cut files, flipped bits, foreign and copied files. What was acknowledged and is undamaged comes back, what is
 //! damaged is kept in `corrupt/` and counted, and nothing is delivered in part.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod spool_support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::bench::{Bench, bytes_of, config, far, id, message, open, text};
 use sekisho::model::MessageId;
 use sekisho::spool::frame::{Stretch, Walk};
 use sekisho::spool::segment::{Name, SEGMENT_HEADER};
 use sekisho::spool::{LoadedBody, SpoolError};
-use spool_support::{Bench, bytes_of, config, far, id, message, open, text};
 use tempfile::TempDir;
 
 /// In memory where that can be had: thousands of spools are opened here.

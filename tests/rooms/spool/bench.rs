@@ -1,5 +1,4 @@
 //! What the spool's tests share: a spool in a directory of its own, and messages to put in.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::path::Path;
 use std::sync::Arc;

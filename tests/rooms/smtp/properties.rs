@@ -1,12 +1,8 @@
 //! What must hold for every input: cuts don't matter, odd ends of data don't end a message, and what the session takes is what
 //! a naive reading of RFC 5321 takes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "support/pure_session.rs"]
-mod pure_session;
-
+use super::talk::{Asked, Talk, accept_all};
 use proptest::prelude::*;
-use pure_session::{Asked, Talk, accept_all};
 use sekisho::model::Direction;
 use sekisho::smtp::{CloseReason, SessionConfig, Start};
 
@@ -252,6 +248,11 @@ fn recipients_beyond_the_limit_are_put_off_and_the_first_ones_kept() {
     let said = String::from_utf8(talk.said()).unwrap();
     assert_eq!(said.matches("250 2.1.5").count(), 100);
     assert_eq!(said.matches("452 4.5.3").count(), 900);
+    assert_eq!(talk.rcpts_refused.len(), 900);
+    assert_eq!(talk.rcpts_refused[0], ("b@acme.example".to_owned(), 452));
+    talk.send(b"RCPT TO:<@x:b@acme.example>\r\n");
+    assert_eq!(talk.rcpts_refused[900], ("TO:<@x:b@acme.example>".to_owned(), 550));
+    talk.said();
     talk.send(b"DATA\r\n");
     talk.send(b".\r\n");
     assert_eq!(talk.messages[0].envelope.recipients.len(), 100);

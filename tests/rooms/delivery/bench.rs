@@ -1,5 +1,4 @@
 //! What delivery's tests share: a spool, a snapshot and running delivery in one process, without intake.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ pub struct Bench {
     pub resolver: Arc<MemoryResolver>,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub shutdown: CancellationToken,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 /// Short times, one port for MX hosts.
@@ -121,7 +120,7 @@ impl Builder {
             shutdown: shutdown.clone(),
         };
         let handle = delivery::build(self.config, deps);
-        Bench { spool, handle, clock, metrics, log, resolver, snapshot, shutdown, dir }
+        Bench { spool, handle, clock, metrics, log, resolver, snapshot, shutdown, _dir: dir }
     }
 }
 

@@ -1,15 +1,12 @@
 //! Who hears of what: failure, delay and success notices, and when a message's time is over.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod delivery_support;
-mod support;
-
+#[allow(unused_imports)]
 use std::time::Duration;
 
-use delivery_support::{Bench, Builder, TEXT, acme, envelope};
+use super::bench::{Bench, Builder, TEXT, acme, envelope};
+use crate::support::{Answer, FakeMx, Received};
 use sekisho::model::units::Span;
 use sekisho::model::{Direction, Envelope, Notify, OriginalRecipient, ReturnContent};
-use support::{Answer, FakeMx, Received};
 
 /// A tenant's hop that refuses everything but `ok@`, and the sender's own server.
 fn world(reply: &str) -> (FakeMx, FakeMx, Builder) {

@@ -1,10 +1,9 @@
 //! The fuzz targets' checks under the ordinary tests: committed seeds, and pseudo-random inputs from a fixed seed that are
 //! built of the words a client or server uses, so that they get past the first line.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "../fuzz/checks/reply_reader.rs"]
+#[path = "../../../fuzz/checks/reply_reader.rs"]
 mod reply_reader;
-#[path = "../fuzz/checks/smtp_session.rs"]
+#[path = "../../../fuzz/checks/smtp_session.rs"]
 mod smtp_session;
 
 use std::path::Path;

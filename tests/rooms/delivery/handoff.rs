@@ -1,17 +1,14 @@
 //! Inline custody and call-ahead: the next hop's answer becomes ours, or nothing was sent.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod delivery_support;
-mod support;
-
+#[allow(unused_imports)]
 use std::time::Duration;
 
+use super::bench::{Bench, Builder, TEXT, acme, address, envelope};
+use crate::support::{Answer, FakeMx};
 use bytes::Bytes;
-use delivery_support::{Bench, Builder, TEXT, acme, address, envelope};
 use sekisho::delivery::{HandOn, HandOnResult, ProbeAnswer};
 use sekisho::model::units::Span;
 use sekisho::model::{Direction, Domain, MessageId};
-use support::{Answer, FakeMx};
 use tokio::time::Instant;
 
 async fn hand_on(bench: &Bench, recipients: &[&str]) -> HandOnResult {
@@ -60,7 +57,9 @@ async fn a_refusal_comes_back_as_it_came() {
         {
             let say = |here: &str| {
                 let (at, words) = (here == stage, words.to_owned());
-                move |_: &support::fake_mx::Command| if at { Answer::Reply(words.clone()) } else { Answer::Accept }
+                move |_: &crate::support::fake_mx::Command| {
+                    if at { Answer::Reply(words.clone()) } else { Answer::Accept }
+                }
             };
             let hop = FakeMx::builder()
                 .capabilities(capabilities)
@@ -122,7 +121,7 @@ async fn without_an_answer_to_the_dot_nobody_knows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dot_is_not_sent_when_too_little_time_is_left() {
-    let gate = support::Gate::default();
+    let gate = crate::support::Gate::default();
     let held = gate.clone();
     let hop = FakeMx::builder().capabilities(&["PIPELINING"]).on_rcpt(move |_| Answer::Wait(held.clone())).start();
     let bench = Builder::new(acme(&[hop.address()], ""))
@@ -138,7 +137,7 @@ async fn the_dot_is_not_sent_when_too_little_time_is_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_answer_to_the_dot_is_waited_for_to_the_deadline() {
-    let gate = support::Gate::default();
+    let gate = crate::support::Gate::default();
     let held = gate.clone();
     let hop = FakeMx::builder().on_dot(move |_| Answer::Wait(held.clone())).start();
     let bench = Builder::new(acme(&[hop.address()], ""))

@@ -1,20 +1,17 @@
 //! Where mail goes: mail exchangers, next hops, TLS rules; what happens where nobody answers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod delivery_support;
-mod support;
-
+#[allow(unused_imports)]
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use delivery_support::{Bench, Builder, TEXT, acme, envelope};
+use super::bench::{Bench, Builder, TEXT, acme, envelope};
+use crate::support::fake_dns::FakeDns;
+use crate::support::tls::Identity;
+use crate::support::{Answer as Say, FakeMx};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sekisho::dns::{self, Answer, HickoryResolver, Mx, Resolver as _};
 use sekisho::model::Direction;
-use support::fake_dns::FakeDns;
-use support::tls::Identity;
-use support::{Answer as Say, FakeMx};
 
 async fn outbound(bench: &Bench, number: u64, to: &str) {
     bench.queue_body(number, Direction::Outbound, envelope("", &[to]), TEXT.as_bytes()).await;
@@ -145,7 +142,7 @@ async fn a_dead_destination_rests_without_attempts_and_delays_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_destination_holds_its_own_mail_only() {
-    let gate = support::Gate::default();
+    let gate = crate::support::Gate::default();
     let held = gate.clone();
     let stuck = FakeMx::builder().on_dot(move |_| Say::Wait(held.clone())).start();
     let alive = FakeMx::builder().start();

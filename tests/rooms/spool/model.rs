@@ -1,17 +1,14 @@
 //! The spool against a model that keeps everything in a map: any sequence of orders, attempts, restarts and crashes leaves
 //! the same queue, the same bodies and a balance of nought.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod spool_support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::bench::{Bench, START, bytes_of, config, far, id, message, open, text};
 use proptest::prelude::*;
 use sekisho::model::{Domain, MessageId};
 use sekisho::spool::{Config, Filter, RecipientState, Settlement};
-use spool_support::{Bench, START, bytes_of, config, far, id, message, open, text};
 use tempfile::TempDir;
 
 #[derive(Debug, Clone)]

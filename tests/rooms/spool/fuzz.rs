@@ -1,7 +1,6 @@
 //! Replays the fuzz check of the spool's records on fixed-seed random inputs: noise, and sound frames with noise in them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "../fuzz/checks/spool_record.rs"]
+#[path = "../../../fuzz/checks/spool_record.rs"]
 mod spool_record;
 
 use sekisho::model::MessageId;

@@ -29,6 +29,8 @@ pub struct Talk<F> {
     pub messages: Vec<Asked>,
     /// Messages the session refused by itself.
     pub refused: Vec<u16>,
+    /// Recipients the session refused by itself.
+    pub rcpts_refused: Vec<(String, u16)>,
     pub closed: Option<CloseReason>,
     pub tls_wanted: bool,
     input: BytesMut,
@@ -58,6 +60,7 @@ impl<F: FnMut(&Question) -> Say> Talk<F> {
             out,
             messages: Vec::new(),
             refused: Vec::new(),
+            rcpts_refused: Vec::new(),
             closed: None,
             tls_wanted: false,
             input: BytesMut::new(),
@@ -84,6 +87,7 @@ impl<F: FnMut(&Question) -> Say> Talk<F> {
                     self.body.clear();
                     return;
                 }
+                Step::RcptRefused(refused) => self.rcpts_refused.push((refused.recipient.into(), refused.reply.code())),
                 Step::Reset => self.body.clear(),
                 Step::Refused(refused) => {
                     assert_eq!(refused.size, self.body.len() as u64);

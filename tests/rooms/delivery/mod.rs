@@ -1,0 +1,7 @@
+//! From due to outcome, against fake servers and a fake DNS.
+
+mod bench;
+mod handoff;
+mod notices;
+mod routes;
+mod transactions;

@@ -1,0 +1,7 @@
+//! The pure session: golden talks, properties, and the fuzz targets' checks.
+
+mod fuzz;
+mod golden;
+mod properties;
+mod talk;
+mod transcript;

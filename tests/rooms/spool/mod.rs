@@ -1,0 +1,8 @@
+//! The durable queue: a model, damage, old segments, and the fuzz target's check.
+
+mod basics;
+mod bench;
+mod damage;
+mod fuzz;
+mod model;
+mod segments;
