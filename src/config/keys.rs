@@ -105,12 +105,17 @@ const SIGNLESS: i64 = i64::MAX;
 
 /// All keys but those of a listener, by section.
 pub static KEYS: &[Key] = &[
-    live("hostname", Kind::Hostname, "", "The gateway's name: in greetings, EHLO, Received and Message-ID fields.")
+    fixed("hostname", Kind::Hostname, "", "The gateway's name: in greetings, EHLO, Received and Message-ID fields.")
         .or("required"),
     fixed("data_dir", Kind::Path, "/var/lib/sekisho", "Where tenants, spool and mail log live."),
-    live("postmaster", Kind::MailAddress, "", "Who is named in notices, and gets mail for postmaster at our own name.")
-        .or("postmaster@hostname"),
-    live("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
+    fixed(
+        "postmaster",
+        Kind::MailAddress,
+        "",
+        "Who is named in notices, and gets mail for postmaster at our own name.",
+    )
+    .or("postmaster@hostname"),
+    fixed("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
     // -- seeing
     fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),
     fixed("log.mail", Kind::PathOrStdout, "", "The mail log (one JSON object per line): a file, or \"stdout\".")
@@ -123,31 +128,31 @@ pub static KEYS: &[Key] = &[
     ),
     fixed("log.format", Kind::Words(&["text", "json"]), "text", "The form of what the process tells on stderr."),
     // -- DNS
-    live("dns.servers", Kind::Sockets, "[]", "The DNS servers to ask; empty: the system's."),
-    live("dns.timeout", Kind::Span, "5s", "How long to wait for one answer."),
-    live("dns.attempts", Kind::Integer(1, 10), "2", "How often a question is asked before it counts as unanswered."),
-    live("dns.cache_entries", Kind::Integer(0, 10_000_000), "20000", "How many answers are remembered."),
+    fixed("dns.servers", Kind::Sockets, "[]", "The DNS servers to ask; empty: the system's."),
+    fixed("dns.timeout", Kind::Span, "5s", "How long to wait for one answer."),
+    fixed("dns.attempts", Kind::Integer(1, 10), "2", "How often a question is asked before it counts as unanswered."),
+    fixed("dns.cache_entries", Kind::Integer(0, 10_000_000), "20000", "How many answers are remembered."),
     // -- TLS
     live("tls.certificate", Kind::Path, "", "The certificate chain of listeners that name none, PEM.")
         .or("none: no TLS"),
     live("tls.key", Kind::Path, "", "The private key of tls.certificate, PEM.").or("none"),
-    live("tls.trust_anchors", Kind::Path, "", "Authorities to trust when a next hop's certificate is verified, PEM.")
+    fixed("tls.trust_anchors", Kind::Path, "", "Authorities to trust when a next hop's certificate is verified, PEM.")
         .or("the system's"),
     // -- how much at once
-    live(
+    fixed(
         "limits.max_connections",
         Kind::Integer(1, 1_000_000),
         "15000",
         "Connections at once over all listeners; more get 421.",
     ),
-    live(
+    fixed(
         "limits.max_connections_per_ip",
         Kind::Integer(1, 1_000_000),
         "1000",
         "Connections at once from one address; more get 421.",
     ),
-    live("limits.memory_reserve", Kind::Size, "64MiB", "No new connection while less memory than this is available."),
-    live(
+    fixed("limits.memory_reserve", Kind::Size, "64MiB", "No new connection while less memory than this is available."),
+    fixed(
         "limits.descriptor_reserve",
         Kind::Integer(10, 1_000_000),
         "200",
@@ -215,7 +220,7 @@ pub static KEYS: &[Key] = &[
         "500",
         "Bytes per second that a body must come with, after a first minute; 0: any.",
     ),
-    live(
+    fixed(
         "smtp.early_talk_wait",
         Kind::Span,
         "0s",
@@ -225,18 +230,18 @@ pub static KEYS: &[Key] = &[
     live("smtp.chunking", Kind::Bool, "true", "Offer CHUNKING, which is BDAT (RFC 3030)."),
     live("smtp.dsn", Kind::Bool, "true", "Offer DSN (RFC 3461)."),
     // -- recipients
-    live("call_ahead.valid", Kind::Span, "96h", "How long a recipient that the next hop knows is remembered."),
-    live("call_ahead.invalid", Kind::Span, "2h", "How long a recipient that the next hop refuses is remembered."),
-    live("call_ahead.entries", Kind::Integer(1000, 100_000_000), "200000", "How many recipients are remembered."),
-    live("call_ahead.timeout", Kind::Span, "20s", "How long a next hop may take to answer; then the client gets 451."),
+    fixed("call_ahead.valid", Kind::Span, "96h", "How long a recipient that the next hop knows is remembered."),
+    fixed("call_ahead.invalid", Kind::Span, "2h", "How long a recipient that the next hop refuses is remembered."),
+    fixed("call_ahead.entries", Kind::Integer(1000, 100_000_000), "200000", "How many recipients are remembered."),
+    fixed("call_ahead.timeout", Kind::Span, "20s", "How long a next hop may take to answer; then the client gets 451."),
     // -- custody
-    live(
+    fixed(
         "custody.answer_deadline",
         Kind::Span,
         "45s",
         "Inline custody: how long the next hop may take before the message goes to the spool instead.",
     ),
-    live(
+    fixed(
         "custody.connections_per_hop",
         Kind::Integer(1, 10_000),
         "100",
@@ -247,72 +252,77 @@ pub static KEYS: &[Key] = &[
     fixed("spool.segment_size", Kind::Size, "64MiB", "The size of one file of the log."),
     fixed("spool.large_message", Kind::Size, "1MiB", "Larger bodies get a file of their own."),
     fixed("spool.body_cache", Kind::Size, "128MiB", "Memory for bodies that are about to be delivered."),
-    live("spool.min_free", Kind::Size, "256MiB", "No mail is taken (452) while the disk has less free than this."),
-    live(
+    fixed("spool.min_free", Kind::Size, "256MiB", "No mail is taken (452) while the disk has less free than this."),
+    fixed(
         "spool.min_free_inodes",
         Kind::Integer(0, SIGNLESS),
         "2000",
         "No mail is taken (452) while the disk has fewer free inodes.",
     ),
     // -- delivery
-    live("delivery.helo_name", Kind::Hostname, "", "The name in EHLO towards next hops.").or("hostname"),
-    live(
+    fixed("delivery.helo_name", Kind::Hostname, "", "The name in EHLO towards next hops.").or("hostname"),
+    fixed(
         "delivery.source_addresses",
         Kind::Ips,
         "[]",
         "Our addresses to connect from, one of each family is used; empty: the system chooses.",
     ),
-    live("delivery.port", Kind::Integer(1, 65535), "25", "The port of mail exchangers found by MX."),
-    live("delivery.max_connections", Kind::Integer(1, 100_000), "1000", "Connections at once to all next hops."),
-    live(
+    fixed("delivery.port", Kind::Integer(1, 65535), "25", "The port of mail exchangers found by MX."),
+    fixed("delivery.max_connections", Kind::Integer(1, 100_000), "1000", "Connections at once to all next hops."),
+    fixed(
         "delivery.initial_concurrency",
         Kind::Integer(1, 1000),
         "5",
         "Connections at once to a destination that is not known to bear more.",
     ),
-    live(
+    fixed(
         "delivery.inbound_concurrency",
         Kind::Integer(1, 1000),
         "50",
         "Connections at once to one tenant domain's next hops.",
     ),
-    live("delivery.outbound_concurrency", Kind::Integer(1, 1000), "20", "Connections at once to one foreign domain."),
-    live(
+    fixed("delivery.outbound_concurrency", Kind::Integer(1, 1000), "20", "Connections at once to one foreign domain."),
+    fixed(
         "delivery.messages_per_connection",
         Kind::Integer(1, 100_000),
         "100",
         "Messages over one connection before it is closed.",
     ),
-    live("delivery.idle_timeout", Kind::Span, "10s", "How long a connection without work is kept open."),
-    live("delivery.retry_first", Kind::Span, "5m", "The wait after the first failed attempt; it doubles with each."),
-    live("delivery.retry_max", Kind::Span, "4h", "The longest wait between attempts."),
-    live(
+    fixed("delivery.idle_timeout", Kind::Span, "10s", "How long a connection without work is kept open."),
+    fixed("delivery.retry_first", Kind::Span, "5m", "The wait after the first failed attempt; it doubles with each."),
+    fixed("delivery.retry_max", Kind::Span, "4h", "The longest wait between attempts."),
+    fixed(
         "delivery.rest_first",
         Kind::Span,
         "1m",
         "How long a destination rests where no host answers; what waits for it is put off together. Doubles with each.",
     ),
-    live("delivery.rest_max", Kind::Span, "30m", "The longest rest of a destination."),
-    live(
+    fixed("delivery.rest_max", Kind::Span, "30m", "The longest rest of a destination."),
+    fixed(
         "delivery.retry_jitter",
         Kind::Integer(0, 50),
         "20",
         "Per cent by which waits differ at random, so that they do not fall together.",
     ),
-    live("delivery.expire_inbound", Kind::Span, "10d", "How long mail to a tenant is tried before it goes back."),
-    live("delivery.expire_outbound", Kind::Span, "5d", "How long mail of a tenant is tried before it goes back."),
-    live("delivery.delay_notice", Kind::Span, "4h", "After how long a sender is told that mail is delayed; 0s: never."),
-    live("delivery.connect_timeout", Kind::Span, "30s", "How long a connection to one address may take to open."),
-    live("delivery.greeting_timeout", Kind::Span, "5m", "RFC 5321 section 4.5.3.2.1."),
-    live(
+    fixed("delivery.expire_inbound", Kind::Span, "10d", "How long mail to a tenant is tried before it goes back."),
+    fixed("delivery.expire_outbound", Kind::Span, "5d", "How long mail of a tenant is tried before it goes back."),
+    fixed(
+        "delivery.delay_notice",
+        Kind::Span,
+        "4h",
+        "After how long a sender is told that mail is delayed; 0s: never.",
+    ),
+    fixed("delivery.connect_timeout", Kind::Span, "30s", "How long a connection to one address may take to open."),
+    fixed("delivery.greeting_timeout", Kind::Span, "5m", "RFC 5321 section 4.5.3.2.1."),
+    fixed(
         "delivery.command_timeout",
         Kind::Span,
         "5m",
         "For the answers to EHLO, MAIL, RCPT and RSET (RFC 5321 section 4.5.3.2.2 and 3).",
     ),
-    live("delivery.data_timeout", Kind::Span, "2m", "For the answer to DATA (RFC 5321 section 4.5.3.2.4)."),
-    live("delivery.block_timeout", Kind::Span, "3m", "For each write of a message (RFC 5321 section 4.5.3.2.5)."),
-    live("delivery.dot_timeout", Kind::Span, "10m", "For the answer to the end of data (RFC 5321 section 4.5.3.2.6)."),
+    fixed("delivery.data_timeout", Kind::Span, "2m", "For the answer to DATA (RFC 5321 section 4.5.3.2.4)."),
+    fixed("delivery.block_timeout", Kind::Span, "3m", "For each write of a message (RFC 5321 section 4.5.3.2.5)."),
+    fixed("delivery.dot_timeout", Kind::Span, "10m", "For the answer to the end of data (RFC 5321 section 4.5.3.2.6)."),
 ];
 
 /// The keys of each `[[listener]]`.
@@ -337,7 +347,7 @@ pub static LISTENER_KEYS: &[Key] = &[
     live("listener.require_tls", Kind::Bool, "false", "Refuse MAIL before TLS."),
     live("listener.certificate", Kind::Path, "", "This listener's certificate chain, PEM.").or("tls.certificate"),
     live("listener.key", Kind::Path, "", "The private key of the listener's certificate, PEM.").or("tls.key"),
-    live(
+    fixed(
         "listener.client_certificates",
         Kind::Bool,
         "false",
@@ -345,29 +355,29 @@ pub static LISTENER_KEYS: &[Key] = &[
     ),
     live("listener.auth", Kind::Words(&["off", "after-tls"]), "", "Offer AUTH PLAIN and LOGIN, never before TLS.")
         .or("after-tls on outbound, off on inbound listeners"),
-    live(
+    fixed(
         "listener.proxy_protocol",
         Kind::Words(&["off", "required"]),
         "off",
         "Whether every connection begins with a PROXY header (v1 or v2).",
     ),
-    live(
+    fixed(
         "listener.trusted_proxies",
         Kind::Networks,
         "[]",
         "Who may send a PROXY header; others are not let in where one is required.",
     ),
-    live("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT to speak for a client."),
-    live("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
+    fixed("listener.xclient_from", Kind::Networks, "[]", "Who may use XCLIENT to speak for a client."),
+    fixed("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
         .or("limits.max_connections"),
-    live(
+    fixed(
         "listener.max_connections_per_ip",
         Kind::Integer(1, 1_000_000),
         "",
         "Connections at once from one address on this listener.",
     )
     .or("limits.max_connections_per_ip"),
-    live("listener.early_talk_wait", Kind::Span, "", "As smtp.early_talk_wait, for this listener.")
+    fixed("listener.early_talk_wait", Kind::Span, "", "As smtp.early_talk_wait, for this listener.")
         .or("smtp.early_talk_wait"),
 ];
 

@@ -262,12 +262,14 @@ fn a_certificate_turns_starttls_on() {
 fn a_reload_tells_what_needs_a_restart() {
     let old = sound(MINIMAL);
     assert!(old.changes_to(&old).is_empty());
-    let new =
-        MINIMAL.replace("./var", "./other").replace("[dns]", "[dns]\ntimeout = '9s'").replace("\"relay\"", "\"out\"");
+    let new = MINIMAL
+        .replace("./var", "./other")
+        .replace("[dns]", "[smtp]\nerrors = 9\n[dns]")
+        .replace("\"relay\"", "\"out\"");
     let changes = old.changes_to(&sound(&new));
     let effect = |name: &str| changes.iter().find(|change| change.name == name).map(|change| change.effect);
     assert_eq!(effect("data_dir"), Some(Effect::Restart));
-    assert_eq!(effect("dns.timeout"), Some(Effect::Reload));
+    assert_eq!(effect("smtp.errors"), Some(Effect::Reload));
     assert_eq!(effect("listener.relay.bind"), Some(Effect::Restart));
     assert_eq!(effect("listener.out.bind"), Some(Effect::Restart));
     assert_eq!(effect("hostname"), None);
