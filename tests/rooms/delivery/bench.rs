@@ -166,7 +166,14 @@ impl Bench {
 
     /// Waits until nothing is queued.
     pub async fn empty(&self) {
-        self.until("the queue to be empty", |bench| bench.spool.is_empty()).await;
+        self.until("the queue to be empty and all ends told", |bench| bench.spool.is_empty() && bench.all_told()).await;
+    }
+
+    /// The log is written after the books: a recipient that has ended may not have its line yet.
+    fn all_told(&self) -> bool {
+        let sums = self.metrics.balance.sums();
+        let told = ["delivered", "bounced", "expired", "discarded"].map(|end| self.logged(end).len() as u64);
+        told == [sums.delivered, sums.bounced, sums.expired, sums.discarded]
     }
 
     pub async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
