@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,9 @@ use crate::tenant::Snapshot;
 
 /// The environment variable that arms a drill point (see [`crate::faults`]).
 const DRILL: &str = "SEKISHO_DRILL_KILL";
+
+/// How long operators' connections may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a demonstration replaces.
 #[derive(Debug, Default)]
@@ -108,8 +112,10 @@ impl Node {
     /// [`StartError`]; nothing keeps running then.
     pub async fn start(file: Option<&Path>, loaded: Loaded, overrides: Overrides) -> Result<Self, StartError> {
         let settings = &loaded.settings;
-        std::fs::create_dir_all(&settings.data_dir)
+        create_private(&settings.data_dir)
             .map_err(|source| StartError::DataDir { path: settings.data_dir.clone(), source })?;
+        // First of all, because it fails most often: nothing has been touched then.
+        let sockets = bind_all(settings)?;
         let metrics = Metrics::new();
         let store: SharedTenants = Arc::new(SqliteTenants::open(&settings.data_dir).await?);
         let parts = Parts::open(settings, &store, metrics).await?;
@@ -139,9 +145,9 @@ impl Node {
         let next_hop = Arc::new(ByDelivery { handoff: delivery.handoff(), probe: delivery.probe() });
         let intake = Intake::build(convert::intake(settings), parts.intake_deps(next_hop));
         let listeners = build_listeners(settings, &intake)?;
-        let sockets = bind_all(settings)?;
         let reloader = Arc::new(Reloader {
             file: file.map(Path::to_owned),
+            started: loaded.clone(),
             running: ArcSwap::from_pointee(loaded.clone()),
             intake: Arc::clone(&intake),
             listeners: listeners.clone(),
@@ -190,10 +196,14 @@ impl Node {
             helper.abort();
         }
         self.stop_admin.cancel();
-        self.control.ended().await;
-        if let Some(observe) = self.observe {
-            observe.ended().await;
-        }
+        let ended = async {
+            self.control.ended().await;
+            if let Some(observe) = self.observe {
+                observe.ended().await;
+            }
+        };
+        // A reader that stopped reading must not keep the process.
+        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
         self.parts.log.flush();
     }
 }
@@ -222,8 +232,11 @@ impl Parts {
         let opened = tokio::task::spawn_blocking(move || Spool::open(config, deps)).await;
         let (spool, report) = opened.map_err(|error| StartError::Other(error.to_string()))??;
         tracing::info!(?report, "spool recovered");
-        let max_connections =
-            resources::connections_that_fit(settings.limits.max_connections, settings.delivery.concurrency.total);
+        let max_connections = resources::connections_that_fit(
+            settings.limits.max_connections,
+            settings.delivery.concurrency.total,
+            settings.limits.descriptor_reserve,
+        );
         let admission = Admission::new(admission::Config { max_connections, max_per_ip: None });
         Ok(Self {
             metrics,
@@ -305,6 +318,11 @@ fn count(metrics: &Metrics, snapshot: &Snapshot) {
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     metrics.tenants.tenants.set(number(snapshot.len()));
     metrics.tenants.snapshot_version.set(i64::try_from(snapshot.version()).unwrap_or(i64::MAX));
+}
+
+/// Mail and password hashes lie below it: its owner's alone.
+fn create_private(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 fn client_tls(settings: &Settings) -> Result<ClientTls, StartError> {

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Effect, Loaded, Settings};
 use crate::intake::Intake;
 use crate::intake::listener::Listener;
+use crate::net::server_tls::{Certificate, ServerTls};
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 
@@ -22,6 +23,8 @@ use crate::telemetry::{Event, EventName, MailLog, Metrics};
 pub struct Reloader {
     /// `None`: settings that were never in a file can't be read again.
     pub(super) file: Option<PathBuf>,
+    /// What the process began with: a key that needs a restart has this value until then.
+    pub(super) started: Loaded,
     pub(super) running: ArcSwap<Loaded>,
     pub(super) intake: Arc<Intake>,
     pub(super) listeners: Vec<Arc<Listener>>,
@@ -60,22 +63,23 @@ impl Reloader {
     fn take(&self) -> Result<String, String> {
         let file = self.file.as_ref().ok_or("these settings are not from a file")?;
         let next = config::load(file, std::env::vars()).map_err(|problems| problems.to_string())?;
-        // Certificates first: they are what may fail, and nothing has been changed by then.
-        self.reload_certificates(&next.settings)?;
-        let running = self.running.load();
-        let changes = running.changes_to(&next);
+        // Certificates first: they are what may fail. All are read before the first is put to use.
+        let certificates = self.read_certificates(&next.settings)?;
+        certificates.into_iter().for_each(|(tls, certificate)| tls.replace(certificate));
+        let changed = self.running.load().changes_to(&next).len();
+        let since_start = self.started.changes_to(&next);
         self.intake.configure(convert::intake(&next.settings));
         for listener in &self.listeners {
             if let Some(settings) = next.settings.listeners.iter().find(|one| one.name == listener.config.name) {
                 listener.session.store(Arc::new(convert::session(&next.settings, settings)));
             }
         }
-        let waiting: Vec<_> = changes
+        let waiting: Vec<_> = since_start
             .iter()
             .filter(|change| change.effect == Effect::Restart)
             .map(|change| change.name.as_str())
             .collect();
-        let mut text = format!("settings taken: {} changed", changes.len());
+        let mut text = format!("settings taken: {changed} changed");
         if !waiting.is_empty() {
             text.push_str("; in force after a restart only: ");
             text.push_str(&waiting.join(", "));
@@ -84,15 +88,15 @@ impl Reloader {
         Ok(text)
     }
 
-    fn reload_certificates(&self, next: &Settings) -> Result<(), String> {
+    fn read_certificates(&self, next: &Settings) -> Result<Vec<(&ServerTls, Certificate)>, String> {
+        let mut read = Vec::new();
         for listener in &self.listeners {
             let settings = next.listeners.iter().find(|one| one.name == listener.config.name);
-            let files = settings.and_then(convert::certificate);
-            if let (Some(tls), Some(files)) = (&listener.tls, files) {
-                tls.reload(&files).map_err(|error| error.to_string())?;
+            if let (Some(tls), Some(files)) = (&listener.tls, settings.and_then(convert::certificate)) {
+                read.push((&**tls, tls.read(&files).map_err(|error| error.to_string())?));
             }
         }
-        Ok(())
+        Ok(read)
     }
 }
 

@@ -11,20 +11,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::net::admission::Admission;
 
-/// Descriptors kept back for the spool, logs, control and DNS.
-const RESERVED_DESCRIPTORS: u64 = 128;
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Raises the soft limit of descriptors to the hard one and tells how many clients fit beside `deliveries` connections out.
+/// A connection, and the file of a large message that arrives over it.
+const DESCRIPTORS_OF_A_CLIENT: u64 = 2;
+/// However few descriptors there are, so many clients are let in.
+const LEAST_CLIENTS: u64 = 16;
+
+/// Raises the soft limit of descriptors to the hard one and tells how many clients fit beside `deliveries` connections out
+/// and `reserve` descriptors for spool, logs, control and DNS.
 #[must_use]
-pub fn connections_that_fit(wanted: usize, deliveries: usize) -> usize {
+pub fn connections_that_fit(wanted: usize, deliveries: usize, reserve: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || limit.maximum.is_none() {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return wanted };
-    let free = descriptors.saturating_sub(RESERVED_DESCRIPTORS).saturating_sub(deliveries as u64);
-    let fit = usize::try_from(free).unwrap_or(usize::MAX).max(16);
+    let free = descriptors.saturating_sub(reserve as u64).saturating_sub(deliveries as u64);
+    let fit = usize::try_from((free / DESCRIPTORS_OF_A_CLIENT).max(LEAST_CLIENTS)).unwrap_or(usize::MAX);
     if fit < wanted {
         tracing::warn!(wanted, fit, descriptors, "the limit of open files allows fewer connections than configured");
     }

@@ -68,6 +68,8 @@ struct Style {
 pub fn run(cli: Cli, logging: impl FnOnce(Option<&LogSettings>)) -> u8 {
     let no_color = cli.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let color = !no_color && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // What we write holds mail and password hashes: nobody else's business, whatever the usual mode is here.
+    let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let style = Style { json: cli.json, color };
     let done = match cli.command {
         Command::Serve => {

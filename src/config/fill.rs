@@ -153,7 +153,6 @@ fn delivery(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<DeliveryS
         max: take.timeout("delivery.retry_max"),
         rest_first: take.timeout("delivery.rest_first"),
         rest_max: take.timeout("delivery.rest_max"),
-        jitter: u8::try_from(take.number("delivery.retry_jitter")).unwrap_or_default(),
         expire_inbound: take.timeout("delivery.expire_inbound"),
         expire_outbound: take.timeout("delivery.expire_outbound"),
         delay_notice: take.optional_span("delivery.delay_notice").filter(|after| !after.is_zero()),
@@ -164,7 +163,6 @@ fn delivery(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<DeliveryS
         take.problems.push(problem);
     }
     Some(DeliverySettings {
-        source_addresses: take.ips("delivery.source_addresses"),
         port: u16::try_from(take.number("delivery.port")).unwrap_or(25),
         concurrency: ConcurrencySettings {
             total: take.count("delivery.max_connections"),

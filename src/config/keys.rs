@@ -24,7 +24,6 @@ pub enum Kind {
     Words(&'static [&'static str]),
     Networks,
     Sockets,
-    Ips,
 }
 
 impl Kind {
@@ -46,13 +45,12 @@ impl Kind {
             Self::Words(words) => format!("one of {}", words.join(", ")),
             Self::Networks => "list of networks, as 192.0.2.0/24".into(),
             Self::Sockets => "list of ip:port".into(),
-            Self::Ips => "list of IP addresses".into(),
         }
     }
 
     #[must_use]
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Networks | Self::Sockets | Self::Ips)
+        matches!(self, Self::Networks | Self::Sockets)
     }
 }
 
@@ -261,12 +259,6 @@ pub static KEYS: &[Key] = &[
     ),
     // -- delivery
     fixed("delivery.helo_name", Kind::Hostname, "", "The name in EHLO towards next hops.").or("hostname"),
-    fixed(
-        "delivery.source_addresses",
-        Kind::Ips,
-        "[]",
-        "Our addresses to connect from, one of each family is used; empty: the system chooses.",
-    ),
     fixed("delivery.port", Kind::Integer(1, 65535), "25", "The port of mail exchangers found by MX."),
     fixed("delivery.max_connections", Kind::Integer(1, 100_000), "1000", "Connections at once to all next hops."),
     fixed(
@@ -298,12 +290,6 @@ pub static KEYS: &[Key] = &[
         "How long a destination rests where no host answers; what waits for it is put off together. Doubles with each.",
     ),
     fixed("delivery.rest_max", Kind::Span, "30m", "The longest rest of a destination."),
-    fixed(
-        "delivery.retry_jitter",
-        Kind::Integer(0, 50),
-        "20",
-        "Per cent by which waits differ at random, so that they do not fall together.",
-    ),
     fixed("delivery.expire_inbound", Kind::Span, "10d", "How long mail to a tenant is tried before it goes back."),
     fixed("delivery.expire_outbound", Kind::Span, "5d", "How long mail of a tenant is tried before it goes back."),
     fixed(

@@ -2,7 +2,7 @@
 //!
 //! The rooms don't know these types: the composition converts each section to its room's `Config`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -168,7 +168,6 @@ pub struct SpoolSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySettings {
     pub helo_name: Domain,
-    pub source_addresses: Vec<IpAddr>,
     pub port: u16,
     pub concurrency: ConcurrencySettings,
     pub messages_per_connection: usize,
@@ -192,8 +191,6 @@ pub struct RetrySettings {
     /// Of a destination where no host answers.
     pub rest_first: Duration,
     pub rest_max: Duration,
-    /// Per cent.
-    pub jitter: u8,
     pub expire_inbound: Duration,
     pub expire_outbound: Duration,
     /// `None`: never.

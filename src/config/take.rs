@@ -1,6 +1,6 @@
 //! Takes merged values by name and kind, for [`super::fill`] and [`super::listeners`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,16 +140,6 @@ impl Taker<'_> {
     pub(super) fn networks(&mut self, name: &str) -> Vec<IpNet> {
         match self.value(name) {
             Value::Networks(list) => list,
-            _ => {
-                self.odd(name);
-                Vec::new()
-            }
-        }
-    }
-
-    pub(super) fn ips(&mut self, name: &str) -> Vec<IpAddr> {
-        match self.value(name) {
-            Value::Ips(list) => list,
             _ => {
                 self.odd(name);
                 Vec::new()

@@ -91,7 +91,6 @@ fn every_key_does_something() {
             Kind::Words(words) => format!("{:?}", words.iter().find(|word| **word != key.default).unwrap()),
             Kind::Networks => "[\"10.0.0.0/8\"]".into(),
             Kind::Sockets => "[\"127.0.0.1:1\"]".into(),
-            Kind::Ips => "[\"127.0.0.1\"]".into(),
         };
         let environment = format!("SEKISHO__{}", key.name.to_uppercase().replace('.', "__"));
         let value = value.trim_matches('"');

@@ -76,7 +76,6 @@ pub enum Value {
     Span(Duration),
     Networks(Vec<IpNet>),
     Sockets(Vec<SocketAddr>),
-    Ips(Vec<IpAddr>),
 }
 
 impl Value {
@@ -124,9 +123,6 @@ impl Value {
             }
             (Kind::Networks, Raw::List(list)) => each(list, network).map(Self::Networks),
             (Kind::Sockets, Raw::List(list)) => each(list, socket).map(Self::Sockets),
-            (Kind::Ips, Raw::List(list)) => {
-                each(list, |text| text.parse().map_err(|_| format!("{text:?} is no IP address"))).map(Self::Ips)
-            }
             (kind, raw) => Err(format!("{} was written where {} belongs", raw.kind(), kind.describe())),
         }
     }
@@ -140,7 +136,6 @@ impl Value {
             Self::Size(_) | Self::Span(_) | Self::Text(_) | Self::Path(_) | Self::Socket(_) => self.plain().into(),
             Self::Networks(list) => texts(list).into(),
             Self::Sockets(list) => texts(list).into(),
-            Self::Ips(list) => texts(list).into(),
         }
     }
 
@@ -166,7 +161,6 @@ impl fmt::Display for Value {
             Self::Integer(number) => number.fmt(f),
             Self::Networks(items) => write!(f, "[{}]", list(texts(items))),
             Self::Sockets(items) => write!(f, "[{}]", list(texts(items))),
-            Self::Ips(items) => write!(f, "[{}]", list(texts(items))),
             _ => write!(f, "{:?}", self.plain()),
         }
     }

@@ -45,6 +45,10 @@ pub enum TlsError {
     Pair { path: PathBuf, source: rustls::Error },
 }
 
+/// A certificate that was read and fits its key.
+#[derive(Debug)]
+pub struct Certificate(Arc<ServerConfig>);
+
 /// The certificate of one listener, replaceable while connections run.
 #[derive(Debug)]
 pub struct ServerTls {
@@ -60,13 +64,17 @@ impl ServerTls {
         Ok(Arc::new(Self { clients, config }))
     }
 
-    /// Reads the files again; on error the running certificate stays.
+    /// Reads the files, without putting them to use.
     ///
     /// # Errors
     /// [`TlsError`] naming the file.
-    pub fn reload(&self, files: &CertificateFiles) -> Result<(), TlsError> {
-        self.config.store(Arc::new(build(files, self.clients)?));
-        Ok(())
+    pub fn read(&self, files: &CertificateFiles) -> Result<Certificate, TlsError> {
+        build(files, self.clients).map(|config| Certificate(Arc::new(config)))
+    }
+
+    /// Handshakes from now on use it.
+    pub fn replace(&self, certificate: Certificate) {
+        self.config.store(certificate.0);
     }
 
     /// Runs the handshake; the caller sets the time limit.
