@@ -195,3 +195,19 @@ fn mail_refused_at_smtp_is_never_bounced() {
     world.gateway.assert_settled();
     assert_eq!((world.acme.seen().len(), world.dest.seen().len()), (0, 0));
 }
+
+#[test]
+fn a_notice_that_nobody_takes_is_dropped_and_makes_no_other() {
+    // The sender's own mail server refuses everything that comes back to it.
+    let (dns, ip) = (FakeDns::start(), loopback::fresh_ip());
+    dns.a("dest.example", &[ip]);
+    let dest = FakeMx::builder().refusing("gone@dest.example", "550 5.1.1 gone").ip(ip).port(MX_PORT).start();
+    let acme = FakeMx::builder().refusing("aoi@acme.example", "550 5.1.1 left us").start();
+    let gateway = Gateway::builder().acme(acme.address()).dns(dns.address()).quick_retries().start();
+    gateway.send_outbound("aoi@acme.example", &["gone@dest.example"], &message("x", "x\r\n"));
+    gateway.logged("bounced", |line| line["recipient"] == "gone@dest.example");
+    gateway.assert_settled();
+    assert_eq!(gateway.mail_log().iter().filter(|line| line["event"] == "notice").count(), 1);
+    assert_eq!((acme.seen().len(), dest.seen().len()), (0, 0));
+    assert_eq!(gateway.metrics().sum("sekisho_recipients_bounced_total"), 2.0);
+}

@@ -159,3 +159,20 @@ fn hostile_words_stay_within_their_line() {
     assert_schema(&lines);
     assert!(lines.iter().all(|line| line["event"] != "forged"));
 }
+
+#[test]
+fn a_rotated_log_is_opened_anew_at_sighup() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder().acme(mx.address()).start();
+    gateway.send_inbound("a@sender.example", &["before@acme.example"], &message("before", "x\r\n"));
+    gateway.logged("delivered", |line| line["recipient"] == "before@acme.example");
+    let old = gateway.path().join("rotated.ndjson");
+    std::fs::rename(gateway.mail_log_file(), &old).unwrap();
+    gateway.signal(rustix::process::Signal::HUP);
+    crate::support::eventually("a new file", || gateway.mail_log_file().exists());
+    gateway.send_inbound("a@sender.example", &["after@acme.example"], &message("after", "x\r\n"));
+    gateway.logged("delivered", |line| line["recipient"] == "after@acme.example");
+    let old = std::fs::read_to_string(old).unwrap();
+    assert!(old.contains("before@acme.example") && !old.contains("after@acme.example"));
+    mx.wait(2);
+}

@@ -146,3 +146,55 @@ fn a_babbling_server_is_cut_off() {
     mx.one();
     gateway.assert_settled();
 }
+
+#[test]
+fn opportunistic_tls_that_fails_is_done_without() {
+    for builder in [FakeMx::builder().broken_tls(), FakeMx::builder().capabilities(&["STARTTLS"])] {
+        let mx = builder.start();
+        let gateway = Gateway::builder().acme(mx.address()).quick_retries().start();
+        gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("no tls", "x\r\n"));
+        assert!(!mx.one().tls);
+        gateway.assert_settled();
+    }
+}
+
+#[test]
+fn a_message_larger_than_the_server_takes_is_not_even_sent() {
+    let mx = FakeMx::builder().capabilities(&["SIZE 2000", "PIPELINING"]).start();
+    let gateway = Gateway::builder().acme(mx.address()).start();
+    gateway.send_inbound("", &["you@acme.example"], &message("large", &"0123456789\r\n".repeat(500)));
+    let line = gateway.logged("bounced", |_| true);
+    assert!(line["reply"].as_str().unwrap_or_default().contains("5.3.4"), "{line}");
+    gateway.assert_settled();
+    assert!(!mx.commands().iter().any(|line| line.starts_with("MAIL")));
+}
+
+#[test]
+fn more_recipients_than_every_server_takes_go_in_several_transactions() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder().acme(mx.address()).start();
+    let recipients: Vec<String> = (0..250).map(|n| format!("user{n}@acme.example")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    gateway.send_inbound("a@sender.example", &recipients, &message("many", "x\r\n"));
+    gateway.assert_settled();
+    let received = mx.accepted();
+    assert!(received.iter().all(|mail| mail.to.len() <= 100));
+    let mut all: Vec<&str> = received.iter().flat_map(|mail| mail.recipients()).collect();
+    let mut expected = recipients.clone();
+    all.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn a_greeting_that_turns_us_away_is_for_now() {
+    for greeting in ["554 5.7.1 go away", "421 4.3.2 busy", "500 what?"] {
+        let mx = FakeMx::builder()
+            .on_connect(move |connect| if connect.nth == 1 { Answer::reply(greeting) } else { Answer::Accept })
+            .start();
+        let gateway = Gateway::builder().acme(mx.address()).quick_retries().start();
+        gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("greeting", "x\r\n"));
+        mx.one();
+        gateway.assert_settled();
+    }
+}

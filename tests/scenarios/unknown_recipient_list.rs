@@ -41,3 +41,22 @@ fn a_transaction_whose_recipients_are_all_refused_has_no_data() {
     client.quit();
     assert_eq!(gateway.metrics().sum("sekisho_recipients_accepted_total"), 0.0);
 }
+
+#[test]
+fn a_domain_is_the_same_in_every_spelling() {
+    let mx = FakeMx::start();
+    let file = acme("queued", &[mx.address()], "[\"aoi@日本.example\"]").replace("acme.example", "日本.example");
+    let gateway = Gateway::builder().tenants(&file).start();
+    let mut client = Client::ready(gateway.inbound);
+    client.command("MAIL FROM:<x@sender.example> SMTPUTF8", 250);
+    for good in ["aoi@日本.example", "aoi@xn--wgv71a.example", "AOI@XN--WGV71A.example"] {
+        client.command(&format!("RCPT TO:<{good}>"), 250);
+    }
+    client.command("RCPT TO:<other@日本.example>", 550);
+    client.command("RCPT TO:<aoi@日本国.example>", 550);
+    assert_eq!(client.data(message("idn", "x\r\n")).code, 250);
+    client.quit();
+    let received = mx.one();
+    assert!(received.recipients().iter().all(|to| to.is_ascii()), "{:?}", received.recipients());
+    gateway.assert_settled();
+}

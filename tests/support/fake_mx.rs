@@ -134,6 +134,7 @@ pub struct Script {
     pub(super) helo_only: bool,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) starttls_injection: bool,
+    pub(super) broken_tls: bool,
     pub(super) connect: Hook,
     pub(super) mail: Hook,
     pub(super) rcpt: Hook,
@@ -193,6 +194,7 @@ impl FakeMx {
                 helo_only: false,
                 tls: None,
                 starttls_injection: false,
+                broken_tls: false,
                 connect: Arc::clone(&accept),
                 mail: Arc::clone(&accept),
                 rcpt: Arc::clone(&accept),
@@ -369,6 +371,13 @@ impl FakeMxBuilder {
     /// Sends a forged EHLO reply in the same segment as the 220 of STARTTLS.
     pub fn starttls_injection(mut self) -> Self {
         self.script.starttls_injection = true;
+        self
+    }
+
+    /// Offers STARTTLS, says 220, and speaks no TLS.
+    pub fn broken_tls(mut self) -> Self {
+        self.script.broken_tls = true;
+        self.script.capabilities.push("STARTTLS".to_owned());
         self
     }
 

@@ -129,6 +129,11 @@ impl Session<'_> {
     }
 
     fn starttls(&mut self) -> Talk {
+        if self.script.broken_tls {
+            self.say("220 2.0.0 go ahead")?;
+            self.say("454 4.7.0 no, rather not")?;
+            return Err(Over);
+        }
         let (Some(config), false) = (self.script.tls.clone(), self.tls) else {
             return self.say("502 5.5.1 no TLS here");
         };
