@@ -91,6 +91,12 @@ impl Lease {
         self.state.hastened
     }
 
+    /// Whether an outcome could be recorded now: else nothing may be tried.
+    #[must_use]
+    pub fn may_deliver(&self) -> bool {
+        self.shared.may_deliver()
+    }
+
     #[must_use]
     pub fn queued_at(&self) -> Timestamp {
         self.queued_at
