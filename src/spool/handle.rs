@@ -1,6 +1,7 @@
 //! The spool's handle: opening, taking custody, leasing.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -54,7 +55,7 @@ impl Spool {
         let config = config.clamped();
         let dirs = Dirs::new(&config.dir);
         for dir in [&dirs.root, &dirs.segments, &dirs.large, &dirs.drafts, &dirs.corrupt] {
-            fs::create_dir_all(dir).map_err(OpenError::at(dir))?;
+            private_dir(dir).map_err(OpenError::at(dir))?;
         }
         let lock = take_lock(&dirs.root)?;
         let Recovered { mut index, report, next_sequence, next_number } = recover(&dirs)?;
@@ -245,13 +246,29 @@ fn first_segment(path: &Path, size: u64) -> std::io::Result<()> {
     fill(&file, 0, size, &vec![0; 256 << 10])
 }
 
+/// Mail is nobody's business but ours.
+fn private_dir(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mode = path.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(work)
 }
 
 fn take_lock(root: &Path) -> Result<File, OpenError> {
     let path = root.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(OpenError::at(&path))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(OpenError::at(&path))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(root.into())),
@@ -263,6 +280,12 @@ fn tell_recovery(shared: &Shared, report: &RecoveryReport) {
     let metrics = &shared.deps.metrics;
     metrics.balance.recovered(report.queued, report.held);
     metrics.spool.corrupt.inc_by(report.damaged.len() as u64);
+    metrics.spool.missing_frames.inc_by(report.missing_frames);
+    if report.missing_frames > 0 {
+        let text = format!("spool: {} frames that were written are missing from the log", report.missing_frames);
+        tracing::error!("{text}");
+        shared.tell(EventName::Alert, None, &text);
+    }
     metrics.spool.messages.set(i64::try_from(report.messages).unwrap_or(i64::MAX));
     metrics.spool.recipients.set(i64::try_from(report.queued + report.held).unwrap_or(i64::MAX));
     metrics.spool.healthy.set(1);

@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::FallocateFlags;
@@ -77,7 +78,7 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
 
 /// An empty file of `size` bytes with the space for them, durable.
 pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let allocated = if size == 0 {
         Ok(())
     } else {
