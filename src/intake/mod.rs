@@ -6,6 +6,7 @@
 
 pub mod authenticate;
 mod connection;
+mod copies;
 mod deadlines;
 mod draft;
 mod ids;
