@@ -41,3 +41,21 @@ fn a_transaction_whose_recipients_are_all_refused_has_no_data() {
     client.quit();
     assert_eq!(gateway.metrics().sum("sekisho_recipients_accepted_total"), 0.0);
 }
+
+#[test]
+fn our_own_postmaster_is_a_mailbox_of_a_tenant_if_the_settings_say_so() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder().set("", "postmaster = \"ops@acme.example\"").acme(mx.address()).start();
+    gateway.send_inbound(
+        "aoi@sender.example",
+        &["postmaster", "postmaster@mx.gateway.example"],
+        &message("hello", "x\r\n"),
+    );
+    assert_eq!(mx.one().recipients(), ["ops@acme.example"]);
+    // By default it is at our own name, which is no tenant's: nobody to take it.
+    let gateway = Gateway::builder().acme(mx.address()).start();
+    let mut client = Client::ready(gateway.inbound);
+    client.command("MAIL FROM:<aoi@sender.example>", 250);
+    client.command("RCPT TO:<postmaster>", 550);
+    client.quit();
+}
