@@ -171,6 +171,8 @@ pub struct SpoolMetrics {
     pub segments: IntGauge,
     pub relocated: IntCounter,
     pub corrupt: IntCounter,
+    /// Frames that the numbering says were there.
+    pub missing_frames: IntCounter,
     pub troubles: Counters<SpoolTrouble>,
     /// 1: commits work; 0: low on space or wedged.
     pub healthy: IntGauge,
@@ -192,6 +194,7 @@ impl SpoolMetrics {
             segments: r.gauge("spool_segments", "Segment files."),
             relocated: r.counter("spool_relocated_total", "Messages copied forward out of old segments."),
             corrupt: r.counter("spool_corrupt_total", "Damaged ranges and files moved to corrupt/."),
+            missing_frames: r.counter("spool_missing_frames_total", "Frames a start found missing from the log."),
             troubles: r.counters("spool_troubles_total", "Failed disk operations."),
             healthy: r.gauge("spool_healthy", "1 if commits work, 0 if low on space or wedged."),
             free_bytes: r.gauge("spool_free_bytes", "Free bytes of the spool's file system."),
