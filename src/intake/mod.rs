@@ -6,7 +6,6 @@
 
 pub mod authenticate;
 mod connection;
-mod copies;
 mod deadlines;
 mod draft;
 mod ids;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::copies;
 use super::draft::Complete;
 use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
@@ -125,9 +124,8 @@ impl Connection {
         self.commit(messages).await
     }
 
-    /// A large message has one file, so its lanes can't share it: further lanes get copies.
     async fn queue_file(&mut self, lanes: Vec<Lane>, draft: Draft) -> Settled {
-        let drafts = match copies::one_each(&self.listener.intake.deps.spool, draft, lanes.len()).await {
+        let drafts = match one_each(draft, lanes.len()).await {
             Ok(drafts) => drafts,
             Err(error) => return storage_refusal(&error),
         };
@@ -257,6 +255,18 @@ impl Connection {
             ..self.event(EventName::HandedOn)
         });
     }
+}
+
+/// A large message has one file; each lane gets a link to it. The directory may make us wait, so no worker does.
+async fn one_each(draft: Draft, lanes: usize) -> Result<Vec<Draft>, SpoolError> {
+    if lanes < 2 {
+        return Ok(vec![draft]);
+    }
+    let linked = tokio::task::spawn_blocking(move || {
+        let links = (1..lanes).map(|_| draft.share()).collect::<Result<Vec<_>, _>>()?;
+        Ok(std::iter::once(draft).chain(links).collect())
+    });
+    linked.await.unwrap_or(Err(SpoolError::Closed))
 }
 
 fn deferred(reply: Reply) -> Settled {
