@@ -57,6 +57,7 @@ pub(super) fn session(settings: &Settings, listener: &ListenerSettings) -> Sessi
         smtputf8: smtp.smtputf8,
         chunking: smtp.chunking,
         dsn: smtp.dsn,
+        postmaster: Some(settings.postmaster.clone()),
         ..usual
     }
 }

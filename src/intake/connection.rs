@@ -51,8 +51,6 @@ pub(super) struct Connection {
     pub(super) draft: Draft,
     pub(super) deadlines: Deadlines,
     pub(super) tls: Option<TlsFacts>,
-    pub(super) helo: Box<str>,
-    pub(super) esmtp: bool,
     /// A proxy spoke for the client (XCLIENT), so that the TLS facts are the proxy's own.
     pub(super) spoken_for: bool,
     /// The address is the client's own. Not so when a proxy could not tell whom it speaks for: then it is the proxy's, and
@@ -118,8 +116,6 @@ impl Connection {
             draft,
             deadlines,
             tls: None,
-            helo: "".into(),
-            esmtp: false,
             spoken_for: false,
             known_by_ip,
             user: None,
@@ -250,7 +246,7 @@ impl Connection {
     /// The session refused a recipient for its form or number, without asking: every RCPT is in the mail log.
     fn rcpt_refused(&self, refused: &RcptRefused) {
         self.listener.intake.deps.log.log(&Event {
-            helo: Some(&self.helo),
+            helo: Some(self.helo()),
             sender: self.transaction.as_ref().map(|transaction| &transaction.sender),
             reason: Some(&refused.recipient),
             reply: Some(&refused.reply),
@@ -263,7 +259,7 @@ impl Connection {
         let deps = &self.listener.intake.deps;
         deps.metrics.smtp.messages.inc((self.listener.config.direction, MessageResult::Malformed));
         deps.log.log(&Event {
-            helo: Some(&self.helo),
+            helo: Some(self.helo()),
             sender: Some(&refused.envelope.sender),
             recipients: u32::try_from(refused.envelope.recipients.len()).ok(),
             size: Some(refused.size),
@@ -338,10 +334,13 @@ impl Connection {
 
     /// What a client said before TLS or XCLIENT is worth nothing afterwards.
     pub(super) fn forget_client(&mut self) {
-        self.helo = "".into();
-        self.esmtp = false;
         self.user = None;
         self.end_transaction();
+    }
+
+    /// What the client calls itself; empty before HELO.
+    pub(super) fn helo(&self) -> &str {
+        self.session.helo().unwrap_or_default()
     }
 
     pub(super) fn end_transaction(&mut self) {
@@ -364,7 +363,7 @@ impl Connection {
     fn log_end(&self, why: &str, lasted: Duration) {
         let lasted = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
         self.listener.intake.deps.log.log(&Event {
-            helo: Some(&self.helo).filter(|helo| !helo.is_empty()).map(|helo| &**helo),
+            helo: self.session.helo(),
             tls: self.tls.as_ref(),
             reason: Some(why),
             duration_ms: Some(lasted),

@@ -136,6 +136,7 @@
 //! | `spool_segments` | | segment files |
 //! | `spool_relocated_total` | | messages copied forward |
 //! | `spool_corrupt_total` | | damaged ranges and files: **alert if it grows** |
+//! | `spool_missing_frames_total` | | frames that recovery missed: **alert if it grows** |
 //! | `spool_troubles_total` | kind | failed disk operations |
 //! | `spool_healthy` | | **alert if 0** |
 //! | `spool_free_bytes` | | of its file system |

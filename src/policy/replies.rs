@@ -33,6 +33,8 @@ pub const ROUTING_DENIED: Reply =
 pub const RECIPIENT_LITERAL: Reply =
     Reply::new(550, Enhanced(5, 1, 2), "Recipients at address literals are not accepted");
 pub const NO_SUCH_RECIPIENT: Reply = Reply::new(550, Enhanced(5, 1, 1), "No such recipient here");
+pub const TOO_MANY_CONTRACTS: Reply =
+    Reply::new(452, Enhanced(4, 5, 3), "Too many different recipient domains, send the others separately");
 pub const RECIPIENT_UNVERIFIED: Reply =
     Reply::new(451, Enhanced(4, 4, 3), "The recipient cannot be verified now, try again later");
 
