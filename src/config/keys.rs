@@ -263,6 +263,12 @@ pub static KEYS: &[Key] = &[
         "Our addresses to connect from, one of each family is used; empty: the system chooses.",
     ),
     live("delivery.port", Kind::Integer(1, 65535), "25", "The port of mail exchangers found by MX."),
+    live(
+        "delivery.private_targets",
+        Kind::Bool,
+        "false",
+        "Mail exchangers and address literals may lead to loopback and link-local addresses. Next hops of tenants may anyway.",
+    ),
     live("delivery.max_connections", Kind::Integer(1, 100_000), "1000", "Connections at once to all next hops."),
     live(
         "delivery.initial_concurrency",

@@ -170,6 +170,7 @@ pub struct DeliverySettings {
     pub helo_name: Domain,
     pub source_addresses: Vec<IpAddr>,
     pub port: u16,
+    pub private_targets: bool,
     pub concurrency: ConcurrencySettings,
     pub messages_per_connection: usize,
     pub idle_timeout: Duration,
