@@ -269,8 +269,8 @@ async fn one_reply_too_many_is_noticed_and_nothing_of_the_transaction_believed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_421_behind_the_answer_takes_nothing_back_and_other_words_do() {
-    for (behind, attempts) in [("421 4.3.2 enough for today", 1), ("250 2.0.0 and again", 2)] {
+async fn a_farewell_behind_the_answer_takes_nothing_back_and_other_words_do() {
+    for (behind, attempts) in [("421 4.3.2 enough for today", 1), ("221 2.0.0 bye", 1), ("250 2.0.0 and again", 2)] {
         let hop =
             FakeMx::builder()
                 .capabilities(&["PIPELINING"])
