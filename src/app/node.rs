@@ -49,6 +49,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Overrides {
     pub resolver: Option<Arc<dyn Resolver>>,
     pub mx_port: Option<u16>,
+    /// MX may lead to loopback, where the demonstration's next hop is.
+    pub private_targets: bool,
 }
 
 /// Why a node doesn't start.
@@ -128,6 +130,7 @@ impl Node {
         };
         let mut delivery_config = convert::delivery(settings);
         delivery_config.mx_port = overrides.mx_port.unwrap_or(delivery_config.mx_port);
+        delivery_config.private_targets |= overrides.private_targets;
         let delivery = delivery::build(
             delivery_config,
             delivery::Deps {

@@ -181,10 +181,10 @@ impl Connection {
         }
     }
 
-    /// Whether more replies were read than asked for. 421 may come at any time (RFC 5321 section 3.8), and says nothing
-    /// about those before it.
+    /// Whether more replies were read than asked for. 421 may come at any time (RFC 5321 section 3.8), 221 means a close as
+    /// well; neither says anything about those before it.
     pub fn has_surplus(&self) -> bool {
-        !self.input.is_empty() && !self.input.starts_with(b"421")
+        !self.input.is_empty() && !self.input.starts_with(b"421") && !self.input.starts_with(b"221")
     }
 
     /// Whether the server closed or spoke unasked while the connection rested. Costs no system call if nothing came.

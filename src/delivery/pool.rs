@@ -68,7 +68,8 @@ impl Pool {
         if let Some(reply) = self.ways.homeless(domain, Direction::Inbound) {
             return Err(NotLent::NoWay(Outcome::of_ours(reply, None)));
         }
-        let places = {
+        // Taken under the lock: a shelf nobody has a place of may be swept away, and with it what is known of the domain.
+        let (places, own) = {
             let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
             let shelf = shelves.entry(domain.clone()).or_insert_with(|| Shelf {
                 idle: Vec::new(),
@@ -78,9 +79,9 @@ impl Pool {
             if let Some((_, outcome)) = shelf.down.as_ref().filter(|(since, _)| since.elapsed() < DOWN) {
                 return Err(NotLent::NoWay(outcome.clone()));
             }
-            Arc::clone(&shelf.places)
+            (Arc::clone(&shelf.places), Arc::clone(&shelf.places).try_acquire_owned())
         };
-        let own = match Arc::clone(&places).try_acquire_owned() {
+        let own = match own {
             Ok(own) => own,
             Err(_) => match timeout_at(by, places.acquire_owned()).await {
                 Ok(Ok(own)) => own,

@@ -42,6 +42,8 @@ pub(super) struct Letter<'a> {
 pub(super) struct Rules {
     /// Send nothing unless every recipient is taken.
     pub all_or_nothing: bool,
+    /// Send nothing to a server without DSN: nobody would send the notice of success that was asked for.
+    pub needs_dsn: bool,
     /// The message must be on its way by then, or isn't sent.
     pub dot_before: Option<Instant>,
     /// Nobody waits longer for the answer.
@@ -81,6 +83,11 @@ const TAKEN: &str = "the message to be taken";
 
 /// Runs the transaction.
 pub(super) async fn send(connection: &mut Connection, letter: &Letter<'_>, rules: &Rules, limits: &Timeouts) -> Sent {
+    if rules.needs_dsn && !connection.capabilities.dsn {
+        let reply = Reply::new(451, Enhanced(4, 3, 3), "a notice of success is asked for, and the server sends none");
+        let outcome = Outcome::of_ours(reply, Some(connection.remote.clone()));
+        return Sent { outcomes: vec![outcome; letter.recipients.len()], end: End::Reusable, whole: false };
+    }
     if let Some(reply) = unfit(connection, letter) {
         let outcome = Outcome::of_ours(reply, Some(connection.remote.clone()));
         return Sent { outcomes: vec![outcome; letter.recipients.len()], end: End::Reusable, whole: false };

@@ -179,6 +179,7 @@ async fn transmit(
     let mut went = Went::Well;
     let rules = Rules {
         all_or_nothing: false,
+        needs_dsn: false,
         dot_before: None,
         answer_by: None,
         points: [Point::DeliveryBeforeDot, Point::DeliveryAfterDot, Point::DeliveryAfterReply],

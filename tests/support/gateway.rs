@@ -75,7 +75,7 @@ impl GatewayBuilder {
     /// Asks this name server, and meets exchanges at [`MX_PORT`].
     pub fn dns(mut self, server: SocketAddr) -> Self {
         self.dns = server.to_string();
-        self.set("delivery", &format!("port = {MX_PORT}"))
+        self.set("delivery", &format!("port = {MX_PORT}")).set("delivery", "private_targets = true")
     }
 
     pub fn env(mut self, key: &str, value: &str) -> Self {

@@ -318,3 +318,36 @@ async fn a_destination_that_found_no_place_gets_one_when_the_pool_lets_go() {
     assert_eq!(other.count(), 1);
     bench.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_names_and_literals_do_not_lead_to_this_machine_and_next_hops_may() {
+    let hop = FakeMx::builder().start();
+    let (ip, port) = (hop.address().ip(), hop.address().port());
+    let bench = Builder::new(acme(&[hop.address()], ""))
+        .set(|config| (config.mx_port, config.private_targets) = (port, false))
+        .mx("far.example", &[(10, "mx.far.example")])
+        .ip("mx.far.example", &[ip, "::1".parse().unwrap(), "fe80::1".parse().unwrap()])
+        .start();
+    outbound(&bench, 1, "x@far.example").await;
+    outbound(&bench, 2, &format!("x@[{ip}]")).await;
+    bench.queue(3, envelope("", &["a@acme.example"])).await;
+    bench.until("a deferral", |bench| !bench.logged("deferred").is_empty()).await;
+    bench.until("a refusal", |bench| !bench.logged("bounced").is_empty()).await;
+    assert!(bench.logged("deferred")[0].contains("451 4.4.4") && bench.logged("bounced")[0].contains("550 5.1.2"));
+    bench.until("the next hop", |_| hop.count() == 1).await;
+    assert_eq!(hop.one().recipients(), ["a@acme.example"]);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listening_on_all_addresses_every_one_of_them_is_a_loop() {
+    let bench = on_port(2525)
+        .set(|config| config.own_addresses = vec!["0.0.0.0:2525".parse().unwrap()])
+        .mx("loop.example", &[(10, "us.example")])
+        .ip("us.example", &["127.99.0.1".parse().unwrap()])
+        .start();
+    outbound(&bench, 1, "x@loop.example").await;
+    bench.empty().await;
+    assert!(bench.logged("bounced")[0].contains("554 5.4.6"));
+    bench.stop().await;
+}
