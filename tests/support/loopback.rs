@@ -1,14 +1,15 @@
 //! A loopback address of its own for every peer: 127.N.P.Q with the process id in P.Q and a counter in N.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-static NEXT: AtomicU8 = AtomicU8::new(1);
+static NEXT: AtomicU16 = AtomicU16::new(0);
 
 pub fn fresh_ip() -> IpAddr {
-    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [rounds, n] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let [.., p, q] = std::process::id().to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, n.clamp(1, 250), p, q))
+    // 127.0 and 127.255 are left to others; where all tests share one process, the counter goes round.
+    IpAddr::V4(Ipv4Addr::new(127, n.clamp(1, 254), p ^ rounds, q))
 }
 
 /// A port that is free on `ip` now. Nobody else uses that address, so it stays free.
