@@ -231,7 +231,13 @@ impl Parts {
         let config = convert::spool(settings);
         let opened = tokio::task::spawn_blocking(move || Spool::open(config, deps)).await;
         let (spool, report) = opened.map_err(|error| StartError::Other(error.to_string()))??;
-        tracing::info!(?report, "spool recovered");
+        tracing::info!(
+            messages = report.messages,
+            recipients = report.queued + report.held,
+            held = report.held,
+            damaged = report.damaged.len(),
+            "spool read"
+        );
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,

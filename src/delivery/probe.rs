@@ -13,6 +13,7 @@ use super::connection::{Connection, Until};
 use super::pool::{NotLent, Pool};
 use super::trouble::Trouble;
 use super::ways::Ways;
+use crate::model::outcome::{Meaning, as_temporary, denies_the_recipient};
 use crate::model::{Address, Enhanced, Recipient, Reply};
 use crate::smtp::command_line;
 use crate::telemetry::Metrics;
@@ -139,19 +140,18 @@ async fn talk(connection: &mut Connection, recipient: &Address, by: Instant) -> 
     Ok((mail, rcpt))
 }
 
-/// A refused null sender says nothing about the recipient; nor do complaints about the command itself.
+/// A refused null sender says nothing about the recipient; nor do complaints about us, or about the command itself.
 fn judge(mail: Reply, rcpt: Reply) -> Answer {
     if !mail.is_positive() {
-        return Answer::Unknown(as_451(&mail));
+        return Answer::Unknown(as_451(mail));
     }
-    match rcpt.code() {
-        200..=299 => Answer::Valid,
-        500 | 502..=504 | 530 | 521 | 555 => Answer::Unknown(as_451(&rcpt)),
-        500..=599 => Answer::Invalid(rcpt),
-        _ => Answer::Unknown(rcpt),
+    match Meaning::of(&rcpt) {
+        Meaning::Taken => Answer::Valid,
+        Meaning::Refused if denies_the_recipient(&rcpt) => Answer::Invalid(rcpt),
+        _ => Answer::Unknown(as_451(rcpt)),
     }
 }
 
-fn as_451(reply: &Reply) -> Reply {
-    Reply::with_text(451, Enhanced(4, 4, 0), &format!("the next hop said: {reply}"))
+fn as_451(reply: Reply) -> Reply {
+    as_temporary(reply, Enhanced(4, 4, 0), "the next hop said")
 }

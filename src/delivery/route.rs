@@ -2,7 +2,7 @@
 //!
 //! **Failure**: only the domain's owner can make mail fail for good (NXDOMAIN, null MX of RFC 7505, no address at all), and
 //! a loop. The DNS in trouble, or a tenant's next hop without an address, is [`Route::Later`].
-//! **Invariants**: an MX that is one of us, and every one less preferred, is never tried (RFC 5321 section 5.1); mail of one
+//! **Invariants**: inbound mail goes to a tenant's next hops or nowhere; an MX that is one of us, and every one less preferred, is never tried (RFC 5321 section 5.1); mail of one
 //! tenant to another goes to that tenant's next hops, never through our own MX.
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::connect::Hop;
 use crate::dns::{Answer, Asking, Mx, Resolver};
-use crate::model::{Domain, Enhanced, Reply};
+use crate::model::{Direction, Domain, Enhanced, Reply};
 use crate::telemetry::metrics::{DeliveryMetrics, DnsResult};
 use crate::tenant::{Host, NextHop, Snapshot, TenantDomain, TlsPolicy};
 
@@ -39,9 +39,12 @@ pub(super) struct Router<'a> {
 }
 
 impl Router<'_> {
-    pub async fn route(&self, domain: &Domain, snapshot: &Snapshot) -> Route {
+    pub async fn route(&self, domain: &Domain, direction: Direction, snapshot: &Snapshot) -> Route {
         if let Some(ours) = snapshot.domain(domain.as_str()) {
             return self.by_next_hops(ours.domain).await;
+        }
+        if direction == Direction::Inbound {
+            return Route::Later(HOMELESS);
         }
         if let Some(ip) = domain.as_ip() {
             let hop =
@@ -174,6 +177,9 @@ impl Router<'_> {
     }
 }
 
+/// Its MX are most likely we ourselves, and whoever took the domain away may bring it back: time decides.
+pub(super) const HOMELESS: Reply =
+    Reply::new(451, Enhanced(4, 3, 5), "the domain is no tenant's any more; there is no next hop");
 /// Not final: the operator is about to correct the tenant.
 const OWN_NEXT_HOP: Reply = Reply::new(451, Enhanced(4, 4, 6), "the next hop is this server itself: mail would loop");
 const LOOP: Reply = Reply::new(554, Enhanced(5, 4, 6), "the domain's mail exchanger is this server: mail would loop");

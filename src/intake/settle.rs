@@ -50,7 +50,10 @@ impl Connection {
         deps.metrics.smtp.message_bytes.of(direction).inc_by(size);
         let (reply, how) = match settled {
             Settled::Kept { receipts, id, how } => match AcceptedReply::from_receipts(&receipts, id) {
-                Some(accepted) => (MessageReply::Accepted(accepted), how),
+                Some(accepted) => {
+                    self.promised.one_more();
+                    (MessageReply::Accepted(accepted), how)
+                }
                 None => (MessageReply::Refused(replies::LOCAL_TROUBLE), MessageResult::Deferred),
             },
             Settled::Refused { reply, how } => {

@@ -88,6 +88,7 @@ impl Connection {
             let port = told.port.value().copied().unwrap_or(0);
             self.peer = Peer { addr: (*ip, port).into(), via: Some(real), local: self.peer.local };
         }
+        self.known_by_ip = told.addr.value().is_some();
         self.spoken_for = true;
         self.helo = told.helo.value().cloned().unwrap_or_default();
         self.user = told.login.value().cloned();
@@ -141,7 +142,7 @@ impl Connection {
             self.tls.as_ref().filter(|_| !self.spoken_for).and_then(|tls| tls.client_certificate.as_deref());
         by_name
             .or_else(|| certificate.and_then(|certificate| snapshot.client_by_certificate(certificate)))
-            .or_else(|| snapshot.client_by_ip(self.peer.ip()))
+            .or_else(|| self.known_by_ip.then(|| snapshot.client_by_ip(self.peer.ip())).flatten())
             .cloned()
     }
 
@@ -211,6 +212,9 @@ impl Connection {
             Room::MemoryLow => Decision::Defer(replies::MEMORY_LOW),
         };
         self.draft.clear();
+        if decision != Decision::Accept {
+            self.end_transaction();
+        }
         question.answer(&mut self.session, decision, &mut self.out);
         self.listener.intake.deps.faults.reach(Point::BodyStarted);
     }

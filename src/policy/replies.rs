@@ -2,13 +2,11 @@
 
 use crate::model::{Enhanced, Reply};
 
-pub const SHUTTING_DOWN: Reply = Reply::new(421, Enhanced(4, 3, 0), "The service is shutting down, try again later");
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, Enhanced(4, 3, 2), "Too many connections, try again later");
 pub const TOO_MANY_FROM_YOU: Reply =
     Reply::new(421, Enhanced(4, 7, 0), "Too many connections from your address, try again later");
 pub const OUT_OF_RESOURCES: Reply =
     Reply::new(421, Enhanced(4, 3, 2), "The system is short of memory, try again later");
-pub const TIMED_OUT: Reply = Reply::new(421, Enhanced(4, 4, 2), "Time limit exceeded, closing the connection");
 pub const TOO_SLOW: Reply =
     Reply::new(421, Enhanced(4, 4, 2), "The message arrives too slowly, closing the connection");
 

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::body::Draft;
-use super::committer::{Class, Committer, Request};
+use super::committer::Committer;
 use super::config::Config;
 use super::error::{OpenError, SpoolError, is_full};
 use super::keeper::{self, Stop};
 use super::lease::Lease;
 use super::prepare::{NewMessage, new_draft, prepare};
+use super::queue::{Class, Request};
 use super::recover::{Recovered, RecoveryReport, recover};
-use super::segment::{Active, preallocate, sync_dir};
+use super::segment::{Active, fill, preallocate, sync_dir};
 use super::shared::{Deps, Dirs, Shared, lock};
+use super::spare;
 use crate::model::Timestamp;
 use crate::model::receipt::Receipt;
 use crate::telemetry::EventName;
@@ -59,17 +61,15 @@ impl Spool {
         index.cache_limit = config.body_cache;
         let at = || OpenError::at(&dirs.segments);
         // A full disk must not keep us from delivering what is here: a smaller segment, even an empty one, will do.
-        [config.segment_size, config.reserve, 0]
+        [config.segment_size.min(FIRST_SEGMENT), config.reserve, 0]
             .into_iter()
-            .map(|size| preallocate(&dirs.spare(), size))
+            .map(|size| first_segment(&dirs.next(), size))
             .find(|made| made.as_ref().err().is_none_or(|error| !is_full(error)))
             .unwrap_or_else(|| Err(std::io::ErrorKind::StorageFull.into()))
             .map_err(at())?;
-        let active = Active::start(&dirs.segments, &dirs.spare(), next_number).map_err(at())?;
-        for (path, size) in [(dirs.spare(), config.segment_size), (dirs.reserve(), config.reserve)] {
-            if let Err(error) = preallocate(&path, size) {
-                tracing::warn!(%error, "{} can't be made; the disk is full", path.display());
-            }
+        let active = Active::start(&dirs.segments, &dirs.next(), next_number).map_err(at())?;
+        if let Err(error) = preallocate(&dirs.reserve(), config.reserve) {
+            tracing::warn!(%error, "{} can't be made; the disk is full", dirs.reserve().display());
         }
         for dir in [&dirs.segments, &dirs.large, &dirs.corrupt, &dirs.root] {
             sync_dir(dir).map_err(OpenError::at(dir))?;
@@ -81,9 +81,11 @@ impl Spool {
         let stop = Arc::new(Stop::default());
         let committer = Committer::new(Arc::clone(&shared), active, next_sequence);
         let (keeping, stopping) = (Arc::clone(&shared), Arc::clone(&stop));
+        let filling = Arc::clone(&shared);
         let threads = vec![
             spawn("spool-commit", move || committer.run()).map_err(OpenError::at("thread"))?,
             spawn("spool-keep", move || keeper::run(&keeping, &stopping)).map_err(OpenError::at("thread"))?,
+            spawn("spool-spare", move || spare::run(&filling)).map_err(OpenError::at("thread"))?,
         ];
         Ok((Self(Arc::new(Inner { shared, stop, threads: Mutex::new(threads), _lock: lock })), report))
     }
@@ -228,10 +230,19 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.stop();
         self.shared.queue.close();
+        self.shared.spare.stop();
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
     }
+}
+
+/// A start need not wait for more zeros than these; soon there is a spare.
+const FIRST_SEGMENT: u64 = 8 << 20;
+
+fn first_segment(path: &Path, size: u64) -> std::io::Result<()> {
+    let file = preallocate(path, size)?;
+    fill(&file, 0, size, &vec![0; 256 << 10])
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

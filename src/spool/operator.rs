@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::committer::{Class, Effect, Request};
 use super::error::SpoolError;
 use super::handle::Spool;
 use super::index::{Branch, Entry};
 use super::meta::{Kind, Meta};
 use super::prepare::Prepared;
+use super::queue::{Class, Effect, Request};
 use super::record::{self, Progress, RecipientState};
 use crate::model::{Direction, Domain, MessageId, ReversePath, TenantId, Timestamp};
 use crate::telemetry::{Event, EventName};

@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::body::{Body, Draft, Kept};
-use super::committer::{Class, Effect, NewEntry, Source};
 use super::error::SpoolError;
 use super::index::{Cached, Entry, Place};
 use super::meta::{Kind, Meta};
+use super::queue::{Class, Effect, NewEntry, Source};
 use super::record::{MessageFields, message_head};
 use super::shared::Shared;
 use crate::model::MessageId;

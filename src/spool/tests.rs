@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::committer::{Class, Committer, Request};
+use super::committer::Committer;
 use super::index::{Entry, Index, Place};
 use super::prepare::prepare;
+use super::queue::{Class, Request};
 use super::segment::{Active, Name};
 use super::shared::{Dirs, Shared};
 use super::*;

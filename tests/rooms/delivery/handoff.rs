@@ -194,3 +194,15 @@ async fn call_ahead_asks_once_and_believes_only_answers() {
     );
     bench.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_us_is_not_taken_for_one_of_the_recipient() {
+    let hop = FakeMx::builder().refusing("a@acme.example", "550 5.7.1 your address is blocked").start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    for _ in 0..2 {
+        let answer = bench.handle.probe().ask(&address("a@acme.example")).await;
+        assert!(matches!(&answer, ProbeAnswer::Unknown(reply) if reply.code() == 451), "{answer:?}");
+    }
+    assert_eq!(hop.commands().iter().filter(|line| line.contains("RCPT")).count(), 2);
+    bench.stop().await;
+}
