@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU16, Ordering};
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 pub fn fresh_ip() -> IpAddr {
-    let [rounds, n] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
     let [.., p, q] = std::process::id().to_be_bytes();
     // 127.0 and 127.255 are left to others; where all tests share one process, the counter goes round.
-    IpAddr::V4(Ipv4Addr::new(127, n.clamp(1, 254), p ^ rounds, q))
+    let [_, n] = (1 + count % 254).to_be_bytes();
+    let [_, round] = (count / 254).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, n, p ^ round, q))
 }
 
 /// A port that is free on `ip` now. Nobody else uses that address, so it stays free.
