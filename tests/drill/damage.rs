@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
+use crate::injector::Mix;
 use crate::kills::print_judgement;
 use crate::ledger::NextHop;
 use crate::scene::{Custody, Scene};
@@ -56,13 +57,22 @@ fn fill(scene: &Scene, messages: usize) {
     mix.domains.truncate(1);
     mix.bounces_per_mille = 0;
     mix.large_per_mille = 20;
-    let injector = scene.inject(10, "d", mix);
+    inject(scene, 10, "d", mix.clone(), messages);
+    // The newest records are small ones: the cut that is to tear the last of them must not take the frame of a large body,
+    // which can't be told by its text.
+    mix.large_per_mille = 0;
+    let so_far = scene.ledger.len();
+    inject(scene, 1, "e", mix, so_far + 5);
+    drop(gateway);
+}
+
+fn inject(scene: &Scene, clients: u64, prefix: &str, mix: Mix, until: usize) {
+    let injector = scene.inject(clients, prefix, mix);
     let end = Instant::now() + Duration::from_secs(30);
-    while scene.ledger.len() < messages && Instant::now() < end {
+    while scene.ledger.len() < until && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(20));
     }
     injector.stop(scene.runtime.handle());
-    drop(gateway);
 }
 
 /// Where a message's text lies on disk.
