@@ -167,7 +167,11 @@ impl Bench {
 
     /// Waits until nothing is queued.
     pub async fn empty(&self) {
-        self.until("the queue to be empty and all ends told", |bench| bench.spool.is_empty() && bench.all_told()).await;
+        self.until("the queue to be empty and all ends told", |bench| {
+            // Twice: a notice takes its place a moment after the message it tells of has left.
+            (0..2).all(|_| bench.all_told() && bench.spool.is_empty())
+        })
+        .await;
     }
 
     /// The log is written after the books: a recipient that has ended may not have its line yet.
