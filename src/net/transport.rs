@@ -79,7 +79,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Says goodbye properly (close_notify under TLS), or leaves after [`CLOSE_TIME`]; errors no longer matter.
+    /// Says goodbye properly (close_notify under TLS), or leaves after `CLOSE_TIME`; errors no longer matter.
     pub async fn close(mut self) {
         let goodbye = async {
             match &mut self {
