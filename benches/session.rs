@@ -53,7 +53,7 @@ impl Driver {
                     self.body.clear();
                     self.messages += 1;
                     let id = MessageId::new(self.messages, 7);
-                    let reply = AcceptedReply::from_receipts(&[Receipt::spooled(id, 1)], id).unwrap();
+                    let reply = AcceptedReply::from_receipts(&[Receipt::spooled(id, 1)], 1, id).unwrap();
                     question.answer(session, MessageReply::Accepted(reply), out);
                 }
                 other => unreachable!("{other:?}"),

@@ -3,6 +3,9 @@
 //! Method: a spool in `SEKISHO_BENCH_DIR` (else the build directory, a real disk); N tasks commit one message after the
 //! other on a two-thread runtime; CPU is the whole process's, user and system, index work included. `settle` rows lease what was
 //! committed and settle it as delivered. Run with `cargo bench --bench spool [writers]`.
+//!
+//! `latency` instead: N writers, a thread each, that wait 0.3 ms between their commits, as clients do, while everything that
+//! is committed is leased and settled at once. Run with `cargo bench --bench spool -- latency [writers]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::sync::Arc;
@@ -106,11 +109,75 @@ fn row(name: &str, writers: usize, count: u64, wall: Duration, used: Duration, t
     );
 }
 
+/// Commits of writers that pause, with deliveries going on.
+fn latency(runtime: &tokio::runtime::Runtime, base: &std::path::Path, writers: usize) {
+    const TIME: Duration = Duration::from_secs(3);
+    let dir = tempfile::tempdir_in(base).unwrap();
+    let deps =
+        Deps { clock: Clock::System, faults: Faults::default(), metrics: Metrics::new(), log: MailLog::nowhere() };
+    let metrics = Arc::clone(&deps.metrics);
+    let (spool, _) = Spool::open(Config::new(dir.path()), deps).unwrap();
+    let dispatcher = runtime.spawn({
+        let spool = spool.clone();
+        async move {
+            loop {
+                for lease in spool.take_due(Timestamp(u64::MAX), 64) {
+                    tokio::spawn(async move {
+                        std::hint::black_box(lease.body().await.unwrap());
+                        let outcomes = vec![(0, RecipientState::Delivered)];
+                        lease.settle(Settlement { outcomes, ..Settlement::default() }).await.unwrap();
+                    });
+                }
+                spool.changed().await;
+            }
+        }
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let next = Arc::new(AtomicU64::new(0));
+    let (started, before) = (Instant::now(), cpu());
+    let threads: Vec<_> = (0..writers)
+        .map(|_| {
+            let (spool, next, runtime) = (spool.clone(), Arc::clone(&next), runtime.handle().clone());
+            std::thread::spawn(move || {
+                let mut times = Vec::new();
+                while started.elapsed() < TIME {
+                    let id = MessageId::new(1_795_176_451_250, u128::from(next.fetch_add(1, Ordering::Relaxed)));
+                    let rest = Bytes::from(vec![b'x'; 5_000]);
+                    let body = Body::Memory { head: Bytes::from_static(b"Received: x\r\n"), rest };
+                    let begun = Instant::now();
+                    runtime.block_on(spool.commit(vec![NewMessage { id, meta: meta(), body }])).unwrap();
+                    times.push(begun.elapsed());
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+                times
+            })
+        })
+        .collect();
+    let mut times: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    times.sort_unstable();
+    row("latency", writers, times.len() as u64, started.elapsed(), cpu() - before, &times);
+    let (frames, groups) = (metrics.spool.frames.get(), metrics.spool.commits.get().max(1));
+    println!(
+        "{:>31} {:.1} frames per sync, {:.3} ms per sync, {} waiting at the end",
+        "",
+        frames as f64 / groups as f64,
+        metrics.spool.sync_seconds.get_sample_sum() * 1e3 / groups as f64,
+        spool.len()
+    );
+    dispatcher.abort();
+}
+
 fn main() {
     let only: Option<usize> = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
     let base = std::env::var_os("SEKISHO_BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), Into::into);
     let base: std::path::PathBuf = base;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if std::env::args().any(|arg| arg == "latency") {
+        for writers in [1, 4, 10, 16, 64].into_iter().filter(|writers| only.is_none_or(|only| only == *writers)) {
+            latency(&runtime, &base, writers);
+        }
+        return;
+    }
     for (size, seconds_worth) in
         [(5_000usize, [5_000u64, 60_000, 150_000, 150_000]), (500_000, [300, 800, 1_000, 1_000])]
     {

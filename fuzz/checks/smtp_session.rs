@@ -142,7 +142,7 @@ fn answer(
             assert_sound(body);
             talk.taken.extend_from_slice(&body.split());
             let id = MessageId::new(1, 1);
-            let reply = match (decision, AcceptedReply::from_receipts(&[Receipt::spooled(id, 1)], id)) {
+            let reply = match (decision, AcceptedReply::from_receipts(&[Receipt::spooled(id, 1)], 1, id)) {
                 (Decision::Accept, Some(accepted)) => MessageReply::Accepted(accepted),
                 (Decision::Disconnect(_), _) => MessageReply::Disconnect(no),
                 _ => MessageReply::Refused(no),

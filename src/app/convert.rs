@@ -57,6 +57,7 @@ pub(super) fn session(settings: &Settings, listener: &ListenerSettings) -> Sessi
         smtputf8: smtp.smtputf8,
         chunking: smtp.chunking,
         dsn: smtp.dsn,
+        postmaster: Some(settings.postmaster.clone()),
         ..usual
     }
 }
@@ -135,6 +136,7 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
         max_transactions: number(own.messages_per_connection),
         idle: Span(own.idle_timeout),
         mx_port: own.port,
+        private_targets: own.private_targets,
         drain: Span(settings.drain_timeout),
         handoff_connections: number(settings.custody.connections_per_hop),
         handoff_patience: Span(settings.custody.answer_deadline),
@@ -153,6 +155,7 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
             ..usual.timeouts
         },
         hostname: own.helo_name.as_str().into(),
+        own_names: vec![settings.hostname.as_str().into()],
         own_addresses: settings.listeners.iter().map(|listener| listener.bind).collect(),
         ..usual
     }

@@ -49,6 +49,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Overrides {
     pub resolver: Option<Arc<dyn Resolver>>,
     pub mx_port: Option<u16>,
+    /// MX may lead to loopback, where the demonstration's next hop is.
+    pub private_targets: bool,
 }
 
 /// Why a node doesn't start.
@@ -128,6 +130,7 @@ impl Node {
         };
         let mut delivery_config = convert::delivery(settings);
         delivery_config.mx_port = overrides.mx_port.unwrap_or(delivery_config.mx_port);
+        delivery_config.private_targets |= overrides.private_targets;
         let delivery = delivery::build(
             delivery_config,
             delivery::Deps {
@@ -231,7 +234,13 @@ impl Parts {
         let config = convert::spool(settings);
         let opened = tokio::task::spawn_blocking(move || Spool::open(config, deps)).await;
         let (spool, report) = opened.map_err(|error| StartError::Other(error.to_string()))??;
-        tracing::info!(?report, "spool recovered");
+        tracing::info!(
+            messages = report.messages,
+            recipients = report.queued + report.held,
+            held = report.held,
+            damaged = report.damaged.len(),
+            "spool read"
+        );
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,

@@ -17,15 +17,9 @@ impl QueueControl for SpoolQueue {
     fn list(&self, filter: Filter) -> Answer<'_, Result<Vec<Entry>, QueueError>> {
         Box::pin(async move {
             let limit = filter.limit.unwrap_or(USUAL_LIMIT);
-            let mut ids: Vec<MessageId> = Vec::new();
-            for item in self.spool.list(&branches_of(&filter), usize::MAX) {
-                if ids.last() != Some(&item.id) {
-                    ids.push(item.id);
-                }
-                if ids.len() == limit {
-                    break;
-                }
-            }
+            let items = self.spool.list(&branches_of(&filter), limit);
+            let mut ids: Vec<MessageId> = items.into_iter().map(|item| item.id).collect();
+            ids.dedup();
             // A message may leave between the two looks; then it isn't listed.
             Ok(ids.into_iter().filter_map(|id| Some(entry(id, self.spool.show(id)?))).collect())
         })

@@ -164,6 +164,7 @@ fn delivery(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<DeliveryS
     }
     Some(DeliverySettings {
         port: u16::try_from(take.number("delivery.port")).unwrap_or(25),
+        private_targets: take.flag("delivery.private_targets"),
         concurrency: ConcurrencySettings {
             total: take.count("delivery.max_connections"),
             initial: take.count("delivery.initial_concurrency"),

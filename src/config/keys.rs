@@ -260,6 +260,12 @@ pub static KEYS: &[Key] = &[
     // -- delivery
     fixed("delivery.helo_name", Kind::Hostname, "", "The name in EHLO towards next hops.").or("hostname"),
     fixed("delivery.port", Kind::Integer(1, 65535), "25", "The port of mail exchangers found by MX."),
+    fixed(
+        "delivery.private_targets",
+        Kind::Bool,
+        "false",
+        "Mail exchangers and address literals may lead to loopback and link-local addresses. Next hops of tenants may anyway.",
+    ),
     fixed("delivery.max_connections", Kind::Integer(1, 100_000), "1000", "Connections at once to all next hops."),
     fixed(
         "delivery.initial_concurrency",

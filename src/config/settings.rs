@@ -169,6 +169,7 @@ pub struct SpoolSettings {
 pub struct DeliverySettings {
     pub helo_name: Domain,
     pub port: u16,
+    pub private_targets: bool,
     pub concurrency: ConcurrencySettings,
     pub messages_per_connection: usize,
     pub idle_timeout: Duration,

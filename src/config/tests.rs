@@ -81,7 +81,7 @@ fn every_key_does_something() {
             Kind::MailAddress => "\"a@b.example\"".into(),
             Kind::Path | Kind::PathOrStdout => "\"other\"".into(),
             Kind::Socket | Kind::SocketOrOff => "\"127.0.0.1:1\"".into(),
-            Kind::Bool => "false".into(),
+            Kind::Bool => (key.default != "true").to_string(),
             Kind::Integer(low, high) => match key.default {
                 default if default == low.to_string() => high.to_string(),
                 _ => low.to_string(),

@@ -62,9 +62,14 @@ pub struct Config {
     /// Our name in EHLO and in notices; the node's host name.
     #[serde(skip)]
     pub hostname: Box<str>,
+    /// Our other names.
+    #[serde(skip)]
+    pub own_names: Vec<Box<str>>,
     /// Where we listen: an MX that leads here is a loop.
     #[serde(skip)]
     pub own_addresses: Vec<SocketAddr>,
+    /// Mail exchangers and address literals may lead to loopback and link-local addresses. Tenants' next hops always may.
+    pub private_targets: bool,
 }
 
 impl Default for Config {
@@ -101,7 +106,9 @@ impl Default for Config {
             probe_cache: 200_000,
             timeouts: Timeouts::default(),
             hostname: "localhost".into(),
+            own_names: Vec::new(),
             own_addresses: Vec::new(),
+            private_targets: false,
         }
     }
 }

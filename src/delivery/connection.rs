@@ -46,6 +46,8 @@ pub(super) struct Connection {
     pub opened: Instant,
     /// A transaction was left open; the next one begins with RSET.
     pub reset_first: bool,
+    /// Nothing has been asked since it rested.
+    pub rested: bool,
     /// The rule it was opened under.
     pub policy: TlsPolicy,
     open: IntGauge,
@@ -94,6 +96,7 @@ impl Connection {
             transactions: 0,
             opened: Instant::now(),
             reset_first: false,
+            rested: false,
             policy: TlsPolicy::None,
             open,
         }
@@ -178,6 +181,12 @@ impl Connection {
         }
     }
 
+    /// Whether more replies were read than asked for. 421 may come at any time (RFC 5321 section 3.8), 221 means a close as
+    /// well; neither says anything about those before it.
+    pub fn has_surplus(&self) -> bool {
+        !self.input.is_empty() && !self.input.starts_with(b"421") && !self.input.starts_with(b"221")
+    }
+
     /// Whether the server closed or spoke unasked while the connection rested. Costs no system call if nothing came.
     pub fn is_stale(&self) -> bool {
         let stream = match &self.stream {
@@ -193,8 +202,14 @@ impl Connection {
         !matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether a close during its rest can't be seen before something is asked.
+    pub fn may_be_closed_unseen(&self) -> bool {
+        self.rested && matches!(self.stream, Stream::Tls(_))
+    }
+
     /// Gives the buffers back.
     pub fn rest(&mut self) {
+        self.rested = true;
         if self.output.is_empty() {
             self.output = BytesMut::new();
         }

@@ -80,6 +80,10 @@ impl Content {
     /// The header section of what we received, with the empty line behind it where there is one.
     #[must_use]
     pub fn received_header(&self) -> &[u8] {
+        if self.rest.starts_with(b"\r\n") {
+            // No header section at all.
+            return &[];
+        }
         let end = memmem::find(&self.rest, b"\r\n\r\n").map_or(self.rest.len(), |at| at + 2);
         self.rest.get(..end).unwrap_or_default()
     }
@@ -112,6 +116,13 @@ mod tests {
         ] {
             assert_eq!(content(head, rest).terminator_if_plain().is_none(), stuffed, "{head:?} {rest:?}");
         }
+    }
+
+    #[test]
+    fn a_message_that_begins_with_an_empty_line_has_no_header() {
+        assert_eq!(content("A: b\r\n", "\r\nsecret\r\n\r\nmore\r\n").received_header(), b"");
+        assert_eq!(content("", "S: a\r\n\r\nsecret\r\n").received_header(), b"S: a\r\n");
+        assert_eq!(content("", "S: a\r\n").received_header(), b"S: a\r\n");
     }
 
     #[test]

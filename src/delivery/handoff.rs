@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::content::Content;
 use super::pool::{Lent, NotLent, Pool};
+use super::settle::owes_success;
 use super::transaction::{End, Letter, Rules, Sent, send};
 use super::ways::Ways;
 use crate::faults::{Faults, Point};
@@ -99,6 +100,8 @@ impl Handoff {
         let letter = Letter { envelope: request.envelope, recipients: &recipients, content: &content };
         let rules = Rules {
             all_or_nothing: true,
+            // The spool tells of success where the next hop doesn't (RFC 3461 section 5.2.2).
+            needs_dsn: recipients.iter().any(|recipient| owes_success(request.direction, recipient)),
             dot_before: Some(dot_before),
             answer_by: Some(request.deadline),
             points: [Point::HandoffBeforeDot, Point::HandoffAfterDot, Point::HandoffAfterReply],

@@ -15,6 +15,7 @@ mod connection;
 mod content;
 mod handoff;
 mod notice;
+mod ourselves;
 mod pool;
 mod probe;
 mod retry;

@@ -14,6 +14,9 @@ use super::content::Content;
 use super::settle::EXPIRED;
 use crate::model::{Address, Enhanced, Envelope, MessageId, Outcome, Recipient, Timestamp};
 
+/// Most octets of a header section that go back: a notice may go to somebody whose name was forged.
+const HEADER: usize = 32 << 10;
+
 /// What a notice tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
@@ -227,14 +230,30 @@ fn append_returned(out: &mut Vec<u8>, notice: &Notice<'_>) {
         out.extend_from_slice(b"Content-Transfer-Encoding: 8bit\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&content.head);
     match notice.returned {
-        Returned::Full => out.extend_from_slice(&content.rest),
-        Returned::Header => out.extend_from_slice(content.received_header()),
+        Returned::Full => {
+            out.extend_from_slice(&content.head);
+            out.extend_from_slice(&content.rest);
+        }
+        Returned::Header => {
+            let head = whole_lines(&content.head, HEADER);
+            out.extend_from_slice(head);
+            out.extend_from_slice(whole_lines(content.received_header(), HEADER - head.len()));
+        }
     }
     if !out.ends_with(b"\r\n") {
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// As many whole lines as fit.
+fn whole_lines(text: &[u8], most: usize) -> &[u8] {
+    if text.len() <= most {
+        return text;
+    }
+    let clipped = text.get(..most).unwrap_or_default();
+    let end = memmem::rfind(clipped, b"\r\n").map_or(0, |at| at + 2);
+    clipped.get(..end).unwrap_or_default()
 }
 
 /// No control characters; without SMTPUTF8 nothing outside ASCII.

@@ -2,7 +2,8 @@
 //!
 //! **Failure**: a domain where no connection could be made is left alone for some seconds, so that clients don't wait for
 //! what was just found out.
-//! **Invariants**: connections of a domain never exceed the setting; those on the shelf hold no buffers and are closed when
+//! **Invariants**: all of them together hold no more than half of the places, so that mail already accepted finds some;
+//! connections of a domain never exceed the setting; those on the shelf hold no buffers and are closed when
 //! idle; the last one put back is the first to be used, so that a quiet domain keeps few.
 
 use std::collections::HashMap;
@@ -14,14 +15,17 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::ways::{NoWay, Ways};
-use crate::model::{Domain, Outcome};
+use crate::model::{Direction, Domain, Outcome};
 
 /// How long a domain without connection is left alone.
 const DOWN: Duration = Duration::from_secs(5);
 
+/// One of the pool's own, and one of all connections'.
+type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 #[derive(Debug)]
 struct Shelf {
-    idle: Vec<(Connection, OwnedSemaphorePermit, Instant)>,
+    idle: Vec<(Connection, Place, Instant)>,
     places: Arc<Semaphore>,
     down: Option<(Instant, Outcome)>,
 }
@@ -31,6 +35,8 @@ struct Shelf {
 pub(super) struct Pool {
     ways: Arc<Ways>,
     shelves: Mutex<HashMap<Domain, Shelf>>,
+    /// The pool's part of them.
+    share: Arc<Semaphore>,
     /// Shared with the queue's workers.
     all: Arc<Semaphore>,
 }
@@ -39,7 +45,7 @@ pub(super) struct Pool {
 #[derive(Debug)]
 pub(super) struct Lent {
     pub connection: Connection,
-    places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    places: (OwnedSemaphorePermit, Place),
     pub fresh: bool,
 }
 
@@ -53,12 +59,17 @@ pub(super) enum NotLent {
 
 impl Pool {
     pub fn new(ways: Arc<Ways>, all: Arc<Semaphore>) -> Self {
-        Self { ways, shelves: Mutex::default(), all }
+        let share = Arc::new(Semaphore::new(ways.config.max_connections.div_ceil(2).max(1) as usize));
+        Self { ways, shelves: Mutex::default(), share, all }
     }
 
     /// Lends a connection. `fresh_only` passes over those on the shelf.
     pub async fn lend(&self, domain: &Domain, by: Instant, fresh_only: bool) -> Result<Lent, NotLent> {
-        let places = {
+        if let Some(reply) = self.ways.homeless(domain, Direction::Inbound) {
+            return Err(NotLent::NoWay(Outcome::of_ours(reply, None)));
+        }
+        // Taken under the lock: a shelf nobody has a place of may be swept away, and with it what is known of the domain.
+        let (places, own) = {
             let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
             let shelf = shelves.entry(domain.clone()).or_insert_with(|| Shelf {
                 idle: Vec::new(),
@@ -68,9 +79,9 @@ impl Pool {
             if let Some((_, outcome)) = shelf.down.as_ref().filter(|(since, _)| since.elapsed() < DOWN) {
                 return Err(NotLent::NoWay(outcome.clone()));
             }
-            Arc::clone(&shelf.places)
+            (Arc::clone(&shelf.places), Arc::clone(&shelf.places).try_acquire_owned())
         };
-        let own = match Arc::clone(&places).try_acquire_owned() {
+        let own = match own {
             Ok(own) => own,
             Err(_) => match timeout_at(by, places.acquire_owned()).await {
                 Ok(Ok(own)) => own,
@@ -78,15 +89,16 @@ impl Pool {
             },
         };
         if !fresh_only {
-            while let Some((connection, of_all)) = self.take(domain) {
+            while let Some((connection, place)) = self.take(domain) {
                 if !self.ways.is_spent(domain, &connection) {
-                    return Ok(Lent { connection, places: (own, of_all), fresh: false });
+                    return Ok(Lent { connection, places: (own, place), fresh: false });
                 }
             }
         }
+        let Ok(shared) = Arc::clone(&self.share).try_acquire_owned() else { return Err(NotLent::Busy) };
         let Ok(of_all) = Arc::clone(&self.all).try_acquire_owned() else { return Err(NotLent::Busy) };
-        match timeout_at(by, self.ways.open(domain)).await {
-            Ok(Ok(connection)) => Ok(Lent { connection, places: (own, of_all), fresh: true }),
+        match timeout_at(by, self.ways.open(domain, Direction::Inbound)).await {
+            Ok(Ok(connection)) => Ok(Lent { connection, places: (own, (shared, of_all)), fresh: true }),
             Ok(Err(NoWay::Final(outcome) | NoWay::Later(outcome))) => {
                 self.mark_down(domain, &outcome);
                 Err(NotLent::NoWay(outcome))
@@ -95,9 +107,9 @@ impl Pool {
         }
     }
 
-    fn take(&self, domain: &Domain) -> Option<(Connection, OwnedSemaphorePermit)> {
+    fn take(&self, domain: &Domain) -> Option<(Connection, Place)> {
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        shelves.get_mut(domain)?.idle.pop().map(|(connection, of_all, _)| (connection, of_all))
+        shelves.get_mut(domain)?.idle.pop().map(|(connection, place, _)| (connection, place))
     }
 
     fn mark_down(&self, domain: &Domain, outcome: &Outcome) {
@@ -109,12 +121,12 @@ impl Pool {
 
     /// Puts a connection back that is good for another transaction.
     pub fn give_back(&self, domain: &Domain, lent: Lent) {
-        let Lent { mut connection, places: (own, of_all), .. } = lent;
+        let Lent { mut connection, places: (own, place), .. } = lent;
         connection.rest();
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shelf) = shelves.get_mut(domain) {
             shelf.down = None;
-            shelf.idle.push((connection, of_all, Instant::now()));
+            shelf.idle.push((connection, place, Instant::now()));
         }
         drop(own);
     }
@@ -134,9 +146,9 @@ impl Pool {
                 !shelf.idle.is_empty() || down || shelf.places.available_permits() < most
             });
         }
-        for (connection, of_all, _) in old {
+        for (connection, place, _) in old {
             connection.quit(self.ways.config.timeouts.quit).await;
-            drop(of_all);
+            drop(place);
         }
     }
 }

@@ -2,27 +2,38 @@
 //!
 //! **Failure**: an answer that proves nothing (4xx, a refused null sender, no connection) is [`Answer::Unknown`] and not
 //! remembered: the caller says 451.
-//! **Invariants**: no message is ever sent; what is remembered is bounded in number and time.
+//! **Invariants**: no message is ever sent; what is remembered is bounded in number and time; a recipient is asked about once
+//! at a time, however many want to know, and all questions together use few connections.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use moka::sync::Cache;
-use tokio::time::Instant;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::{Connection, Until};
 use super::pool::{NotLent, Pool};
 use super::trouble::Trouble;
 use super::ways::Ways;
+use crate::model::outcome::{Meaning, as_temporary, denies_the_recipient};
 use crate::model::{Address, Enhanced, Recipient, Reply};
 use crate::smtp::command_line;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ProbeResult;
 
+/// Questions asked at one time.
+const AT_ONCE: usize = 100;
+
+const NOT_IN_TIME: Reply = Reply::new(451, Enhanced(4, 4, 1), "no connection to the next hop in time");
+/// What is remembered of a refusal: that it was one. Its words may be long, and nobody repeats them.
+const REMEMBERED: Reply = Reply::new(550, Enhanced(5, 1, 1), "the next hop does not know the recipient");
+
 /// What the next hop thinks of a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     Valid,
-    /// Its words, 5xx.
+    /// Its words, 5xx; ours where it is remembered.
     Invalid(Reply),
     /// Why nothing is known.
     Unknown(Reply),
@@ -35,7 +46,42 @@ pub struct Probe {
     pool: Arc<Pool>,
     metrics: Arc<Metrics>,
     valid: Cache<String, ()>,
-    invalid: Cache<String, Reply>,
+    invalid: Cache<String, ()>,
+    asking: Arc<Asking>,
+}
+
+/// Questions under way.
+#[derive(Debug)]
+struct Asking {
+    turns: Semaphore,
+    flights: Mutex<HashMap<String, Arc<OnceCell<Answer>>>>,
+}
+
+/// Somebody's part in a question; the last one to go takes it off the list.
+struct Flight<'a> {
+    asking: &'a Asking,
+    key: &'a str,
+    answer: Arc<OnceCell<Answer>>,
+}
+
+impl Asking {
+    fn join<'a>(&'a self, key: &'a str) -> Flight<'a> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = Arc::clone(flights.entry(key.to_owned()).or_default());
+        Flight { asking: self, key, answer }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.asking.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        // Given up under the lock, so that the count is right: one is ours, one the list's.
+        let own = std::mem::take(&mut self.answer);
+        let over = own.initialized() || Arc::strong_count(&own) <= 2;
+        if over && flights.get(self.key).is_some_and(|listed| Arc::ptr_eq(listed, &own)) {
+            flights.remove(self.key);
+        }
+    }
 }
 
 impl Probe {
@@ -43,7 +89,9 @@ impl Probe {
         let config = &ways.config;
         let valid = Cache::builder().max_capacity(config.probe_cache).time_to_live(config.probe_valid.0).build();
         let invalid = Cache::builder().max_capacity(config.probe_cache).time_to_live(config.probe_invalid.0).build();
-        Self { ways, pool, metrics, valid, invalid }
+        let at_once = AT_ONCE.min(config.max_connections as usize / 4).max(1);
+        let asking = Arc::new(Asking { turns: Semaphore::new(at_once), flights: Mutex::default() });
+        Self { ways, pool, metrics, valid, invalid, asking }
     }
 
     /// Asks, or remembers. The recipient's domain must be a tenant's.
@@ -51,25 +99,35 @@ impl Probe {
         let key = recipient.key();
         let remembered = match self.valid.get(&key) {
             Some(()) => Some(Answer::Valid),
-            None => self.invalid.get(&key).map(Answer::Invalid),
+            None => self.invalid.get(&key).map(|()| Answer::Invalid(REMEMBERED)),
         };
         if let Some(answer) = remembered {
             self.metrics.delivery.probes.inc(ProbeResult::Cached);
             return answer;
         }
-        let answer = self.ask_now(recipient).await;
-        match &answer {
+        let flight = self.asking.join(&key);
+        let asking = flight.answer.get_or_init(|| self.ask_now(recipient));
+        // Whoever waits for another's question waits no longer than for an own one.
+        let answer = match timeout(self.ways.config.probe_patience.0, asking).await {
+            Ok(answer) => answer.clone(),
+            Err(_) => Answer::Unknown(NOT_IN_TIME),
+        };
+        self.remember(&key, &answer);
+        answer
+    }
+
+    fn remember(&self, key: &str, answer: &Answer) {
+        match answer {
             Answer::Valid => {
-                self.valid.insert(key, ());
+                self.valid.insert(key.to_owned(), ());
                 self.metrics.delivery.probes.inc(ProbeResult::Valid);
             }
-            Answer::Invalid(reply) => {
-                self.invalid.insert(key, reply.clone());
+            Answer::Invalid(_) => {
+                self.invalid.insert(key.to_owned(), ());
                 self.metrics.delivery.probes.inc(ProbeResult::Invalid);
             }
             Answer::Unknown(_) => self.metrics.delivery.probes.inc(ProbeResult::Temporary),
         }
-        answer
     }
 
     async fn ask_now(&self, recipient: &Address) -> Answer {
@@ -78,16 +136,15 @@ impl Probe {
             return Answer::Unknown(Reply::new(451, Enhanced(4, 3, 5), "the domain has no next hop to ask"));
         }
         let by = Instant::now() + self.ways.config.probe_patience.0;
+        let Ok(Ok(_turn)) = timeout_at(by, self.asking.turns.acquire()).await else {
+            return Answer::Unknown(NOT_IN_TIME);
+        };
         let mut fresh_only = false;
         loop {
             let mut lent = match self.pool.lend(domain, by, fresh_only).await {
                 Ok(lent) => lent,
                 Err(NotLent::Busy) => {
-                    return Answer::Unknown(Reply::new(
-                        451,
-                        Enhanced(4, 4, 1),
-                        "no connection to the next hop in time",
-                    ));
+                    return Answer::Unknown(NOT_IN_TIME);
                 }
                 Err(NotLent::NoWay(outcome)) => return Answer::Unknown(outcome.reply),
             };
@@ -139,19 +196,18 @@ async fn talk(connection: &mut Connection, recipient: &Address, by: Instant) -> 
     Ok((mail, rcpt))
 }
 
-/// A refused null sender says nothing about the recipient; nor do complaints about the command itself.
+/// A refused null sender says nothing about the recipient; nor do complaints about us, or about the command itself.
 fn judge(mail: Reply, rcpt: Reply) -> Answer {
     if !mail.is_positive() {
-        return Answer::Unknown(as_451(&mail));
+        return Answer::Unknown(as_451(mail));
     }
-    match rcpt.code() {
-        200..=299 => Answer::Valid,
-        500 | 502..=504 | 530 | 521 | 555 => Answer::Unknown(as_451(&rcpt)),
-        500..=599 => Answer::Invalid(rcpt),
-        _ => Answer::Unknown(rcpt),
+    match Meaning::of(&rcpt) {
+        Meaning::Taken => Answer::Valid,
+        Meaning::Refused if denies_the_recipient(&rcpt) => Answer::Invalid(rcpt),
+        _ => Answer::Unknown(as_451(rcpt)),
     }
 }
 
-fn as_451(reply: &Reply) -> Reply {
-    Reply::with_text(451, Enhanced(4, 4, 0), &format!("the next hop said: {reply}"))
+fn as_451(reply: Reply) -> Reply {
+    as_temporary(reply, Enhanced(4, 4, 0), "the next hop said")
 }

@@ -2,17 +2,18 @@
 //!
 //! **Failure**: only the domain's owner can make mail fail for good (NXDOMAIN, null MX of RFC 7505, no address at all), and
 //! a loop. The DNS in trouble, or a tenant's next hop without an address, is [`Route::Later`].
-//! **Invariants**: an MX that is one of us, and every one less preferred, is never tried (RFC 5321 section 5.1); mail of one
+//! **Invariants**: inbound mail goes to a tenant's next hops or nowhere; an MX that is one of us, and every one less preferred, is never tried (RFC 5321 section 5.1); mail of one
 //! tenant to another goes to that tenant's next hops, never through our own MX.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use tokio::time::Instant;
 
 use super::config::Config;
 use super::connect::Hop;
+use super::ourselves::{is_our_address, is_our_name, is_reachable_for_others};
 use crate::dns::{Answer, Asking, Mx, Resolver};
-use crate::model::{Domain, Enhanced, Reply};
+use crate::model::{Direction, Domain, Enhanced, Reply};
 use crate::telemetry::metrics::{DeliveryMetrics, DnsResult};
 use crate::tenant::{Host, NextHop, Snapshot, TenantDomain, TlsPolicy};
 
@@ -39,14 +40,21 @@ pub(super) struct Router<'a> {
 }
 
 impl Router<'_> {
-    pub async fn route(&self, domain: &Domain, snapshot: &Snapshot) -> Route {
+    pub async fn route(&self, domain: &Domain, direction: Direction, snapshot: &Snapshot) -> Route {
         if let Some(ours) = snapshot.domain(domain.as_str()) {
             return self.by_next_hops(ours.domain).await;
+        }
+        if direction == Direction::Inbound {
+            return Route::Later(HOMELESS);
         }
         if let Some(ip) = domain.as_ip() {
             let hop =
                 Hop { host: domain.as_str().into(), ip, port: self.config.mx_port, tls: TlsPolicy::Opportunistic };
-            return if self.is_us(domain.as_str(), &[ip]) { Route::Final(LOOP) } else { Route::Hops(vec![hop]) };
+            return match ip {
+                ip if self.is_us(domain.as_str(), &[ip]) => Route::Final(LOOP),
+                ip if !self.may_go_to(ip) => Route::Final(NOT_THERE),
+                _ => Route::Hops(vec![hop]),
+            };
         }
         self.by_mx(domain).await
     }
@@ -75,7 +83,7 @@ impl Router<'_> {
             }
         }
         let found = hops.len();
-        hops.retain(|hop| !self.config.own_addresses.contains(&SocketAddr::new(hop.ip, hop.port)));
+        hops.retain(|hop| !is_our_address(self.config, hop.ip, hop.port));
         hops.truncate(MOST);
         if hops.is_empty() && found > 0 {
             return Route::Later(OWN_NEXT_HOP);
@@ -112,6 +120,7 @@ impl Router<'_> {
         let mut hops: Vec<Hop> = Vec::new();
         let mut trouble = None;
         let mut looped = false;
+        let mut forbidden = false;
         for group in records.chunk_by(|a, b| a.preference == b.preference) {
             let mut found = Vec::new();
             for record in group {
@@ -135,7 +144,9 @@ impl Router<'_> {
                     port: self.config.mx_port,
                     tls: TlsPolicy::Opportunistic,
                 };
-                hops.extend(ips.into_iter().map(hop));
+                let (good, bad): (Vec<IpAddr>, Vec<IpAddr>) = ips.into_iter().partition(|ip| self.may_go_to(*ip));
+                forbidden |= !bad.is_empty();
+                hops.extend(good.into_iter().map(hop));
             }
             if hops.len() >= MOST {
                 break;
@@ -146,6 +157,8 @@ impl Router<'_> {
             (false, _) => Route::Hops(hops),
             (true, Some(why)) => later(&why),
             (true, None) if looped => Route::Final(LOOP),
+            // A resolver in trouble may answer with such addresses, too: time decides.
+            (true, None) if forbidden => Route::Later(ONLY_PRIVATE),
             (true, None) if implicit => {
                 Route::Final(Reply::new(550, Enhanced(5, 1, 2), "the domain has neither MX nor address"))
             }
@@ -166,16 +179,22 @@ impl Router<'_> {
     }
 
     fn is_us(&self, host: &str, ips: &[IpAddr]) -> bool {
-        let own = |ip: &IpAddr| {
-            let address = SocketAddr::new(ip.to_canonical(), self.config.mx_port);
-            self.config.own_addresses.contains(&address)
-        };
-        host.eq_ignore_ascii_case(&self.config.hostname) || ips.iter().any(own)
+        is_our_name(self.config, host) || ips.iter().any(|ip| is_our_address(self.config, *ip, self.config.mx_port))
+    }
+
+    fn may_go_to(&self, ip: IpAddr) -> bool {
+        self.config.private_targets || is_reachable_for_others(ip)
     }
 }
 
+/// Its MX are most likely we ourselves, and whoever took the domain away may bring it back: time decides.
+pub(super) const HOMELESS: Reply =
+    Reply::new(451, Enhanced(4, 3, 5), "the domain is no tenant's any more; there is no next hop");
 /// Not final: the operator is about to correct the tenant.
 const OWN_NEXT_HOP: Reply = Reply::new(451, Enhanced(4, 4, 6), "the next hop is this server itself: mail would loop");
+const NOT_THERE: Reply = Reply::new(550, Enhanced(5, 1, 2), "no mail goes to an address of that kind");
+const ONLY_PRIVATE: Reply =
+    Reply::new(451, Enhanced(4, 4, 4), "the mail exchangers' addresses are all loopback, link-local or none");
 const LOOP: Reply = Reply::new(554, Enhanced(5, 4, 6), "the domain's mail exchanger is this server: mail would loop");
 
 fn implicit(domain: &Domain) -> Vec<Mx> {

@@ -52,7 +52,7 @@ fn bring(shared: &Arc<Shared>, spool: &Spool) -> usize {
     taken
 }
 
-/// Keeps house while delivery runs: idle connections, forgotten destinations.
+/// Keeps house while delivery runs: idle connections, forgotten destinations, and those that nobody serves.
 pub(super) async fn keep_house(shared: Arc<Shared>, pool: Arc<super::pool::Pool>) {
     let mut tick = tokio::time::interval(Duration::from_secs(2));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -62,6 +62,8 @@ pub(super) async fn keep_house(shared: Arc<Shared>, pool: Arc<super::pool::Pool>
             _ = tick.tick() => {}
         }
         shared.forget_sites();
+        // Places of the pool fall free without anybody being told.
+        shared.hire_for_deserted();
         pool.sweep(false).await;
     }
     pool.sweep(true).await;

@@ -4,7 +4,7 @@
 //! again, and a second attempt may make a duplicate, never a loss.
 //! **Invariants**: a recipient expires only by an attempt of this process that failed, and by a clock that is to be trusted
 //! ([`SteadyClock`]); nobody is notified about mail with a null sender; notices are committed in the record that ends the
-//! recipients they tell of.
+//! recipients they tell of, at most one of a kind; nothing is logged as ended before that is durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +51,14 @@ pub(super) struct Settler {
     pub stuck: AtomicBool,
 }
 
+/// One attempt, after its lease has gone back.
+struct This {
+    id: MessageId,
+    number: u32,
+    retry_at: Option<Timestamp>,
+    now: Timestamp,
+}
+
 /// One recipient and what becomes of it.
 struct Settled<'a> {
     index: usize,
@@ -87,15 +95,35 @@ impl Settler {
             settlement.retry_at = Some(attempt.retry_at.unwrap_or_else(own));
             settlement.last_error = Some(waiting.outcome.reply.to_string());
         }
-        self.tell(&lease, &meta, &settled, &attempt, settlement.retry_at, now);
+        let (id, number, retry_at) = (lease.id(), lease.attempts() + 1, settlement.retry_at);
         let abouts = self.abouts(&lease, &meta, &settled, &attempt, age);
         if !abouts.is_empty() {
             settlement.delay_notice_sent = abouts.contains(&About::Delay);
             settlement.notices = self.notices(&lease, &meta, &settled, &attempt, &abouts, now).await;
         }
+        let notices: Vec<_> = settlement
+            .notices
+            .iter()
+            .zip(&abouts)
+            .map(|(notice, about)| (notice.id, notice.meta.size, *about))
+            .collect();
         if let Err(error) = lease.settle(settlement).await {
             self.stuck.store(true, Ordering::Relaxed);
-            tracing::error!(%error, "an outcome could not be recorded; the message may be delivered again");
+            tracing::error!(%error, message = %id, "an outcome could not be recorded; the message may be delivered again");
+            return;
+        }
+        // Told only now: what is not recorded may end once more, and differently.
+        self.tell(&This { id, number, retry_at, now }, &meta, &settled, &attempt);
+        for (notice, size, about) in notices {
+            self.metrics.delivery.notices.inc(kind(about));
+            self.log.log(&Event {
+                message: Some(notice),
+                tenant: Some(&meta.tenant),
+                sender: Some(&meta.envelope.sender),
+                reason: Some(&format!("{} notice about {id}", about.as_str())),
+                size: Some(size),
+                ..Event::new(EventName::Notice, now)
+            });
         }
     }
 
@@ -117,7 +145,7 @@ impl Settler {
         let after = self.config.delay_notice_after.0;
         let late = !after.is_zero() && age >= after && !lease.delay_notice_sent();
         for (about, given) in [(About::Failure, true), (About::Delay, late), (About::Success, !attempt.peer_dsn)] {
-            if given && settled.iter().any(|one| asks(one, about)) {
+            if given && settled.iter().any(|one| asks(one, about, meta.direction)) {
                 abouts.push(about);
             }
         }
@@ -151,7 +179,7 @@ impl Settler {
         let until = lease.queued_at().plus(self.config.lifetime(meta.direction));
         let mut notices = Vec::new();
         for about in abouts {
-            let told = settled.iter().filter(|one| asks(one, *about)).map(|one| Told {
+            let told = settled.iter().filter(|one| asks(one, *about, meta.direction)).map(|one| Told {
                 recipient: one.recipient,
                 outcome: one.outcome,
                 fate: one.fate,
@@ -173,17 +201,7 @@ impl Settler {
                 returned: if full { Returned::Full } else { Returned::Header },
                 content,
             };
-            self.metrics.delivery.notices.inc(kind(*about));
-            let message = self.message(&notice, &told, meta);
-            self.log.log(&Event {
-                message: Some(message.id),
-                tenant: Some(&meta.tenant),
-                sender: Some(&meta.envelope.sender),
-                reason: Some(&format!("{} notice about {}", about.as_str(), lease.id())),
-                size: Some(message.meta.size),
-                ..Event::new(EventName::Notice, now)
-            });
-            notices.push(message);
+            notices.push(self.message(&notice, &told, meta));
         }
         notices
     }
@@ -211,15 +229,7 @@ impl Settler {
     }
 
     /// One line and one count for each recipient.
-    fn tell(
-        &self,
-        lease: &Lease,
-        meta: &Meta,
-        settled: &[Settled<'_>],
-        attempt: &Attempt<'_>,
-        retry_at: Option<Timestamp>,
-        now: Timestamp,
-    ) {
+    fn tell(&self, this: &This, meta: &Meta, settled: &[Settled<'_>], attempt: &Attempt<'_>) {
         if let Some(begun) = attempt.begun {
             self.metrics.delivery.seconds.observe(begun.elapsed().as_secs_f64());
         }
@@ -233,7 +243,7 @@ impl Settler {
                 None => EventName::Deferred,
             };
             self.log.log(&Event {
-                message: Some(lease.id()),
+                message: Some(this.id),
                 tenant: Some(&meta.tenant),
                 direction: Some(meta.direction),
                 sender: Some(&meta.envelope.sender),
@@ -241,23 +251,30 @@ impl Settler {
                 reply: Some(&one.outcome.reply),
                 remote: one.outcome.remote.as_ref(),
                 size: Some(meta.size),
-                attempt: Some(lease.attempts() + 1),
-                next_attempt: if one.fate.is_none() { retry_at } else { None },
+                attempt: Some(this.number),
+                next_attempt: if one.fate.is_none() { this.retry_at } else { None },
                 tls: attempt.tls,
                 duration_ms,
-                ..Event::new(name, now)
+                ..Event::new(name, this.now)
             });
         }
     }
 }
 
+/// Whether we would owe this recipient's sender a success notice: a client of a tenant, who is known. Strangers name
+/// whom they like as sender, and would have us write to them.
+#[must_use]
+pub(super) fn owes_success(direction: Direction, recipient: &Recipient) -> bool {
+    direction == Direction::Outbound && Notify::on_success(recipient.notify)
+}
+
 /// Whether this recipient's sender wants to hear of this.
-fn asks(one: &Settled<'_>, about: About) -> bool {
+fn asks(one: &Settled<'_>, about: About, direction: Direction) -> bool {
     let notify = one.recipient.notify;
     match (about, one.fate) {
         (About::Failure, Some(Fate::Failed | Fate::Expired)) => Notify::on_failure(notify),
         (About::Delay, None) => Notify::on_delay(notify),
-        (About::Success, Some(Fate::Delivered)) => Notify::on_success(notify),
+        (About::Success, Some(Fate::Delivered)) => owes_success(direction, one.recipient),
         _ => false,
     }
 }

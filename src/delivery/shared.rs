@@ -56,6 +56,10 @@ impl Shared {
 
     /// Brings a lease to its destination.
     pub fn dispatch(self: &Arc<Self>, lease: Lease) {
+        if let Some(until) = self.suspended_until(&lease) {
+            lease.postpone(until);
+            return;
+        }
         let Some(site) = lease.domain().map(|domain| self.site(domain)) else { return };
         if lease.is_hastened() {
             site.end_rest();
@@ -76,6 +80,20 @@ impl Shared {
                 lease.postpone(self.clock.now().plus(wait));
             }
         }
+    }
+
+    /// When to look again at mail of a tenant, or to a tenant, that is suspended; `None`: it is not. That costs no attempt.
+    pub fn suspended_until(&self, lease: &Lease) -> Option<Timestamp> {
+        let snapshot = self.ways.snapshot.load();
+        let own = snapshot.tenant(&lease.meta().tenant).is_some_and(|tenant| !tenant.is_active());
+        let other = || snapshot.domain(lease.domain()?.as_str()).map(|ours| !ours.tenant.is_active());
+        (own || other() == Some(true)).then(|| self.one_wait_from_now(lease))
+    }
+
+    /// One to two first waits, spread.
+    pub fn one_wait_from_now(&self, lease: &Lease) -> Timestamp {
+        let spread = 1.0 + fraction(lease.id(), lease.attempts());
+        self.clock.now().plus(self.config.retry_first.0.mul_f64(spread))
     }
 
     fn site(&self, domain: &Domain) -> Arc<Site> {
@@ -144,6 +162,19 @@ impl Shared {
             if self.hire(&site) || self.places.available_permits() == 0 {
                 return;
             }
+        }
+    }
+
+    /// Finds workers for destinations that have work and nobody to do it, however that came about.
+    pub fn hire_for_deserted(self: &Arc<Self>) {
+        let deserted: Vec<Arc<Site>> = {
+            let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+            sites.values().filter(|site| site.is_deserted()).map(Arc::clone).collect()
+        };
+        // Those that have waited longest come first.
+        self.hire_starved();
+        for site in deserted {
+            self.hire(&site);
         }
     }
 

@@ -238,6 +238,12 @@ impl Site {
         std::mem::take(&mut self.state().queue)
     }
 
+    /// Work waits, and nobody is there to do it.
+    pub fn is_deserted(&self) -> bool {
+        let state = self.state();
+        state.workers == 0 && !state.queue.is_empty()
+    }
+
     /// Nothing to do for a while, and nothing to remember.
     pub fn is_forgettable(&self, now: Timestamp) -> bool {
         let state = self.state();

@@ -5,7 +5,8 @@
 //!
 //! **Failure**: always an [`Outcome`] for every recipient; [`End`] says what the connection is good for and, if it broke,
 //! whether the message may have been taken.
-//! **Invariants**: an address or parameter can't carry a line end (the command writer refuses control characters); a
+//! **Invariants**: nobody is [`OutcomeKind::Delivered`] but by the answer to the whole message; once a reply stands where it
+//! can't belong, none of the transaction's replies is believed; an address or parameter can't carry a line end (the command writer refuses control characters); a
 //! message is never sent in a form its envelope needs an extension for that the server lacks (RFC 6531: no downgrade).
 
 use bytes::BytesMut;
@@ -41,6 +42,8 @@ pub(super) struct Letter<'a> {
 pub(super) struct Rules {
     /// Send nothing unless every recipient is taken.
     pub all_or_nothing: bool,
+    /// Send nothing to a server without DSN: nobody would send the notice of success that was asked for.
+    pub needs_dsn: bool,
     /// The message must be on its way by then, or isn't sent.
     pub dot_before: Option<Instant>,
     /// Nobody waits longer for the answer.
@@ -80,6 +83,11 @@ const TAKEN: &str = "the message to be taken";
 
 /// Runs the transaction.
 pub(super) async fn send(connection: &mut Connection, letter: &Letter<'_>, rules: &Rules, limits: &Timeouts) -> Sent {
+    if rules.needs_dsn && !connection.capabilities.dsn {
+        let reply = Reply::new(451, Enhanced(4, 3, 3), "a notice of success is asked for, and the server sends none");
+        let outcome = Outcome::of_ours(reply, Some(connection.remote.clone()));
+        return Sent { outcomes: vec![outcome; letter.recipients.len()], end: End::Reusable, whole: false };
+    }
     if let Some(reply) = unfit(connection, letter) {
         let outcome = Outcome::of_ours(reply, Some(connection.remote.clone()));
         return Sent { outcomes: vec![outcome; letter.recipients.len()], end: End::Reusable, whole: false };
@@ -169,12 +177,10 @@ impl Talk<'_> {
         if !can.chunking {
             return Pipeline::Data;
         }
-        // What must be known before the message goes out can't be asked for in the same write.
-        if self.rules.all_or_nothing || self.letter.content.len() > ONE_WRITE {
-            Pipeline::Envelope
-        } else {
-            Pipeline::Message
-        }
+        // What must be known before the message goes out can't be asked for in the same write. Nor must the message be sent
+        // to where perhaps nobody listens any more: it would be in doubt.
+        let ask_first = self.rules.all_or_nothing || self.connection.may_be_closed_unseen();
+        if ask_first || self.letter.content.len() > ONE_WRITE { Pipeline::Envelope } else { Pipeline::Message }
     }
 
     async fn said(&mut self, limit: std::time::Duration, phase: &'static str) -> Result<Reply, Trouble> {
@@ -188,7 +194,11 @@ impl Talk<'_> {
     }
 
     async fn run(&mut self) -> Result<Done, Trouble> {
+        if self.connection.has_surplus() {
+            return Err(Trouble::OutOfStep { phase: "MAIL" });
+        }
         let pipeline = self.pipeline();
+        self.connection.rested = false;
         let step_by_step = pipeline == Pipeline::None;
         let reset = std::mem::take(&mut self.connection.reset_first);
         if !step_by_step {
@@ -226,6 +236,9 @@ impl Talk<'_> {
             }
         }
         let go = self.said(self.limits.data, "the answer to DATA").await?;
+        if go.code() < 400 && go.code() != 354 {
+            return Err(Trouble::OutOfStep { phase: "DATA" });
+        }
         if go.code() != 354 {
             self.settle(go);
             return Ok(Done::Stopped);
@@ -266,6 +279,9 @@ impl Talk<'_> {
             mail(letter, &can, &mut self.connection.output);
         }
         let mail = self.said(self.limits.envelope, "the answer to MAIL").await?;
+        if (300..400).contains(&mail.code()) {
+            return Err(Trouble::OutOfStep { phase: "MAIL" });
+        }
         if !mail.is_positive() {
             self.settle(mail);
             if step_by_step {
@@ -386,6 +402,10 @@ impl Talk<'_> {
         // A refused BDAT leaves the transaction open (RFC 3030 section 2); after a refused dot RSET does no harm.
         self.connection.reset_first = !reply.is_positive();
         self.heard = true;
+        // One reply too many: this one may have been for something else.
+        if self.connection.has_surplus() || (300..400).contains(&reply.code()) {
+            return Err(Trouble::OutOfStep { phase: "the end of the message" });
+        }
         let [_, _, answered] = self.rules.points;
         self.rules.faults.reach(answered);
         Ok(reply)
@@ -399,7 +419,15 @@ impl Talk<'_> {
         }
     }
 
-    fn finish(self, result: Result<Done, Trouble>) -> Sent {
+    fn finish(mut self, result: Result<Done, Trouble>) -> Sent {
+        let doubtful = matches!(result, Err(Trouble::OutOfStep { .. }));
+        let answered = matches!(result, Ok(Done::Answered));
+        for place in &mut self.outcomes {
+            let taken = place.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Delivered);
+            if doubtful || (taken && !answered) {
+                *place = None;
+            }
+        }
         let said_421 = self.outcomes.iter().flatten().any(|outcome| outcome.reply.code() == 421);
         let mut whole = false;
         let end = match result {

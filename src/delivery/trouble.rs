@@ -21,6 +21,9 @@ pub enum Trouble {
     Lost { phase: &'static str, source: io::Error },
     #[error("not a reply: {0}")]
     NotSmtp(#[from] ReplyError),
+    /// A reply where none belongs: whatever was read before may have answered something else.
+    #[error("out of step with the server at {phase}")]
+    OutOfStep { phase: &'static str },
     #[error("TLS is required and not offered")]
     NoTls,
     #[error("TLS handshake failed: {0}")]
@@ -43,7 +46,7 @@ impl Trouble {
             Self::Refused(reply) => return reply.clone(),
             Self::Connect { .. } => (451, Enhanced(4, 4, 1)),
             Self::TimedOut { .. } | Self::Closed { .. } | Self::Lost { .. } => (451, Enhanced(4, 4, 2)),
-            Self::NotSmtp(_) => (451, Enhanced(4, 5, 0)),
+            Self::NotSmtp(_) | Self::OutOfStep { .. } => (451, Enhanced(4, 5, 0)),
             Self::NoTls | Self::Handshake(_) => (451, Enhanced(4, 7, 5)),
             Self::Spool(_) => (451, Enhanced(4, 3, 0)),
             Self::NoAddress(_) => (451, Enhanced(4, 4, 4)),

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::connect::{Dialer, Hop};
 use super::connection::Connection;
-use super::route::{Route, Router};
+use super::route::{HOMELESS, Route, Router};
 use super::trouble::Trouble;
 use crate::dns::Resolver;
-use crate::model::{Domain, Outcome, OutcomeKind, Remote, Reply};
+use crate::model::outcome::as_temporary;
+use crate::model::{Direction, Domain, Enhanced, Outcome, OutcomeKind, Remote, Reply};
 use crate::tenant::{Host, Snapshot};
 
 /// How long a host that did not answer stands at the end of the row.
@@ -45,10 +46,10 @@ pub(super) struct Ways {
 
 impl Ways {
     /// Opens a connection for mail to the domain.
-    pub async fn open(&self, domain: &Domain) -> Result<Connection, NoWay> {
+    pub async fn open(&self, domain: &Domain, direction: Direction) -> Result<Connection, NoWay> {
         let snapshot = self.snapshot.load_full();
         let router = Router { resolver: &*self.resolver, config: &self.config, metrics: &self.dialer.metrics.delivery };
-        let mut hops = match router.route(domain, &snapshot).await {
+        let mut hops = match router.route(domain, direction, &snapshot).await {
             Route::Hops(hops) => hops,
             Route::Final(reply) => return Err(NoWay::Final(Outcome::of_ours(reply, None))),
             Route::Later(reply) => return Err(NoWay::Later(Outcome::of_ours(reply, None))),
@@ -71,7 +72,14 @@ impl Ways {
             None => (Trouble::NoAddress(domain.to_string()).reply(), None, false),
         };
         // A greeting of 5xx speaks of the server, not of the recipients: another day it may take mail.
-        Err(NoWay::Later(Outcome { kind: OutcomeKind::Deferred, reply: as_temporary(reply), remote, said_by_remote }))
+        let reply = as_temporary(reply, Enhanced(4, 3, 2), "the server takes no mail");
+        Err(NoWay::Later(Outcome { kind: OutcomeKind::Deferred, reply, remote, said_by_remote }))
+    }
+
+    /// Why mail in this direction has nowhere to go now, whatever connection is open for the domain.
+    pub fn homeless(&self, domain: &Domain, direction: Direction) -> Option<Reply> {
+        let gone = direction == Direction::Inbound && self.snapshot.load().domain(domain.as_str()).is_none();
+        gone.then_some(HOMELESS)
     }
 
     /// Whether a connection opened earlier is still where mail for the domain belongs.
@@ -112,12 +120,3 @@ impl Ways {
 
 /// No connection is kept longer, so that a change behind a host's name is noticed.
 const LONGEST: Duration = Duration::from_secs(300);
-
-/// The server's words with a code that fits the kind.
-fn as_temporary(reply: Reply) -> Reply {
-    if !reply.is_permanent() {
-        return reply;
-    }
-    let text = format!("the server takes no mail: {reply}");
-    Reply::with_text(451, crate::model::Enhanced(4, 3, 2), &text)
-}

@@ -20,7 +20,7 @@ use super::transaction::{End, Letter, Rules, send};
 use super::ways::NoWay;
 use crate::faults::Point;
 use crate::model::{Outcome, OutcomeKind, Recipient};
-use crate::spool::Lease;
+use crate::spool::{Lease, SpoolError};
 
 /// Whether the worker has anything more to do here.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ enum Next {
 /// Serves the destination until there is nothing to do, it rests, or shutdown is asked.
 pub(super) async fn work(shared: Arc<Shared>, site: Arc<Site>, permit: OwnedSemaphorePermit) {
     let mut line: Option<Connection> = None;
+    let mut left_work = false;
     loop {
         if shared.shutdown.is_cancelled() {
             site.leave(false);
@@ -46,6 +47,7 @@ pub(super) async fn work(shared: Arc<Shared>, site: Arc<Site>, permit: OwnedSema
         };
         if deliver(&shared, &site, &mut line, lease).await == Next::Leave {
             site.leave(false);
+            left_work = true;
             break;
         }
     }
@@ -53,6 +55,10 @@ pub(super) async fn work(shared: Arc<Shared>, site: Arc<Site>, permit: OwnedSema
         line.quit(shared.config.timeouts.quit).await;
     }
     drop(permit);
+    if left_work {
+        // What came between the clearing of the queue and the leaving was told that somebody is there.
+        shared.hire(&site);
+    }
     shared.hire_starved();
 }
 
@@ -71,7 +77,7 @@ async fn park(shared: &Shared, site: &Site, line: &mut Option<Connection>) -> bo
 }
 
 async fn deliver(shared: &Arc<Shared>, site: &Arc<Site>, line: &mut Option<Connection>, lease: Lease) -> Next {
-    if shared.settler.is_stuck() {
+    if shared.settler.is_stuck() || !lease.may_deliver() {
         // What can't be recorded must not be delivered; the leases go back to the spool.
         shared.give_up(site);
         return Next::Leave;
@@ -81,11 +87,26 @@ async fn deliver(shared: &Arc<Shared>, site: &Arc<Site>, line: &mut Option<Conne
         shared.put_off_all(site, &rest);
         return Next::Leave;
     }
+    if let Some(until) = shared.suspended_until(&lease) {
+        lease.postpone(until);
+        return Next::Lease;
+    }
+    if let Some(reply) = shared.ways.homeless(&site.domain, lease.meta().direction) {
+        // Says nothing about the destination: mail of tenants to the same domain may go there.
+        let outcomes = vec![Outcome::of_ours(reply, None); lease.recipients().count()];
+        settle(shared, lease, Attempt { outcomes, ..Attempt::default() }).await;
+        return Next::Lease;
+    }
     let content = match Content::load(&lease).await {
         Ok(content) => content,
         Err(error) => {
             // The spool has told, and holds or returns the message; there is nothing to say to the sender yet.
             tracing::error!(message = %lease.id(), %error, "message can't be read from the spool");
+            if matches!(error, SpoolError::Io(_) | SpoolError::Full(_)) {
+                // The disk's trouble, not the message's: no attempt, but no look every second either.
+                let until = shared.one_wait_from_now(&lease);
+                lease.postpone(until);
+            }
             return Next::Lease;
         }
     };
@@ -158,6 +179,7 @@ async fn transmit(
     let mut went = Went::Well;
     let rules = Rules {
         all_or_nothing: false,
+        needs_dsn: false,
         dot_before: None,
         answer_by: None,
         points: [Point::DeliveryBeforeDot, Point::DeliveryAfterDot, Point::DeliveryAfterReply],
@@ -171,7 +193,7 @@ async fn transmit(
                     if let Some(spent) = line.take() {
                         spent.quit(shared.config.timeouts.quit).await;
                     }
-                    match shared.ways.open(&site.domain).await {
+                    match shared.ways.open(&site.domain, lease.meta().direction).await {
                         Ok(connection) => (connection, true),
                         Err(no_way) if outcomes.is_empty() => return Err(no_way),
                         Err(NoWay::Final(outcome) | NoWay::Later(outcome)) => {

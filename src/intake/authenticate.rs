@@ -14,7 +14,9 @@ const AT_ONCE: usize = 2;
 /// Checks waiting beyond which the answer is "try again".
 const WAITING: usize = 64;
 
-/// A well-formed hash that no password fits, to spend the time on for unknown users.
+/// A well-formed hash that no password fits, to spend the time on for unknown users. It has the parameters our own tools use
+/// (argon2's defaults). A tenant's hash made elsewhere with other ones takes another time, and by that time an attacker can
+/// tell that its user exists, not more; make hashes with the defaults where that matters.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2VraXNob3Nla2lzaG8$UeJnSkK5xBDBYPzFhcQdSoPUFxQPWKWPOqBjH1NnNHA";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use super::Config;
 use super::deadlines::{Deadlines, Late};
 use super::draft::Draft;
+use super::ledger::{Open, Promised};
 use super::listener::Listener;
 use super::stages::Transaction;
 use crate::faults::Point;
 use crate::model::{ConnectionId, Decision, Peer, TlsFacts};
 use crate::net::admission::Permit;
-use crate::net::listener::{self, Accepted};
+use crate::net::listener::{self, Accepted, Greeter as _};
 use crate::net::transport::Transport;
 use crate::policy::replies;
 use crate::smtp::{CloseReason, Phase, RcptRefused, Refused, Session, Start, Step};
@@ -50,19 +51,22 @@ pub(super) struct Connection {
     pub(super) draft: Draft,
     pub(super) deadlines: Deadlines,
     pub(super) tls: Option<TlsFacts>,
-    pub(super) helo: Box<str>,
-    pub(super) esmtp: bool,
     /// A proxy spoke for the client (XCLIENT), so that the TLS facts are the proxy's own.
     pub(super) spoken_for: bool,
+    /// The address is the client's own. Not so when a proxy could not tell whom it speaks for: then it is the proxy's, and
+    /// what the proxy may do is nothing the client may.
+    pub(super) known_by_ip: bool,
     /// The user name AUTH proved, or a trusted proxy vouched for.
     pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
+    /// Messages we have whose 250 is still in `out`.
+    pub(super) promised: Promised,
     _permit: Permit,
 }
 
 /// Serves one admitted connection to its end.
 pub(super) async fn serve(listener: Arc<Listener>, accepted: Accepted) {
-    let Accepted { mut stream, addr, permit } = accepted;
+    let Accepted { mut stream, addr, mut permit } = accepted;
     let direction = listener.config.direction;
     let metrics = Arc::clone(&listener.intake.deps.metrics);
     let peer = match listener::identify(&mut stream, addr, &listener.config).await {
@@ -73,14 +77,20 @@ pub(super) async fn serve(listener: Arc<Listener>, accepted: Accepted) {
             return;
         }
     };
-    metrics.smtp.open.of(direction).inc();
+    if listener.is_behind_proxy()
+        && let Err(refusal) = permit.belongs_to(peer.ip())
+    {
+        listener::send_off(&stream, &listener.refused(peer.addr, refusal));
+        return;
+    }
+    // Counts to the very end, so that what the limits count and what is shown agree.
+    let _open = Open::new(metrics.smtp.open.of(direction));
     let id = listener.intake.next_connection();
     let mut connection = Connection::new(listener, id, peer, Transport::Plain(stream), permit);
     let began = Instant::now();
     let (closed, why) = connection.run().await;
     connection.log_end(why, began.elapsed());
     metrics.smtp.closed.inc(closed);
-    metrics.smtp.open.of(direction).dec();
     connection.transport.close().await;
 }
 
@@ -92,6 +102,8 @@ impl Connection {
         let draft = Draft::new(Arc::clone(&listener.intake.memory));
         let config = listener.intake.config.load_full();
         let deadlines = Deadlines::new(Instant::now(), &config);
+        let known_by_ip = !listener.is_behind_proxy() || peer.via.is_some();
+        let promised = Promised::new(&listener.intake.deps.metrics.smtp.replies_lost);
         Self {
             listener,
             config,
@@ -104,11 +116,11 @@ impl Connection {
             draft,
             deadlines,
             tls: None,
-            helo: "".into(),
-            esmtp: false,
             spoken_for: false,
+            known_by_ip,
             user: None,
             transaction: None,
+            promised,
             _permit: permit,
         }
     }
@@ -200,17 +212,27 @@ impl Connection {
         };
         match read {
             Ok(Ok(0)) | Ok(Err(_)) => Err(LOST),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(count)) => {
+                if in_body {
+                    self.deadlines.body_read(Instant::now(), count);
+                }
+                Ok(())
+            }
             Err(_) => Err(self.cut(Late::Silence).await),
         }
     }
 
     async fn cut(&mut self, late: Late) -> End {
-        let (reply, why) = match late {
-            Late::Silence => (replies::TIMED_OUT, "timed-out"),
-            Late::Rate => (replies::TOO_SLOW, "too-slow"),
+        let why = match late {
+            Late::Silence => {
+                self.session.timed_out(&mut self.out);
+                CloseReason::TimedOut.as_str()
+            }
+            Late::Rate => {
+                self.session.disconnect(replies::TOO_SLOW, &mut self.out);
+                "too-slow"
+            }
         };
-        reply.write_to(&mut self.out);
         self.flush().await;
         (Closed::TimedOut, why)
     }
@@ -224,7 +246,7 @@ impl Connection {
     /// The session refused a recipient for its form or number, without asking: every RCPT is in the mail log.
     fn rcpt_refused(&self, refused: &RcptRefused) {
         self.listener.intake.deps.log.log(&Event {
-            helo: Some(&self.helo),
+            helo: Some(self.helo()),
             sender: self.transaction.as_ref().map(|transaction| &transaction.sender),
             reason: Some(&refused.recipient),
             reply: Some(&refused.reply),
@@ -237,7 +259,7 @@ impl Connection {
         let deps = &self.listener.intake.deps;
         deps.metrics.smtp.messages.inc((self.listener.config.direction, MessageResult::Malformed));
         deps.log.log(&Event {
-            helo: Some(&self.helo),
+            helo: Some(self.helo()),
             sender: Some(&refused.envelope.sender),
             recipients: u32::try_from(refused.envelope.recipients.len()).ok(),
             size: Some(refused.size),
@@ -252,7 +274,12 @@ impl Connection {
         if self.out.is_empty() {
             return true;
         }
-        matches!(tokio::time::timeout(WRITE_TIME, self.transport.flush(&mut self.out)).await, Ok(Ok(())))
+        let written = tokio::time::timeout(WRITE_TIME, self.transport.flush(&mut self.out)).await;
+        let written = matches!(written, Ok(Ok(())));
+        if written {
+            self.promised.kept();
+        }
+        written
     }
 
     fn shrink(&mut self) {
@@ -268,10 +295,10 @@ impl Connection {
     async fn talks_early(&mut self) -> bool {
         let wait = self.listener.config.early_talk_wait;
         let Transport::Plain(stream) = &self.transport else { return false };
-        let mut byte = [0u8; 1];
         if wait.is_zero() {
-            return matches!(stream.try_read(&mut byte), Ok(1));
+            return listener::has_spoken(stream);
         }
+        let mut byte = [0u8; 1];
         matches!(tokio::time::timeout(wait, stream.peek(&mut byte)).await, Ok(Ok(1)))
     }
 
@@ -279,7 +306,6 @@ impl Connection {
         let intake = &self.listener.intake;
         let inline = self.transaction.as_ref().is_some_and(Transaction::all_inline);
         let limit = if inline { self.config.memory_per_inline_message } else { self.config.memory_per_message };
-        self.deadlines.body_so_far(Instant::now(), self.draft.len());
         self.draft.settle_in(limit, &intake.deps.spool, &self.config.hostname);
     }
 
@@ -308,10 +334,13 @@ impl Connection {
 
     /// What a client said before TLS or XCLIENT is worth nothing afterwards.
     pub(super) fn forget_client(&mut self) {
-        self.helo = "".into();
-        self.esmtp = false;
         self.user = None;
         self.end_transaction();
+    }
+
+    /// What the client calls itself; empty before HELO.
+    pub(super) fn helo(&self) -> &str {
+        self.session.helo().unwrap_or_default()
     }
 
     pub(super) fn end_transaction(&mut self) {
@@ -334,7 +363,7 @@ impl Connection {
     fn log_end(&self, why: &str, lasted: Duration) {
         let lasted = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
         self.listener.intake.deps.log.log(&Event {
-            helo: Some(&self.helo).filter(|helo| !helo.is_empty()).map(|helo| &**helo),
+            helo: self.session.helo(),
             tls: self.tls.as_ref(),
             reason: Some(why),
             duration_ms: Some(lasted),

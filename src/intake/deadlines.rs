@@ -1,6 +1,7 @@
 //! When a client has had its time: per command, per stretch of body, per transaction, per session, and by rate.
 //!
 //! Deadlines are fixed when a wait begins and not moved by single bytes, so that dripping gains nothing (reliability row OVL-04).
+//! The rate counts what was read, kept or not: a message refused already, and a chunk thrown away, are no slower for it.
 
 use std::time::Duration;
 
@@ -58,8 +59,10 @@ impl Deadlines {
         self.body = None;
     }
 
-    pub fn body_so_far(&mut self, now: Instant, bytes: u64) {
-        self.body.get_or_insert(BodyClock { began: now, bytes: 0 }).bytes = bytes;
+    /// So many bytes of a body were read. The first ones start its clock.
+    pub fn body_read(&mut self, now: Instant, bytes: usize) {
+        let clock = self.body.get_or_insert(BodyClock { began: now, bytes: 0 });
+        clock.bytes = clock.bytes.saturating_add(bytes as u64);
     }
 
     /// Until when the next read may take.
@@ -86,5 +89,42 @@ impl Deadlines {
             let elapsed = now.saturating_duration_since(clock.began);
             elapsed > RATE_GRACE && clock.bytes < elapsed.as_secs().saturating_mul(config.min_body_rate)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            hostname: "mx.gateway.example".into(),
+            command_timeout: Duration::from_secs(300),
+            data_timeout: Duration::from_secs(180),
+            transaction_deadline: Duration::from_secs(1800),
+            session_deadline: Duration::from_secs(3600),
+            tls_handshake_timeout: Duration::from_secs(30),
+            min_body_rate: 100,
+            memory_per_message: 0,
+            memory_per_inline_message: 0,
+            memory_total: 0,
+            inline_deadline: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn each_stretch_of_body_earns_its_own_time() {
+        let (config, start) = (config(), Instant::now());
+        let mut deadlines = Deadlines::new(start, &config);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        deadlines.body_read(start, 60_000);
+        assert!(!deadlines.too_slow(at(600), &config));
+        assert!(deadlines.too_slow(at(601), &config));
+        // What came before the last reply is no credit for what comes after it.
+        deadlines.command_answered(at(20), &config);
+        assert!(!deadlines.too_slow(at(20), &config));
+        deadlines.body_read(at(20), 1);
+        assert!(!deadlines.too_slow(at(30), &config), "a slow start is no attack");
+        assert!(deadlines.too_slow(at(31), &config));
     }
 }

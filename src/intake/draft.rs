@@ -1,8 +1,8 @@
 //! A message while it arrives: in memory as long as it is small and there is room, then in a file of the spool.
 //!
 //! **Failure**: a disk that can't take it marks the draft broken; its bytes are then thrown away, and the client is told 452
-//! at the end of data. **Invariants**: memory of all drafts together stays within one budget; nothing is reserved by what a
-//! client claims.
+//! at the end of data. **Invariants**: memory of all drafts together stays within one budget, but for the first [`FREE`] bytes
+//! of each, until their transactions end; nothing is reserved by what a client claims.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,8 @@ use bytes::{Bytes, BytesMut};
 use crate::message::header::{self, TraceFacts};
 use crate::spool::{self, Spool, SpoolError};
 
-/// Every message may have this much without asking the budget.
+/// Every message may have this much without asking the budget: small mail must not fail because others send large mail, and
+/// most mail never touches the shared counter. At most this times the connections is held beside the budget.
 const FREE: usize = 64 * 1024;
 /// Fields looked at for loops.
 const MAX_FIELDS: usize = 2_000;
@@ -50,7 +51,6 @@ pub struct Draft {
     /// The session appends here.
     pub memory: BytesMut,
     file: Option<spool::Draft>,
-    on_disk: u64,
     trace: Option<TraceFacts>,
     broken: bool,
     charged: usize,
@@ -67,18 +67,12 @@ pub enum Complete {
 impl Draft {
     #[must_use]
     pub fn new(budget: Arc<MemoryBudget>) -> Self {
-        Self { memory: BytesMut::new(), file: None, on_disk: 0, trace: None, broken: false, charged: 0, budget }
+        Self { memory: BytesMut::new(), file: None, trace: None, broken: false, charged: 0, budget }
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.memory.is_empty() && self.file.is_none()
-    }
-
-    /// Bytes that arrived so far, wherever they are.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.on_disk + self.memory.len() as u64
     }
 
     /// Called after the session appended: keeps within `limit` bytes of memory by going to a file.
@@ -112,7 +106,6 @@ impl Draft {
         if let Some(file) = &mut self.file {
             file.append(&self.memory)?;
         }
-        self.on_disk += self.memory.len() as u64;
         self.memory.clear();
         self.give_back();
         Ok(())
@@ -128,14 +121,13 @@ impl Draft {
         self.trace.unwrap_or_else(|| header::trace(&self.memory, hostname, MAX_FIELDS))
     }
 
-    /// The whole message, leaving an empty draft behind.
+    /// The whole message, leaving an empty draft behind. What it takes of the budget stays taken until [`clear`](Self::clear):
+    /// waiting for the next hop's answer, it is held longest.
     ///
     /// # Errors
     /// [`SpoolError`] if the disk failed on the way; the message is gone and must be refused with 4xx.
     pub fn complete(&mut self) -> Result<Complete, SpoolError> {
-        self.give_back();
         self.trace = None;
-        self.on_disk = 0;
         let memory = std::mem::take(&mut self.memory);
         if std::mem::take(&mut self.broken) {
             return Err(SpoolError::Full("the draft could not be written".into()));
@@ -153,7 +145,6 @@ impl Draft {
     pub fn clear(&mut self) {
         self.memory.clear();
         self.file = None;
-        self.on_disk = 0;
         self.trace = None;
         self.broken = false;
         self.give_back();
@@ -163,5 +154,24 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         self.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_in_the_account_until_its_transaction_ends() {
+        let budget = MemoryBudget::new(1000);
+        let mut draft = Draft::new(Arc::clone(&budget));
+        draft.memory.resize(FREE + 600, b'x');
+        assert!(budget.take(600));
+        draft.charged = 600;
+        let Complete::Memory(held) = draft.complete().unwrap() else { panic!("in memory") };
+        assert!(!budget.take(600), "the next hop has not answered yet");
+        drop(held);
+        draft.clear();
+        assert!(budget.take(1000));
     }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::{Intake, connection};
 use crate::model::{Reply, Timestamp};
 use crate::net::admission::Refusal;
-use crate::net::listener::{Accepted, Config, Greeter, TlsMode};
+use crate::net::listener::{Accepted, Config, Greeter, ProxyMode, TlsMode};
 use crate::net::server_tls::ServerTls;
 use crate::policy::replies;
 use crate::smtp::SessionConfig;
@@ -38,6 +38,10 @@ impl Listener {
 }
 
 impl Greeter for Listener {
+    fn is_behind_proxy(&self) -> bool {
+        self.config.proxy == ProxyMode::Required
+    }
+
     fn accepted(self: Arc<Self>, connection: Accepted) {
         let intake = Arc::clone(&self.intake);
         intake.deps.metrics.smtp.connections.inc(self.config.direction);

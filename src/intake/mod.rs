@@ -10,6 +10,7 @@ mod deadlines;
 mod draft;
 mod ids;
 mod lanes;
+mod ledger;
 pub mod listener;
 pub mod ports;
 mod settle;
@@ -50,7 +51,8 @@ pub struct Config {
     pub memory_per_message: usize,
     /// The same for messages that may be handed on inline, which must not touch the disk.
     pub memory_per_inline_message: usize,
-    /// All messages in arrival together; beyond it, messages go to files from their first 64 KiB on.
+    /// All messages together from arrival to their answer, not counting the first 64 KiB of each (a thousand connections may
+    /// hold 64 MiB of those); beyond it, messages go to files from their first 64 KiB on.
     pub memory_total: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,

@@ -4,14 +4,13 @@
 //! committed in one atomic frame. **Invariants**: 250 only from receipts. After the next hop's 250 (inline custody) nothing
 //! can turn the answer into a refusal; a client that doesn't hear it makes a duplicate at worst.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::connection::Connection;
 use super::draft::Complete;
-use super::lanes::{self, Lane};
+use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
 use crate::faults::Point;
@@ -23,14 +22,20 @@ use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{Body, Draft, Kind, Meta, NewMessage, SpoolError};
 use crate::telemetry::metrics::{Fallback, MessageResult};
 use crate::telemetry::{Event, EventName};
-use crate::tenant::Custody;
-
-const COPY_AT_ONCE: usize = 256 * 1024;
 
 /// How a message's transaction ended.
 enum Settled {
-    Kept { receipts: Vec<Receipt>, id: MessageId, how: MessageResult },
-    Refused { reply: Reply, how: MessageResult },
+    /// The receipts are for so many `recipients`.
+    Kept {
+        receipts: Vec<Receipt>,
+        recipients: usize,
+        id: MessageId,
+        how: MessageResult,
+    },
+    Refused {
+        reply: Reply,
+        how: MessageResult,
+    },
 }
 
 impl Connection {
@@ -49,13 +54,18 @@ impl Connection {
         deps.faults.reach(Point::BeforeReply);
         deps.metrics.smtp.message_bytes.of(direction).inc_by(size);
         let (reply, how) = match settled {
-            Settled::Kept { receipts, id, how } => match AcceptedReply::from_receipts(&receipts, id) {
-                Some(accepted) => (MessageReply::Accepted(accepted), how),
-                None => (MessageReply::Refused(replies::LOCAL_TROUBLE), MessageResult::Deferred),
-            },
+            Settled::Kept { receipts, recipients, id, how } => {
+                match AcceptedReply::from_receipts(&receipts, recipients, id) {
+                    Some(accepted) => {
+                        self.promised.one_more();
+                        (MessageReply::Accepted(accepted), how)
+                    }
+                    None => (MessageReply::Refused(replies::LOCAL_TROUBLE), MessageResult::Deferred),
+                }
+            }
             Settled::Refused { reply, how } => {
                 deps.log.log(&Event {
-                    helo: Some(&self.helo),
+                    helo: Some(self.helo()),
                     sender: Some(&question.envelope().sender),
                     reply: Some(&reply),
                     size: Some(size),
@@ -75,11 +85,14 @@ impl Connection {
         if let Some(reply) = message::refuse_loop(trace.received, trace.own_received) {
             return Settled::Refused { reply, how: MessageResult::Rejected };
         }
+        let Some(lanes) = transaction.lanes.split(question.envelope()) else {
+            tracing::error!("the recipients of a transaction and their tenants don't match; refused");
+            return deferred(replies::LOCAL_TROUBLE);
+        };
         let complete = match self.draft.complete() {
             Ok(complete) => complete,
             Err(error) => return storage_refusal(&error),
         };
-        let lanes = lanes::split(question.envelope(), &transaction.tenants);
         match complete {
             Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, rest, question.size()).await,
             Complete::File(draft) => self.queue_file(lanes, draft).await,
@@ -99,7 +112,7 @@ impl Connection {
         {
             return settled;
         }
-        if inline && lanes.len() > 1 && transaction.tenants.iter().any(|tenant| tenant.custody == Custody::Inline) {
+        if inline && lanes.len() > 1 && transaction.lanes.any_inline() {
             self.listener.intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
         }
         let messages = lanes.into_iter().map(|lane| {
@@ -111,16 +124,11 @@ impl Connection {
         self.commit(messages).await
     }
 
-    /// A large message has one file, so its lanes can't share it: further lanes get copies.
     async fn queue_file(&mut self, lanes: Vec<Lane>, draft: Draft) -> Settled {
-        let mut drafts = vec![draft];
-        while drafts.len() < lanes.len() {
-            let copied = drafts.first().map_or(Err(SpoolError::Closed), |first| self.copy(first));
-            match copied {
-                Ok(copy) => drafts.push(copy),
-                Err(error) => return storage_refusal(&error),
-            }
-        }
+        let drafts = match one_each(draft, lanes.len()).await {
+            Ok(drafts) => drafts,
+            Err(error) => return storage_refusal(&error),
+        };
         let messages = lanes.into_iter().zip(drafts).map(|(lane, draft)| {
             let (id, origin) = (self.new_id(), self.origin(&lane));
             let head = self.head(&lane, &origin, id);
@@ -128,19 +136,6 @@ impl Connection {
         });
         let messages = messages.collect();
         self.commit(messages).await
-    }
-
-    /// Through the page cache: the bytes were just written.
-    fn copy(&self, draft: &Draft) -> Result<Draft, SpoolError> {
-        let mut reader = draft.reader()?;
-        let mut copy = self.listener.intake.deps.spool.draft()?;
-        let mut buffer = vec![0; COPY_AT_ONCE];
-        loop {
-            match reader.read(&mut buffer)? {
-                0 => return Ok(copy),
-                count => copy.append(buffer.get(..count).unwrap_or_default())?,
-            }
-        }
     }
 
     /// Asks the next hop while the client waits. `None`: queue it instead.
@@ -164,7 +159,12 @@ impl Connection {
         match intake.deps.next_hop.hand_on(request).await {
             HandedOn::Delivered { receipt, reply, remote } => {
                 self.log_handed_on(lane, (id, size), &reply, &remote);
-                Some(Settled::Kept { receipts: vec![receipt], id, how: MessageResult::HandedOn })
+                Some(Settled::Kept {
+                    receipts: vec![receipt],
+                    recipients: lane.envelope.recipients.len(),
+                    id,
+                    how: MessageResult::HandedOn,
+                })
             }
             HandedOn::Refused(reply) => {
                 let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
@@ -184,6 +184,7 @@ impl Connection {
     async fn commit(&self, messages: Vec<NewMessage>) -> Settled {
         let Some(id) = messages.first().map(|message| message.id) else { return deferred(replies::LOCAL_TROUBLE) };
         let deps = &self.listener.intake.deps;
+        let recipients = messages.iter().map(|message| message.meta.envelope.recipients.len()).sum();
         let logged: Vec<_> = messages.iter().map(|m| (m.id, m.meta.clone())).collect();
         match deps.spool.commit(messages).await {
             Ok(receipts) => {
@@ -191,14 +192,14 @@ impl Connection {
                     deps.log.log(&Event {
                         message: Some(*id),
                         tenant: Some(&meta.tenant),
-                        helo: Some(&self.helo),
+                        helo: Some(self.helo()),
                         sender: Some(&meta.envelope.sender),
                         recipients: u32::try_from(meta.envelope.recipients.len()).ok(),
                         size: Some(meta.size),
                         ..self.event(EventName::Queued)
                     });
                 }
-                Settled::Kept { receipts, id, how: MessageResult::Queued }
+                Settled::Kept { receipts, recipients, id, how: MessageResult::Queued }
             }
             Err(error) => storage_refusal(&error),
         }
@@ -212,9 +213,10 @@ impl Connection {
         let smtputf8 = lane.envelope.smtputf8;
         Origin {
             ip: self.peer.ip(),
-            helo: self.helo.clone(),
+            helo: self.helo().into(),
             listener: self.listener.config.name.clone(),
-            protocol: received::protocol(self.esmtp, self.tls.is_some(), self.user.is_some(), smtputf8).into(),
+            protocol: received::protocol(self.session.is_esmtp(), self.tls.is_some(), self.user.is_some(), smtputf8)
+                .into(),
             received_at: self.listener.intake.deps.clock.now(),
         }
     }
@@ -244,7 +246,7 @@ impl Connection {
         self.listener.intake.deps.log.log(&Event {
             message: Some(id),
             tenant: Some(&lane.tenant.id),
-            helo: Some(&self.helo),
+            helo: Some(self.helo()),
             sender: Some(&lane.envelope.sender),
             recipients: u32::try_from(lane.envelope.recipients.len()).ok(),
             size: Some(size),
@@ -253,6 +255,18 @@ impl Connection {
             ..self.event(EventName::HandedOn)
         });
     }
+}
+
+/// A large message has one file; each lane gets a link to it. The directory may make us wait, so no worker does.
+async fn one_each(draft: Draft, lanes: usize) -> Result<Vec<Draft>, SpoolError> {
+    if lanes < 2 {
+        return Ok(vec![draft]);
+    }
+    let linked = tokio::task::spawn_blocking(move || {
+        let links = (1..lanes).map(|_| draft.share()).collect::<Result<Vec<_>, _>>()?;
+        Ok(std::iter::once(draft).chain(links).collect())
+    });
+    linked.await.unwrap_or(Err(SpoolError::Closed))
 }
 
 fn deferred(reply: Reply) -> Settled {

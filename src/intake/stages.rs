@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::authenticate::Checked;
 use super::connection::Connection;
+use super::lanes::Plan;
 use crate::faults::Point;
 use crate::model::{Decision, Direction, Peer, Reply, ReversePath};
 use crate::policy::mail::{self, Client, Room};
@@ -16,7 +17,7 @@ use crate::spool::SpoolError;
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::series::Said;
 use crate::telemetry::{Event, EventName};
-use crate::tenant::{Custody, Snapshot, Tenant};
+use crate::tenant::{Snapshot, Tenant};
 
 /// What is known of the transaction under way. Dropped at its end, whatever the end.
 #[derive(Debug)]
@@ -26,14 +27,14 @@ pub(super) struct Transaction {
     /// Whose client sends (outbound).
     pub(super) client: Option<Arc<Tenant>>,
     pub(super) sender: ReversePath,
-    /// The tenant of each accepted recipient, in their order.
-    pub(super) tenants: Vec<Arc<Tenant>>,
+    /// The accepted recipients, by tenant.
+    pub(super) lanes: Plan,
 }
 
 impl Transaction {
     /// Whether the message may be handed on without touching the disk.
     pub(super) fn all_inline(&self) -> bool {
-        self.client.is_none() && self.tenants.iter().all(|tenant| tenant.custody == Custody::Inline)
+        self.client.is_none() && self.lanes.all_inline()
     }
 }
 
@@ -52,8 +53,6 @@ impl Connection {
 
     fn answer_helo(&mut self, question: HeloQuestion) {
         self.end_transaction();
-        self.helo = question.name().into();
-        self.esmtp = question.esmtp();
         question.answer(&mut self.session, Decision::Accept, &mut self.out);
     }
 
@@ -88,8 +87,8 @@ impl Connection {
             let port = told.port.value().copied().unwrap_or(0);
             self.peer = Peer { addr: (*ip, port).into(), via: Some(real), local: self.peer.local };
         }
+        self.known_by_ip = told.addr.value().is_some();
         self.spoken_for = true;
-        self.helo = told.helo.value().cloned().unwrap_or_default();
         self.user = told.login.value().cloned();
         question.answer(&mut self.session, Decision::Accept, &mut self.out);
     }
@@ -120,10 +119,10 @@ impl Connection {
         intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
         if decision == Decision::Accept {
             self.deadlines.transaction_began(Instant::now(), &self.config);
-            self.transaction = Some(Transaction { snapshot, client, sender, tenants: Vec::new() });
+            self.transaction = Some(Transaction { snapshot, client, sender, lanes: Plan::default() });
         } else {
             intake.deps.log.log(&Event {
-                helo: Some(&self.helo),
+                helo: Some(self.helo()),
                 sender: Some(&sender),
                 tenant: client.as_ref().map(|tenant| &tenant.id),
                 reply: refusal(&decision),
@@ -141,7 +140,7 @@ impl Connection {
             self.tls.as_ref().filter(|_| !self.spoken_for).and_then(|tls| tls.client_certificate.as_deref());
         by_name
             .or_else(|| certificate.and_then(|certificate| snapshot.client_by_certificate(certificate)))
-            .or_else(|| snapshot.client_by_ip(self.peer.ip()))
+            .or_else(|| self.known_by_ip.then(|| snapshot.client_by_ip(self.peer.ip())).flatten())
             .cloned()
     }
 
@@ -182,12 +181,17 @@ impl Connection {
                 };
                 let decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
                 let tenant = transaction.client.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
-                (decision, tenant)
+                let has_room = tenant.as_ref().is_none_or(|tenant| transaction.lanes.has_room(tenant));
+                if decision == Decision::Accept && !has_room {
+                    (Decision::Defer(replies::TOO_MANY_CONTRACTS), tenant)
+                } else {
+                    (decision, tenant)
+                }
             }
         };
         intake.deps.metrics.smtp.rcpt.inc((direction, said(&decision)));
         intake.deps.log.log(&Event {
-            helo: Some(&self.helo),
+            helo: Some(self.helo()),
             sender: self.transaction.as_ref().map(|transaction| &transaction.sender),
             recipient: Some(recipient),
             tenant: tenant.as_ref().map(|tenant| &tenant.id),
@@ -197,7 +201,7 @@ impl Connection {
         let accepted = decision == Decision::Accept;
         question.answer(&mut self.session, decision, &mut self.out);
         if let (true, Some(tenant), Some(transaction)) = (accepted, tenant, &mut self.transaction) {
-            transaction.tenants.push(tenant);
+            transaction.lanes.push(tenant);
             intake.deps.faults.reach(Point::RcptAccepted);
         }
     }
@@ -211,6 +215,9 @@ impl Connection {
             Room::MemoryLow => Decision::Defer(replies::MEMORY_LOW),
         };
         self.draft.clear();
+        if decision != Decision::Accept {
+            self.end_transaction();
+        }
         question.answer(&mut self.session, decision, &mut self.out);
         self.listener.intake.deps.faults.reach(Point::BodyStarted);
     }

@@ -123,6 +123,7 @@
 //! | `smtp_rcpt_total` | direction, decision | RCPT answered |
 //! | `smtp_messages_total` | direction, result | end of data answered |
 //! | `smtp_message_bytes_total` | direction | message data received |
+//! | `smtp_replies_lost_total` | | messages we have whose 250 could not be written: the client sends them again |
 //! | `smtp_answer_seconds` | | from end of data to reply |
 //! | `spool_commits_total` | | group commits made durable |
 //! | `spool_frames_total` | | frames made durable |
@@ -135,6 +136,7 @@
 //! | `spool_segments` | | segment files |
 //! | `spool_relocated_total` | | messages copied forward |
 //! | `spool_corrupt_total` | | damaged ranges and files: **alert if it grows** |
+//! | `spool_missing_frames_total` | | frames that recovery missed: **alert if it grows** |
 //! | `spool_troubles_total` | kind | failed disk operations |
 //! | `spool_healthy` | | **alert if 0** |
 //! | `spool_free_bytes` | | of its file system |

@@ -27,11 +27,16 @@
 //! Recipient validation is the domain's own: `any`, a list (`+tag` folds), or `call-ahead`, which asks the next hop with RCPT and
 //! remembers the answer. `postmaster` is always valid.
 //!
+//! Mail for `<postmaster>` without a domain, or at our own host name, goes to the address set as `postmaster`. Every accepted
+//! recipient belongs to a tenant, so from the internet it is taken if that address is at a tenant's domain: set it to a mailbox of
+//! your own, served as a tenant like any other. Left at its default, our own host name, nobody has that mailbox and RCPT says 550.
+//!
 //! # Lanes
 //!
 //! One transaction may carry recipients of several tenants. They are grouped by tenant into lanes; each is settled on its own, with
 //! its own trace header and message id, so that no tenant learns of another's recipients. Queued lanes of one transaction are committed in one
-//! atomic frame: all or none.
+//! atomic frame: all or none. There are at most 32 lanes; the recipient that would open one more is told 452 4.5.3 and comes again
+//! in a transaction of its own, so that one message never becomes more than 32 records or large files.
 //!
 //! # Custody
 //!

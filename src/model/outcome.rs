@@ -25,10 +25,60 @@ pub enum OutcomeKind {
     Failed,
 }
 
-const OUT_OF_STEP: u16 = 503;
+/// What a server's reply means for the recipients it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// 2xx.
+    Taken,
+    /// 4xx, and what is no answer at all.
+    NotNow,
+    /// 5xx about the conversation: out of step, TLS or AUTH wanted, a command unknown, no mail at this host. Nobody's
+    /// statement about a recipient or a message, and mostly an operator's mistake: never final.
+    Objection,
+    /// 5xx about the recipient, the sender or the message.
+    Refused,
+}
 
-fn as_deferral(reply: &Reply) -> Reply {
-    Reply::with_text(451, Enhanced(4, 5, 0), &format!("out of step with the server: {reply}"))
+impl Meaning {
+    /// The one table.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Self {
+        match reply.code() {
+            200..=299 => Self::Taken,
+            503 => Self::Objection,
+            // With a status about an address, a mailbox or a message (RFC 3463) even these are final.
+            500 | 502 | 504 | 521 | 530 | 534 | 535 | 538 | 555
+                if !matches!(reply.enhanced(), Some(Enhanced(_, 1 | 2 | 6, _))) =>
+            {
+                Self::Objection
+            }
+            500..=599 => Self::Refused,
+            _ => Self::NotNow,
+        }
+    }
+}
+
+/// Whether a refused RCPT says that there is no such recipient, rather than that we, the sender or the hour don't please.
+///
+/// X.1.7 and X.1.8 speak of the sender; 5.4.1 to RCPT is how a large provider says it of directory look-ups.
+#[must_use]
+pub fn denies_the_recipient(reply: &Reply) -> bool {
+    let about_it = match reply.enhanced() {
+        Some(Enhanced(_, 1, detail)) => !matches!(detail, 7 | 8),
+        Some(Enhanced(_, 2, 1) | Enhanced(_, 4, 1)) => true,
+        Some(_) => false,
+        None => matches!(reply.code(), 550 | 551 | 553),
+    };
+    about_it && Meaning::of(reply) == Meaning::Refused
+}
+
+/// A 5xx that is not to be final, as 451 with the server's words behind ours. What is no 5xx stays as it is.
+#[must_use]
+pub fn as_temporary(reply: Reply, status: Enhanced, why: &str) -> Reply {
+    if !reply.is_permanent() {
+        return reply;
+    }
+    Reply::with_text(451, status, &format!("{why}: {reply}"))
 }
 
 /// One recipient's result of one attempt.
@@ -44,16 +94,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What a remote's reply to a recipient or to the final dot means.
-    ///
-    /// 503 says that the conversation is out of step, which is nobody's statement about a recipient: deferred.
+    /// What a remote's reply to a recipient or to the final dot means ([`Meaning`]).
     #[must_use]
     pub fn of_remote(reply: Reply, remote: Remote) -> Self {
-        let reply = if reply.code() == OUT_OF_STEP { as_deferral(&reply) } else { reply };
-        let kind = match reply.code() {
-            200..=299 => OutcomeKind::Delivered,
-            500..=599 => OutcomeKind::Failed,
-            _ => OutcomeKind::Deferred,
+        let (kind, reply) = match Meaning::of(&reply) {
+            Meaning::Taken => (OutcomeKind::Delivered, reply),
+            Meaning::NotNow => (OutcomeKind::Deferred, reply),
+            Meaning::Objection => (
+                OutcomeKind::Deferred,
+                as_temporary(reply, Enhanced(4, 5, 0), "the server objects to the conversation"),
+            ),
+            Meaning::Refused => (OutcomeKind::Failed, reply),
         };
         Self { kind, reply, remote: Some(remote), said_by_remote: true }
     }
@@ -63,5 +114,58 @@ impl Outcome {
     pub fn of_ours(reply: Reply, remote: Option<Remote>) -> Self {
         let kind = if reply.is_permanent() { OutcomeKind::Failed } else { OutcomeKind::Deferred };
         Self { kind, reply, remote, said_by_remote: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(code: u16, text: &str) -> Reply {
+        Reply::from_remote(code, [text])
+    }
+
+    #[test]
+    fn only_words_about_recipient_sender_or_message_are_final() {
+        use Meaning::{NotNow, Objection, Refused, Taken};
+        for (code, text, meaning) in [
+            (250, "2.0.0 ok", Taken),
+            (354, "go on", NotNow),
+            (450, "4.2.1 later", NotNow),
+            (421, "bye", NotNow),
+            (500, "what?", Objection),
+            (500, "5.6.0 a line of the message is too long", Refused),
+            (503, "5.1.1 out of order", Objection),
+            (504, "5.1.3 no such form of address", Refused),
+            (530, "5.7.0 must issue STARTTLS first", Objection),
+            (535, "5.7.8 who are you", Objection),
+            (555, "5.5.4 unknown parameter", Objection),
+            (550, "5.7.1 your address is blocked", Refused),
+            (552, "5.3.4 too big", Refused),
+            (554, "no", Refused),
+        ] {
+            assert_eq!(Meaning::of(&reply(code, text)), meaning, "{code} {text}");
+        }
+        let remote = Remote { host: "h".into(), ip: [192, 0, 2, 1].into(), port: 25 };
+        let outcome = Outcome::of_remote(reply(530, "5.7.0 must issue STARTTLS first"), remote);
+        assert_eq!((outcome.kind, outcome.reply.code()), (OutcomeKind::Deferred, 451));
+        assert!(outcome.reply.to_string().ends_with("530 5.7.0 must issue STARTTLS first"));
+    }
+
+    #[test]
+    fn only_some_refusals_deny_that_the_recipient_exists() {
+        for (code, text, denies) in [
+            (550, "5.1.1 no such user", true),
+            (550, "no such user", true),
+            (550, "5.4.1 recipient address rejected", true),
+            (550, "5.7.1 your address is blocked", false),
+            (550, "5.1.8 no such sender's domain", false),
+            (554, "rejected", false),
+            (552, "5.2.2 mailbox full", false),
+            (530, "must issue STARTTLS first", false),
+            (450, "4.1.1 perhaps", false),
+        ] {
+            assert_eq!(denies_the_recipient(&reply(code, text)), denies, "{code} {text}");
+        }
     }
 }

@@ -56,11 +56,13 @@ impl Receipt {
 pub struct AcceptedReply(Reply);
 
 impl AcceptedReply {
-    /// `None` without receipts: nothing was taken, nothing may be promised. `id` is the name the client is told.
+    /// `None` unless the receipts are for exactly `recipients`, each once, and at least one: nothing may be promised for
+    /// somebody whose mail nobody has. `id` is the name the client is told.
     #[must_use]
-    pub fn from_receipts(receipts: &[Receipt], id: MessageId) -> Option<Self> {
-        let taken = receipts.iter().any(|receipt| receipt.recipients > 0);
-        taken.then(|| Self(Reply::with_text(250, Enhanced(2, 0, 0), &format!("accepted as {id}"))))
+    pub fn from_receipts(receipts: &[Receipt], recipients: usize, id: MessageId) -> Option<Self> {
+        let taken: usize = receipts.iter().map(|receipt| receipt.recipients).sum();
+        (taken > 0 && taken == recipients)
+            .then(|| Self(Reply::with_text(250, Enhanced(2, 0, 0), &format!("accepted as {id}"))))
     }
 
     #[must_use]
@@ -76,9 +78,13 @@ mod tests {
     #[test]
     fn no_receipt_no_promise() {
         let id = MessageId::new(1, 2);
-        assert_eq!(AcceptedReply::from_receipts(&[], id), None);
-        assert_eq!(AcceptedReply::from_receipts(&[Receipt::spooled(id, 0)], id), None);
-        let reply = AcceptedReply::from_receipts(&[Receipt::handed_on(id, 1)], id).unwrap();
+        let fold = |receipts: &[Receipt], recipients| AcceptedReply::from_receipts(receipts, recipients, id);
+        assert_eq!(fold(&[], 0), None);
+        assert_eq!(fold(&[], 1), None);
+        assert_eq!(fold(&[Receipt::spooled(id, 0)], 0), None);
+        assert_eq!(fold(&[Receipt::spooled(id, 2)], 3), None, "somebody was forgotten");
+        assert!(fold(&[Receipt::spooled(id, 2), Receipt::spooled(id, 1)], 3).is_some());
+        let reply = fold(&[Receipt::handed_on(id, 1)], 1).unwrap();
         assert_eq!(reply.reply().to_string(), format!("250 2.0.0 accepted as {id}"));
     }
 }

@@ -1,6 +1,7 @@
 //! Who may connect: a total, a share per source address, and reserves of descriptors and memory.
 //!
-//! A permit is taken before anything is allocated for a connection and gives its place back when dropped.
+//! A permit is taken before anything is allocated for a connection and gives its place back when dropped. Behind a proxy the
+//! client is known later than the connection: its share of the address is taken when it is.
 //! **Failure**: no place means a [`Refusal`], which the listener answers with 421 at once.
 
 use std::collections::HashMap;
@@ -75,7 +76,17 @@ impl Admission {
     /// # Errors
     /// [`Refusal`]; nothing was taken.
     pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
-        let above = self.node.as_ref().map(|node| node.admit(ip).map(Box::new)).transpose()?;
+        let mut permit = self.admit_unknown()?;
+        permit.belongs_to(ip)?;
+        Ok(permit)
+    }
+
+    /// Takes a place for a client whose address is not known yet, see [`Permit::belongs_to`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing was taken.
+    pub fn admit_unknown(self: &Arc<Self>) -> Result<Permit, Refusal> {
+        let above = self.node.as_ref().map(|node| node.admit_unknown().map(Box::new)).transpose()?;
         if self.is_memory_low() {
             return Err(Refusal::Memory);
         }
@@ -83,12 +94,7 @@ impl Admission {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Full);
         }
-        let key = self.config.max_per_ip.map(|most| (network_of(ip), most));
-        if key.is_some_and(|(key, most)| !self.count_up(key, most)) {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::FullForAddress);
-        }
-        Ok(Permit { admission: Arc::clone(self), key: key.map(|(key, _)| key), _above: above })
+        Ok(Permit { admission: Arc::clone(self), key: None, above })
     }
 
     fn count_up(&self, key: IpAddr, most: usize) -> bool {
@@ -106,7 +112,26 @@ impl Admission {
 pub struct Permit {
     admission: Arc<Admission>,
     key: Option<IpAddr>,
-    _above: Option<Box<Permit>>,
+    above: Option<Box<Permit>>,
+}
+
+impl Permit {
+    /// Takes the place out of the share of `ip` too; once is enough.
+    ///
+    /// # Errors
+    /// [`Refusal::FullForAddress`]; drop the permit.
+    pub fn belongs_to(&mut self, ip: IpAddr) -> Result<(), Refusal> {
+        if let Some(above) = &mut self.above {
+            above.belongs_to(ip)?;
+        }
+        let Some(most) = self.admission.config.max_per_ip.filter(|_| self.key.is_none()) else { return Ok(()) };
+        let key = network_of(ip);
+        if !self.admission.count_up(key, most) {
+            return Err(Refusal::FullForAddress);
+        }
+        self.key = Some(key);
+        Ok(())
+    }
 }
 
 impl Drop for Permit {
@@ -169,6 +194,18 @@ mod tests {
         assert_eq!(listener.admit(a).unwrap_err(), Refusal::Full);
         drop(held);
         assert_eq!((node.open(), listener.open()), (0, 0));
+    }
+
+    #[test]
+    fn a_client_behind_a_proxy_takes_its_share_when_it_is_known() {
+        let admission = Admission::new(Config { max_connections: 9, max_per_ip: Some(1) });
+        let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
+        let [mut first, mut second, mut third] = std::array::from_fn(|_| admission.admit_unknown().unwrap());
+        assert_eq!((first.belongs_to(a), second.belongs_to(b)), (Ok(()), Ok(())));
+        assert_eq!(third.belongs_to(a), Err(Refusal::FullForAddress));
+        drop((first, third));
+        assert!(admission.admit(a).is_ok());
+        assert_eq!(admission.open(), 1);
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! One listening socket: bind, accept, admit, and hand each connection to whoever serves it.
 //!
-//! **Failure**: no place (see [`super::admission`]) is answered 421 in one non-blocking write; no descriptors left pauses
+//! **Failure**: no place (see [`super::admission`]) is answered 421 in one non-blocking send; no descriptors left pauses
 //! accepting for [`PAUSE`] instead of spinning; the rest of the backlog waits in the kernel.
 
-use std::io;
+use std::io::{self, Read as _};
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use ipnet::IpNet;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,8 @@ pub struct Accepted {
 
 /// What to say to a connection without a place, and what to count.
 pub trait Greeter: Send + Sync + 'static {
+    /// The peer is a proxy: the client's share of its address is taken by whoever learns its name.
+    fn is_behind_proxy(&self) -> bool;
     fn accepted(self: Arc<Self>, connection: Accepted);
     fn refused(&self, addr: SocketAddr, refusal: Refusal) -> Reply;
 }
@@ -109,18 +112,33 @@ pub async fn run<G: Greeter>(
 }
 
 fn admit<G: Greeter>(stream: TcpStream, addr: SocketAddr, admission: &Arc<Admission>, greeter: &Arc<G>) {
-    match admission.admit(addr.ip()) {
+    let permit = if greeter.is_behind_proxy() { admission.admit_unknown() } else { admission.admit(addr.ip()) };
+    match permit {
         Ok(permit) => {
             let _ = stream.set_nodelay(true);
             Arc::clone(greeter).accepted(Accepted { stream, addr, permit });
         }
-        Err(refusal) => {
-            let mut text = BytesMut::with_capacity(128);
-            greeter.refused(addr, refusal).write_to(&mut text);
-            // A fresh socket has an empty send buffer: the line fits, and nobody waits for it.
-            let _ = stream.try_write(&text);
-        }
+        Err(refusal) => send_off(&stream, &greeter.refused(addr, refusal)),
     }
+}
+
+/// Says `reply` without waiting for anybody: a fresh socket has an empty send buffer, so the line fits.
+///
+/// Goes to the system itself: what the runtime knows of a socket accepted this instant is not yet that it can be written.
+pub fn send_off(stream: &TcpStream, reply: &Reply) {
+    let mut text = BytesMut::with_capacity(128);
+    reply.write_to(&mut text);
+    let socket = SockRef::from(stream);
+    // Closing with octets unread resets the connection, and the reply with it.
+    let _ = (&*socket).read(&mut [0; 512]);
+    let _ = socket.send(&text);
+}
+
+/// Whether octets of the client are here already; they stay where they are. Asks the system itself, as [`send_off`] does.
+#[must_use]
+pub fn has_spoken(stream: &TcpStream) -> bool {
+    let mut octet = [MaybeUninit::uninit()];
+    SockRef::from(stream).peek(&mut octet).is_ok_and(|count| count > 0)
 }
 
 /// Errors of the connection that was about to be accepted, not of the listener (accept(2)).
@@ -181,5 +199,43 @@ async fn read_header(stream: &mut TcpStream) -> Result<Spoken, IdentifyError> {
         let have = header.len();
         header.resize(have + want, 0);
         stream.read_exact(header.get_mut(have..).unwrap_or_default()).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    const REPLY: Reply = Reply::plain(421, "no");
+
+    /// A fresh pair, as the accepting side sees it before the runtime has polled the new socket.
+    async fn accepted(says: &[u8]) -> (std::net::TcpStream, TcpStream) {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(says).unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_heard_whatever_the_client_said_before() {
+        for says in [&b""[..], b"EHLO eager.example\r\n"] {
+            for _ in 0..50 {
+                let (mut client, stream) = accepted(says).await;
+                send_off(&stream, &REPLY);
+                drop(stream);
+                let mut heard = String::new();
+                client.read_to_string(&mut heard).unwrap();
+                assert_eq!(heard, "421 no\r\n");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn early_octets_are_seen_and_left_where_they_are() {
+        let (_quiet, stream) = accepted(b"").await;
+        assert!(!has_spoken(&stream));
+        let (_eager, stream) = accepted(b"x").await;
+        assert!(has_spoken(&stream) && has_spoken(&stream));
     }
 }

@@ -2,13 +2,11 @@
 
 use crate::model::{Enhanced, Reply};
 
-pub const SHUTTING_DOWN: Reply = Reply::new(421, Enhanced(4, 3, 0), "The service is shutting down, try again later");
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, Enhanced(4, 3, 2), "Too many connections, try again later");
 pub const TOO_MANY_FROM_YOU: Reply =
     Reply::new(421, Enhanced(4, 7, 0), "Too many connections from your address, try again later");
 pub const OUT_OF_RESOURCES: Reply =
     Reply::new(421, Enhanced(4, 3, 2), "The system is short of memory, try again later");
-pub const TIMED_OUT: Reply = Reply::new(421, Enhanced(4, 4, 2), "Time limit exceeded, closing the connection");
 pub const TOO_SLOW: Reply =
     Reply::new(421, Enhanced(4, 4, 2), "The message arrives too slowly, closing the connection");
 
@@ -35,6 +33,8 @@ pub const ROUTING_DENIED: Reply =
 pub const RECIPIENT_LITERAL: Reply =
     Reply::new(550, Enhanced(5, 1, 2), "Recipients at address literals are not accepted");
 pub const NO_SUCH_RECIPIENT: Reply = Reply::new(550, Enhanced(5, 1, 1), "No such recipient here");
+pub const TOO_MANY_CONTRACTS: Reply =
+    Reply::new(452, Enhanced(4, 5, 3), "Too many different recipient domains, send the others separately");
 pub const RECIPIENT_UNVERIFIED: Reply =
     Reply::new(451, Enhanced(4, 4, 3), "The recipient cannot be verified now, try again later");
 

@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: shared by all sessions of a listener behind one `Arc`; a session copies nothing of it.
 
-use crate::model::Direction;
+use crate::model::{Address, Direction};
 
 /// Whether AUTH is offered. There is no "without TLS": a password in the clear is never asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct SessionConfig {
     pub smtputf8: bool,
     pub chunking: bool,
     pub dsn: bool,
+    /// Who is meant by `<postmaster>` without a domain and at our own host name (RFC 5321 section 4.5.1); `None`: the
+    /// mailbox of that name at the host name. Who may write to that address, the embedder decides as for any other: it is
+    /// reached from outside if its domain is a tenant's.
+    pub postmaster: Option<Address>,
 }
 
 impl SessionConfig {
@@ -43,6 +47,7 @@ impl SessionConfig {
             smtputf8: true,
             chunking: true,
             dsn: true,
+            postmaster: None,
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::model::{Recipient, Reply};
 
 /// First octet of a TLS record with a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// Recipients put off before more of them count as idle commands, as a multiple of the limit.
+const SURPLUS: usize = 10;
 
 impl Session {
     /// Takes one line off the input, if there is one.
@@ -135,7 +137,7 @@ impl Session {
             return Ok(None);
         }
         let mail = parameters::mail(argument, &self.config)?;
-        let transaction = Transaction { envelope: mail.envelope, declared_size: mail.size, body: None };
+        let transaction = Transaction { envelope: mail.envelope, declared_size: mail.size, surplus: 0, body: None };
         let ticket = self.ask();
         Ok(Some(Step::Ask(Question::Mail(MailQuestion { ticket, transaction: Box::new(transaction) }))))
     }
@@ -144,8 +146,10 @@ impl Session {
     fn rcpt(&mut self, argument: &str, out: &mut BytesMut) -> Option<Step> {
         let reply = match self.recipient(argument) {
             Ok(recipient) if self.is_full() => {
-                // not counted as an error: the client may still finish this transaction and send the others separately
-                replies::TOO_MANY_RECIPIENTS.write_to(out);
+                // Not counted as an error: the client may still finish this transaction and send the others separately.
+                if !(self.is_far_beyond() && self.one_idle_more(out)) {
+                    replies::TOO_MANY_RECIPIENTS.write_to(out);
+                }
                 let refused = RcptRefused {
                     recipient: recipient.address.to_string().into(),
                     reply: replies::TOO_MANY_RECIPIENTS,
@@ -173,6 +177,15 @@ impl Session {
 
     fn is_full(&self) -> bool {
         self.envelope().is_some_and(|envelope| envelope.recipients.len() >= self.config.limits.recipients())
+    }
+
+    /// A client with a long list may name it all in one go and learn from the replies; one that goes on and on only makes us
+    /// talk. True for each recipient put off after [`SURPLUS`] times the limit.
+    fn is_far_beyond(&mut self) -> bool {
+        let most = self.config.limits.recipients().saturating_mul(SURPLUS);
+        let Some(transaction) = &mut self.transaction else { return false };
+        transaction.surplus = transaction.surplus.saturating_add(1);
+        transaction.surplus as usize > most
     }
 
     fn data(&mut self, argument: &str) -> Result<Option<Step>, Reply> {

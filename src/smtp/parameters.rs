@@ -19,6 +19,8 @@ pub struct Mail {
     pub size: Option<u64>,
 }
 
+const POSTMASTER: &str = "postmaster";
+
 /// Reads `FROM:<path> [parameters]`.
 pub fn mail(argument: &str, config: &SessionConfig) -> Result<Mail, Reply> {
     let argument = after_label(argument, "FROM:").ok_or(replies::MAIL_SYNTAX)?;
@@ -49,13 +51,18 @@ pub fn rcpt(argument: &str, config: &SessionConfig, smtputf8: bool) -> Result<Re
     Ok(recipient)
 }
 
-/// RFC 5321 section 4.5.1: `<Postmaster>` without a domain is ours.
+/// RFC 5321 section 4.5.1: `<Postmaster>` without a domain is ours, as is the one at our own name.
 fn recipient_address(path: &str, config: &SessionConfig) -> Result<Address, Reply> {
-    let parsed = if path.eq_ignore_ascii_case("postmaster") {
+    let parsed = if path.eq_ignore_ascii_case(POSTMASTER) {
         Address::parse(&format!("{path}@{}", config.hostname))
     } else {
         Address::parse(path)
     };
+    let ours = |address: &Address| {
+        address.local().eq_ignore_ascii_case(POSTMASTER)
+            && address.domain().as_str().eq_ignore_ascii_case(&config.hostname)
+    };
+    let parsed = parsed.map(|address| config.postmaster.clone().filter(|_| ours(&address)).unwrap_or(address));
     parsed.map_err(|error| match error {
         AddressError::SourceRoute => replies::SOURCE_ROUTE,
         _ => replies::BAD_RECIPIENT,
@@ -300,6 +307,16 @@ mod tests {
         assert_eq!(&*recipient.original.unwrap().address, "x@y");
         let postmaster = rcpt("TO: <Postmaster>", &config(), false).unwrap();
         assert_eq!(postmaster.address.to_string(), "Postmaster@mx.gateway.example");
+    }
+
+    #[test]
+    fn our_postmaster_is_who_the_settings_say() {
+        let config = SessionConfig { postmaster: Some(Address::parse("admin@acme.example").unwrap()), ..config() };
+        let meant = |text| rcpt(text, &config, false).unwrap().address.to_string();
+        assert_eq!(meant("TO:<postmaster>"), "admin@acme.example");
+        assert_eq!(meant("TO:<PostMaster@MX.gateway.example>"), "admin@acme.example");
+        assert_eq!(meant("TO:<postmaster@acme.example>"), "postmaster@acme.example");
+        assert_eq!(meant("TO:<a@mx.gateway.example>"), "a@mx.gateway.example");
     }
 
     #[test]

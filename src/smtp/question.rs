@@ -31,6 +31,8 @@ pub enum Question {
 pub struct Transaction {
     pub(super) envelope: Envelope,
     pub(super) declared_size: Option<u64>,
+    /// Recipients put off because the transaction was full.
+    pub(super) surplus: u32,
     /// Set from DATA or the first BDAT on.
     pub(super) body: Option<BodyReader>,
 }
@@ -221,12 +223,6 @@ impl MessageQuestion {
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
-    }
-
-    /// Moves the envelope out, leaving an empty one.
-    #[must_use]
-    pub fn take_envelope(&mut self) -> Envelope {
-        std::mem::replace(&mut self.envelope, Envelope::from_sender(crate::model::ReversePath::Null))
     }
 
     /// Octets handed to `body` in all.

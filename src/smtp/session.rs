@@ -177,30 +177,10 @@ impl Session {
         self.helo.as_deref()
     }
 
+    /// EHLO rather than HELO.
     #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.start.tls
-    }
-
-    #[must_use]
-    pub fn is_authenticated(&self) -> bool {
-        self.authenticated
-    }
-
-    /// The `with` protocol of a Received header (RFC 3848, RFC 6531 section 4.3).
-    #[must_use]
-    pub fn protocol(&self, envelope: &Envelope) -> &'static str {
-        match (self.esmtp, envelope.smtputf8, self.start.tls, self.authenticated) {
-            (false, ..) => "SMTP",
-            (true, false, false, false) => "ESMTP",
-            (true, false, false, true) => "ESMTPA",
-            (true, false, true, false) => "ESMTPS",
-            (true, false, true, true) => "ESMTPSA",
-            (true, true, false, false) => "UTF8SMTP",
-            (true, true, false, true) => "UTF8SMTPA",
-            (true, true, true, false) => "UTF8SMTPS",
-            (true, true, true, true) => "UTF8SMTPSA",
-        }
+    pub fn is_esmtp(&self) -> bool {
+        self.esmtp
     }
 
     // -- the message's octets ------------------------------------------------------

@@ -5,12 +5,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 
 use super::error::SpoolError;
-use super::segment::sync_dir;
 use crate::model::MessageId;
 
 /// The message as it will be delivered is head and then the rest; canonical CRLF. `head` is what we put in front.
@@ -39,21 +41,47 @@ impl Body {
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
-    file: File,
+    /// The bytes, with everybody who shares them.
+    file: Arc<Written>,
     length: u64,
     crc: u32,
+    links: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    is_durable: AtomicBool,
 }
 
 impl Draft {
     pub(super) fn create(path: PathBuf) -> Result<Self, SpoolError> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        Ok(Self { path, file, length: 0, crc: 0 })
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let file = Arc::new(Written { file, is_durable: false.into() });
+        Ok(Self { path, file, length: 0, crc: 0, links: 0.into() })
+    }
+
+    /// The same bytes once more, for another message: a link, not a copy, and no further descriptor. Nothing more can be
+    /// appended as long as there are two. Touches the directory, so it may block a moment.
+    ///
+    /// # Errors
+    /// [`SpoolError::Full`] or [`SpoolError::Io`].
+    pub fn share(&self) -> Result<Self, SpoolError> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!("-{}", self.links.fetch_add(1, Ordering::Relaxed)));
+        let path = PathBuf::from(path);
+        fs::hard_link(&self.path, &path)?;
+        Ok(Self { path, file: Arc::clone(&self.file), length: self.length, crc: self.crc, links: 0.into() })
     }
 
     /// # Errors
     /// [`SpoolError::Full`] or [`SpoolError::Io`]; the draft is of no use then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
-        self.file.write_all(bytes)?;
+        if Arc::strong_count(&self.file) > 1 {
+            return Err(std::io::Error::other("a shared draft takes no more").into());
+        }
+        self.file.is_durable.store(false, Ordering::Release);
+        (&self.file.file).write_all(bytes)?;
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.length += bytes.len() as u64;
         Ok(())
@@ -77,14 +105,15 @@ impl Draft {
         Ok(File::open(&self.path)?)
     }
 
-    /// Makes the bytes durable under the message's name. Blocks.
+    /// Makes the bytes durable and gives them the message's name, which is durable once the directory is synced. Blocks.
     pub(super) fn keep(self, large: &Path, id: MessageId) -> Result<Kept, SpoolError> {
-        self.file.sync_data()?;
+        if !self.file.is_durable.load(Ordering::Acquire) {
+            self.file.file.sync_data()?;
+            self.file.is_durable.store(true, Ordering::Release);
+        }
         let path = large.join(format!("{id}.body"));
         fs::rename(&self.path, &path)?;
-        let kept = Kept { path: Some(path), length: self.length, crc: self.crc };
-        sync_dir(large)?;
-        Ok(kept)
+        Ok(Kept { path: Some(path), length: self.length, crc: self.crc })
     }
 }
 

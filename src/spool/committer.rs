@@ -6,210 +6,26 @@
 //! for space (and use the reserve), nothing is delivered meanwhile.
 //! **Invariants**: effects are applied in the order of the log and after the sync; nobody is answered before.
 
-use std::io::IoSlice;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
-
 use super::body::Kept;
-use super::error::{SpoolError, is_full};
+use super::error::{SpoolError, is_full, passes};
 use super::frame::{FrameKind, HEADER, Header, TRAILER};
-use super::index::{Change, Entry, Index, Place};
+use super::index::{Change, Index, Place};
 use super::prepare::Prepared;
-use super::record::{MessageFields, Progress, message_head};
-use super::segment::{Active, preallocate, sync_dir};
-use super::shared::{Shared, lock};
+use super::queue::{Class, Effect, Last, Move, Request, Source};
+use super::record::{MessageFields, message_head};
+use super::segment::{Active, Name, preallocate};
+use super::shared::Shared;
 use crate::faults::Point;
 use crate::model::{Direction, MessageId};
 use crate::telemetry::Balance;
 use crate::telemetry::metrics::SpoolTrouble;
-
-/// A message to take into the index.
-#[derive(Debug)]
-pub(super) struct NewEntry {
-    pub(super) entry: Box<Entry>,
-    /// Of its inline bytes in the payload.
-    pub(super) offset: u32,
-    pub(super) origin: Source,
-    pub(super) recipients: u64,
-}
-
-/// On whose account a message comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    Client(Direction),
-    Notice,
-}
-
-/// What a request does once it is durable.
-#[derive(Debug)]
-pub(super) enum Effect {
-    Queue(NewEntry),
-    Progress(MessageId, Progress),
-    Hold { id: MessageId, branch: u32, reason: Option<Box<str>> },
-    Relocated { id: MessageId, place: Place, offset: u32 },
-}
-
-/// How a request fares when space is short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    /// New mail: refused.
-    Mail,
-    /// Outcomes and orders: wait, and may use the reserve.
-    Journal,
-}
-
-/// One atomic frame.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) class: Class,
-    pub(super) chunks: Vec<Bytes>,
-    pub(super) length: u32,
-    pub(super) crc: u32,
-    pub(super) effects: Vec<Effect>,
-    /// Large bodies that the frame names.
-    kept: Vec<Kept>,
-    done: oneshot::Sender<Result<(), SpoolError>>,
-}
-
-impl Request {
-    pub(super) fn new(class: Class, prepared: Prepared) -> (Self, Answer) {
-        let Prepared { chunks, effects, kept } = prepared;
-        let (done, answer) = oneshot::channel();
-        let mut request = Self { class, chunks, length: 0, crc: 0, effects, kept, done };
-        request.seal();
-        (request, answer)
-    }
-
-    fn seal(&mut self) {
-        self.length = self.chunks.iter().map(|chunk| u32::try_from(chunk.len()).unwrap_or(u32::MAX)).sum();
-        self.crc = self.chunks.iter().fold(0, |crc, chunk| crc32c::crc32c_append(crc, chunk));
-    }
-
-    fn frame_length(&self) -> u64 {
-        u64::from(self.length) + (HEADER + TRAILER) as u64
-    }
-
-    fn fail(self, error: &SpoolError) {
-        if matches!(error, SpoolError::Wedged(_)) {
-            // The disk may or may not have the record: the bodies stay, and the next start decides.
-            self.kept.into_iter().for_each(Kept::named);
-        }
-        let _ = self.done.send(Err(error.clone()));
-    }
-}
-
-pub(super) type Answer = oneshot::Receiver<Result<(), SpoolError>>;
-
-/// A message to carry forward; its state is read when it is written.
-#[derive(Debug)]
-pub(super) struct Move {
-    pub(super) id: MessageId,
-    pub(super) from: u32,
-    pub(super) inline: Bytes,
-    pub(super) done: std::sync::mpsc::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    requests: Vec<Request>,
-    moves: Vec<Move>,
-    closed: bool,
-    /// How many requests wake the committer, if it sleeps.
-    wakes_at: Option<usize>,
-}
-
-/// Where requests wait for the committer.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    wake: Condvar,
-}
-
-impl Queue {
-    pub(super) fn push(&self, request: Request) {
-        let mut waiting = lock(&self.waiting);
-        if waiting.closed {
-            drop(waiting);
-            return request.fail(&SpoolError::Closed);
-        }
-        waiting.requests.push(request);
-        self.nudge(waiting);
-    }
-
-    pub(super) fn push_moves(&self, moves: Vec<Move>) {
-        let mut waiting = lock(&self.waiting);
-        if waiting.closed {
-            return;
-        }
-        waiting.moves.extend(moves);
-        self.nudge(waiting);
-    }
-
-    fn nudge(&self, waiting: MutexGuard<'_, Waiting>) {
-        let enough = waiting.requests.len() + waiting.moves.len();
-        let wake = waiting.wakes_at.is_some_and(|wakes_at| enough >= wakes_at);
-        drop(waiting);
-        if wake {
-            self.wake.notify_one();
-        }
-    }
-
-    pub(super) fn close(&self) {
-        lock(&self.waiting).closed = true;
-        self.wake.notify_all();
-    }
-
-    /// Waits until there is work. `None`: closed and empty.
-    ///
-    /// Those of the last group are being answered right now, and most come back at once: a moment's patience (a part of what
-    /// the sync takes) makes one large group of a small and a large one. When fewer come, the next group expects fewer.
-    fn gather(&self, last: Last, patience: Option<Duration>) -> Option<(Vec<Move>, Vec<Request>)> {
-        let mut waiting = self.sleep(lock(&self.waiting), 1, patience);
-        if waiting.closed && waiting.requests.is_empty() && waiting.moves.is_empty() {
-            return None;
-        }
-        if last.requests > 3 && waiting.requests.len() < last.requests && !waiting.closed {
-            waiting = self.sleep(waiting, last.requests, Some((last.sync / 4).min(Duration::from_millis(1))));
-        }
-        Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
-    }
-
-    /// Until so many requests wait, or it took too long.
-    fn sleep<'a>(
-        &self,
-        mut waiting: MutexGuard<'a, Waiting>,
-        wanted: usize,
-        patience: Option<Duration>,
-    ) -> MutexGuard<'a, Waiting> {
-        let until = patience.map(|patience| Instant::now() + patience);
-        while waiting.requests.len() + waiting.moves.len() < wanted && !waiting.closed {
-            waiting.wakes_at = Some(wanted);
-            waiting = match until {
-                None => self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    self.wake.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        waiting.wakes_at = None;
-        waiting
-    }
-}
-
-/// What the last group was like.
-#[derive(Debug, Clone, Copy, Default)]
-struct Last {
-    requests: usize,
-    sync: Duration,
-}
 
 /// The thread's own state.
 #[derive(Debug)]
@@ -250,6 +66,9 @@ impl Committer {
                 self.carry_forward(moves);
             }
             self.last.requests = requests.len();
+            if requests.iter().any(|request| request.class == Class::Mail) {
+                self.last.mail = Some(Instant::now());
+            }
             self.commit(requests);
             let stuck = !self.backlog.is_empty();
             if self.shared.stuck.swap(stuck, Ordering::AcqRel) && !stuck {
@@ -303,57 +122,61 @@ impl Committer {
         }
     }
 
-    fn no_room(&mut self, request: Request, error: std::io::Error) {
-        if !is_full(&error) {
+    fn no_room(&mut self, request: Request, error: io::Error) {
+        if !passes(&error) {
             let error = self.shared.wedge("a new segment", &error);
             return request.fail(&error);
         }
-        self.shared.deps.metrics.spool.troubles.inc(SpoolTrouble::Full);
+        let trouble = if is_full(&error) { SpoolTrouble::Full } else { SpoolTrouble::Write };
+        self.shared.deps.metrics.spool.troubles.inc(trouble);
         match request.class {
             Class::Mail => request.fail(&SpoolError::from(error)),
             Class::Journal => self.backlog.push(request),
         }
     }
 
-    /// Goes on to the next segment.
-    fn roll(&mut self, class: Class, needed: u64) -> std::io::Result<()> {
-        let (segments, spare) = (self.shared.dirs.segments.clone(), self.shared.dirs.spare());
-        let size = self.shared.config.segment_size;
-        let next = self.active.name.number + 1;
+    /// Goes on to the next segment. On an error that passes nothing has changed.
+    fn roll(&mut self, class: Class, needed: u64) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        // Opened before anything changes: there may be no descriptor for it.
+        let folder = File::open(&shared.dirs.segments)?;
+        let name = Name::fresh(self.active.name.number + 1);
+        let file = self.space(class, needed, &shared.dirs.segments.join(name.file_name()))?;
+        let limit = file.metadata()?.len();
+        folder.sync_all()?;
+        let old = std::mem::replace(&mut self.active, Active { name, file, end: 0, limit });
+        {
+            let mut index = shared.index();
+            index.segments.entry(old.name.number).or_default().size = old.end;
+            index.segments.entry(name.number).or_default().epoch = name.epoch;
+        }
+        shared.active.store(name.number, Ordering::Release);
+        shared.spare.progress(0, limit);
+        // Everything in it is synced; only unused space goes.
+        shared.spare.seal(old);
+        Ok(())
+    }
+
+    /// A file for the next segment, under its name.
+    fn space(&self, class: Class, needed: u64, to: &Path) -> io::Result<File> {
+        let (dirs, size) = (&self.shared.dirs, self.shared.config.segment_size);
         // A journal frame with notices may be larger than what is left of any ordinary segment.
         let least = needed + super::segment::SEGMENT_HEADER as u64;
-        let mut source = spare.clone();
-        if least > size {
-            preallocate(&spare, least)?;
-        } else if !spare.exists()
-            && let Err(error) = preallocate(&spare, size)
+        if least <= size
+            && let Some(file) = self.shared.spare.put_to_use(dirs, to)?
         {
-            let reserve = self.shared.dirs.reserve();
-            let fits = reserve.metadata().is_ok_and(|found| found.len() >= least);
-            if class == Class::Mail || !fits {
-                return Err(error);
-            }
-            source = reserve;
+            return Ok(file);
         }
-        let fresh = Active::start(&segments, &source, next)?;
-        let old = std::mem::replace(&mut self.active, fresh);
-        // Everything in it is synced; only unused space goes.
-        let _ = old.seal();
+        let error = match preallocate(&dirs.next(), size.max(least)) {
+            Ok(file) => return std::fs::rename(dirs.next(), to).map(|()| file),
+            Err(error) => error,
+        };
+        if class == Class::Journal
+            && let Some(file) = self.shared.spare.put_reserve_to_use(dirs, least, to)?
         {
-            let mut index = self.shared.index();
-            index.segments.entry(old.name.number).or_default().size = old.end;
-            index.segments.entry(next).or_default().epoch = self.active.name.epoch;
+            return Ok(file);
         }
-        self.shared.active.store(next, Ordering::Release);
-        // For the next time; a failure shows then.
-        if preallocate(&spare, size).is_ok() {
-            let reserve = self.shared.dirs.reserve();
-            if !reserve.exists() {
-                let _ = preallocate(&reserve, self.shared.config.reserve);
-            }
-            sync_dir(&segments)?;
-        }
-        Ok(())
+        Err(error)
     }
 
     /// Writes, syncs, applies, answers.
@@ -387,13 +210,11 @@ impl Committer {
         spool.frames.inc_by(group.len() as u64);
         spool.batch_frames.observe(group.len() as f64);
         spool.written_bytes.inc_by(bytes);
-        let waiters = self.apply(group);
-        for done in waiters {
-            let _ = done.send(Ok(()));
-        }
+        shared.spare.progress(self.active.end, self.active.limit);
+        self.apply(group);
     }
 
-    fn write_failed(&mut self, group: Vec<Placed>, error: &std::io::Error) {
+    fn write_failed(&mut self, group: Vec<Placed>, error: &io::Error) {
         if !is_full(error) {
             self.shared.deps.metrics.spool.troubles.inc(SpoolTrouble::Write);
             let error = self.shared.wedge("write to the log", error);
@@ -431,11 +252,12 @@ impl Committer {
         }
     }
 
-    fn apply(&mut self, group: Vec<Placed>) -> Vec<oneshot::Sender<Result<(), SpoolError>>> {
+    /// Takes a durable group into the index and answers: clients first, then everybody else.
+    fn apply(&mut self, group: Vec<Placed>) {
         let shared = Arc::clone(&self.shared);
         let segment = self.active.name.number;
         let now = shared.now();
-        let mut waiters = Vec::with_capacity(group.len());
+        let (mut clients, mut others) = (Vec::with_capacity(group.len()), Vec::new());
         let mut tally = Tally::default();
         let mut index = shared.index();
         for placed in group {
@@ -444,6 +266,7 @@ impl Committer {
                 tally.add(apply(&mut index, effect, segment, at, now));
             }
             placed.request.kept.into_iter().for_each(Kept::named);
+            let waiters = if placed.request.class == Class::Mail { &mut clients } else { &mut others };
             waiters.push(placed.request.done);
         }
         index.segments.entry(segment).or_default().size = self.active.end;
@@ -452,8 +275,20 @@ impl Committer {
         let spool = &shared.deps.metrics.spool;
         spool.messages.set(i64::try_from(messages).unwrap_or(i64::MAX));
         spool.recipients.set(i64::try_from(recipients).unwrap_or(i64::MAX));
-        tally.tell(&shared);
-        waiters
+        tally.count(&shared);
+        for done in clients {
+            let _ = done.send(Ok(()));
+        }
+        for id in &tally.files {
+            // What stays behind here is found and taken away at the next start.
+            let _ = std::fs::remove_file(shared.dirs.large_file(*id));
+        }
+        for done in others {
+            let _ = done.send(Ok(()));
+        }
+        if tally.due {
+            shared.changed.notify_one();
+        }
     }
 
     /// Copies messages into the active segment with the state they have now.
@@ -522,6 +357,8 @@ struct Tally {
     notices: u64,
     moved: u64,
     changes: Vec<Change>,
+    /// Large bodies that nobody needs any more.
+    files: Vec<MessageId>,
     due: bool,
 }
 
@@ -538,13 +375,14 @@ impl Tally {
             }
             Applied::Changed(change) => {
                 self.due = true;
+                self.files.extend(change.done.and_then(|(id, has_file)| has_file.then_some(id)));
                 self.changes.push(change);
             }
             Applied::Moved => self.moved += 1,
         }
     }
 
-    fn tell(self, shared: &Shared) {
+    fn count(&self, shared: &Shared) {
         let balance = &shared.deps.metrics.balance;
         for (direction, count) in [(Direction::Inbound, self.inbound), (Direction::Outbound, self.outbound)] {
             if count > 0 {
@@ -555,7 +393,7 @@ impl Tally {
             balance.generated(self.notices);
         }
         let mut sum = Change::default();
-        for change in self.changes {
+        for change in &self.changes {
             // Holds one by one and in order; a recipient that ended while on hold first comes back to the queue.
             for (count, step) in [
                 (change.held, Balance::hold as fn(&Balance, u64)),
@@ -569,10 +407,6 @@ impl Tally {
             sum.failed += change.failed;
             sum.expired += change.expired;
             sum.discarded += change.discarded;
-            if let Some((id, true)) = change.done {
-                // What stays behind here is found and taken away at the next start.
-                let _ = std::fs::remove_file(shared.dirs.large_file(id));
-            }
         }
         for (count, step) in [
             (sum.delivered, Balance::delivered as fn(&Balance, u64)),
@@ -585,8 +419,5 @@ impl Tally {
             }
         }
         shared.deps.metrics.spool.relocated.inc_by(self.moved);
-        if self.due {
-            shared.changed.notify_one();
-        }
     }
 }

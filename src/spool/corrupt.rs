@@ -4,15 +4,21 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::segment::sync_dir;
 use super::shared::Shared;
 use crate::telemetry::EventName;
 
+/// For our eyes only: it is somebody's mail.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 /// Where and why, for people.
 fn explain(dir: &Path, name: &str, why: &str) -> io::Result<()> {
-    let mut file = File::create(dir.join(format!("{name}.txt")))?;
+    let mut file = create(&dir.join(format!("{name}.txt")))?;
     writeln!(file, "{why}")?;
     file.sync_all()
 }
@@ -23,7 +29,7 @@ pub(super) fn write(dir: &Path, name: &str, bytes: &[u8], why: &str) -> io::Resu
     if path.metadata().is_ok_and(|found| found.len() == bytes.len() as u64) {
         return Ok(false);
     }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+    let mut file = create(&path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     explain(dir, name, why)?;

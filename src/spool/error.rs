@@ -40,6 +40,12 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Also out of descriptors or memory: nothing is wrong with the disk.
+pub(super) fn passes(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    is_full(error) || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
 /// A spool that doesn't start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

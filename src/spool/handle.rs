@@ -1,21 +1,24 @@
 //! The spool's handle: opening, taking custody, leasing.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::body::Draft;
-use super::committer::{Class, Committer, Request};
+use super::committer::Committer;
 use super::config::Config;
 use super::error::{OpenError, SpoolError, is_full};
 use super::keeper::{self, Stop};
 use super::lease::Lease;
 use super::prepare::{NewMessage, new_draft, prepare};
+use super::queue::{Class, Request};
 use super::recover::{Recovered, RecoveryReport, recover};
-use super::segment::{Active, preallocate, sync_dir};
+use super::segment::{Active, fill, preallocate, sync_dir};
 use super::shared::{Deps, Dirs, Shared, lock};
+use super::spare;
 use crate::model::Timestamp;
 use crate::model::receipt::Receipt;
 use crate::telemetry::EventName;
@@ -52,24 +55,22 @@ impl Spool {
         let config = config.clamped();
         let dirs = Dirs::new(&config.dir);
         for dir in [&dirs.root, &dirs.segments, &dirs.large, &dirs.drafts, &dirs.corrupt] {
-            fs::create_dir_all(dir).map_err(OpenError::at(dir))?;
+            private_dir(dir).map_err(OpenError::at(dir))?;
         }
         let lock = take_lock(&dirs.root)?;
         let Recovered { mut index, report, next_sequence, next_number } = recover(&dirs)?;
         index.cache_limit = config.body_cache;
         let at = || OpenError::at(&dirs.segments);
         // A full disk must not keep us from delivering what is here: a smaller segment, even an empty one, will do.
-        [config.segment_size, config.reserve, 0]
+        [config.segment_size.min(FIRST_SEGMENT), config.reserve, 0]
             .into_iter()
-            .map(|size| preallocate(&dirs.spare(), size))
+            .map(|size| first_segment(&dirs.next(), size))
             .find(|made| made.as_ref().err().is_none_or(|error| !is_full(error)))
             .unwrap_or_else(|| Err(std::io::ErrorKind::StorageFull.into()))
             .map_err(at())?;
-        let active = Active::start(&dirs.segments, &dirs.spare(), next_number).map_err(at())?;
-        for (path, size) in [(dirs.spare(), config.segment_size), (dirs.reserve(), config.reserve)] {
-            if let Err(error) = preallocate(&path, size) {
-                tracing::warn!(%error, "{} can't be made; the disk is full", path.display());
-            }
+        let active = Active::start(&dirs.segments, &dirs.next(), next_number).map_err(at())?;
+        if let Err(error) = preallocate(&dirs.reserve(), config.reserve) {
+            tracing::warn!(%error, "{} can't be made; the disk is full", dirs.reserve().display());
         }
         for dir in [&dirs.segments, &dirs.large, &dirs.corrupt, &dirs.root] {
             sync_dir(dir).map_err(OpenError::at(dir))?;
@@ -81,9 +82,11 @@ impl Spool {
         let stop = Arc::new(Stop::default());
         let committer = Committer::new(Arc::clone(&shared), active, next_sequence);
         let (keeping, stopping) = (Arc::clone(&shared), Arc::clone(&stop));
+        let filling = Arc::clone(&shared);
         let threads = vec![
             spawn("spool-commit", move || committer.run()).map_err(OpenError::at("thread"))?,
             spawn("spool-keep", move || keeper::run(&keeping, &stopping)).map_err(OpenError::at("thread"))?,
+            spawn("spool-spare", move || spare::run(&filling)).map_err(OpenError::at("thread"))?,
         ];
         Ok((Self(Arc::new(Inner { shared, stop, threads: Mutex::new(threads), _lock: lock })), report))
     }
@@ -228,10 +231,29 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.stop();
         self.shared.queue.close();
+        self.shared.spare.stop();
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
     }
+}
+
+/// A start need not wait for more zeros than these; soon there is a spare.
+const FIRST_SEGMENT: u64 = 8 << 20;
+
+fn first_segment(path: &Path, size: u64) -> std::io::Result<()> {
+    let file = preallocate(path, size)?;
+    fill(&file, 0, size, &vec![0; 256 << 10])
+}
+
+/// Mail is nobody's business but ours.
+fn private_dir(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mode = path.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -240,7 +262,13 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Jo
 
 fn take_lock(root: &Path) -> Result<File, OpenError> {
     let path = root.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(OpenError::at(&path))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(OpenError::at(&path))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(root.into())),
@@ -252,6 +280,12 @@ fn tell_recovery(shared: &Shared, report: &RecoveryReport) {
     let metrics = &shared.deps.metrics;
     metrics.balance.recovered(report.queued, report.held);
     metrics.spool.corrupt.inc_by(report.damaged.len() as u64);
+    metrics.spool.missing_frames.inc_by(report.missing_frames);
+    if report.missing_frames > 0 {
+        let text = format!("spool: {} frames that were written are missing from the log", report.missing_frames);
+        tracing::error!("{text}");
+        shared.tell(EventName::Alert, None, &text);
+    }
     metrics.spool.messages.set(i64::try_from(report.messages).unwrap_or(i64::MAX));
     metrics.spool.recipients.set(i64::try_from(report.queued + report.held).unwrap_or(i64::MAX));
     metrics.spool.healthy.set(1);

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::committer::Move;
+use super::queue::Move;
 use super::read;
 use super::segment::{Name, sync_dir};
 use super::shared::{Shared, lock};

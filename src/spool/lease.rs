@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::body::LoadedBody;
-use super::committer::{Class, Effect, Request};
 use super::error::SpoolError;
 use super::index::{Branch, Taken};
 use super::meta::Meta;
 use super::prepare::{NewMessage, prepare};
+use super::queue::{Class, Effect, Request};
 use super::read;
 use super::record::{Progress, RecipientState, progress};
 use super::shared::Shared;
@@ -91,6 +91,12 @@ impl Lease {
         self.state.hastened
     }
 
+    /// Whether an outcome could be recorded now: else nothing may be tried.
+    #[must_use]
+    pub fn may_deliver(&self) -> bool {
+        self.shared.may_deliver()
+    }
+
     #[must_use]
     pub fn queued_at(&self) -> Timestamp {
         self.queued_at
@@ -142,7 +148,7 @@ impl Lease {
         let (request, answer) = Request::new(Class::Journal, prepared);
         // From here on the committer has the lease: it gives it back when the outcome is durable.
         self.out = false;
-        self.shared.queue.push(request);
+        self.shared.queue.push(request.patient());
         answer.await.unwrap_or(Err(SpoolError::Closed))?;
         if with_notices {
             faults.reach(Point::NoticeAfterCommit);

@@ -26,11 +26,13 @@ mod lease;
 mod meta;
 mod operator;
 mod prepare;
+mod queue;
 mod read;
 pub mod record;
 mod recover;
 pub mod segment;
 mod shared;
+mod spare;
 #[cfg(test)]
 mod tests;
 mod wire;

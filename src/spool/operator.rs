@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::committer::{Class, Effect, Request};
 use super::error::SpoolError;
 use super::handle::Spool;
 use super::index::{Branch, Entry};
 use super::meta::{Kind, Meta};
 use super::prepare::Prepared;
+use super::queue::{Class, Effect, Request};
 use super::record::{self, Progress, RecipientState};
 use crate::model::{Direction, Domain, MessageId, ReversePath, TenantId, Timestamp};
 use crate::telemetry::{Event, EventName};
@@ -164,17 +164,19 @@ impl Spool {
         }
     }
 
-    /// Branches that fit, oldest message first, at most `limit`.
+    /// Branches that fit, oldest message first, of at most `limit` messages.
     #[must_use]
     pub fn list(&self, filter: &Filter, limit: usize) -> Vec<QueueItem> {
-        let mut items = Vec::new();
+        let (mut items, mut messages) = (Vec::new(), 0);
+        if limit == 0 {
+            return items;
+        }
         self.visit(filter, |entry, meta| {
-            for branch in entry.branches.as_slice().iter().filter(|branch| filter.fits_branch(meta, branch)) {
-                if items.len() < limit {
-                    items.push(item(entry, meta, branch));
-                }
-            }
-            items.len() < limit
+            let before = items.len();
+            let branches = entry.branches.as_slice().iter().filter(|branch| filter.fits_branch(meta, branch));
+            items.extend(branches.map(|branch| item(entry, meta, branch)));
+            messages += usize::from(items.len() > before);
+            messages < limit
         });
         items
     }

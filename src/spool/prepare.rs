@@ -9,11 +9,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::body::{Body, Draft, Kept};
-use super::committer::{Class, Effect, NewEntry, Source};
 use super::error::SpoolError;
 use super::index::{Cached, Entry, Place};
 use super::meta::{Kind, Meta};
+use super::queue::{Class, Effect, NewEntry, Source};
 use super::record::{MessageFields, message_head};
+use super::segment::sync_dir;
 use super::shared::Shared;
 use crate::model::MessageId;
 
@@ -110,6 +111,10 @@ pub(super) async fn prepare(
         prepared.chunks.push(record.into());
         prepared.chunks.extend([head, rest].into_iter().filter(|bytes| !bytes.is_empty()));
         prepared.kept.extend(kept);
+    }
+    if !prepared.kept.is_empty() {
+        let large = shared.dirs.large.clone();
+        blocking(move || Ok(sync_dir(&large)?)).await?;
     }
     Ok(prepared)
 }

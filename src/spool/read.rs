@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use super::body::{LoadedBody, verify};
-use super::committer::{Class, Effect, Request};
 use super::corrupt;
 use super::error::SpoolError;
 use super::index::Place;
 use super::prepare::{Prepared, blocking};
+use super::queue::{Class, Effect, Request};
 use super::record;
 use super::segment::Name;
 use super::shared::{Shared, lock};

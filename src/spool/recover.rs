@@ -96,7 +96,9 @@ impl Recovery<'_> {
             let path = found.map_err(OpenError::at(dir))?.path();
             match path.file_name().and_then(|name| name.to_str()) {
                 // Empty by definition.
-                Some("spare" | "reserve") => fs::remove_file(&path).map_err(OpenError::at(&path))?,
+                Some("spare" | "reserve" | "filling" | "next") => {
+                    fs::remove_file(&path).map_err(OpenError::at(&path))?
+                }
                 Some(name) if Name::parse(name).is_some() => names.extend(Name::parse(name)),
                 _ => self.put_aside(&path, "no segment has such a name")?,
             }

@@ -1,13 +1,14 @@
 //! Segment files: their names, their headers, and how they are made, put to use and taken away.
 //!
-//! A segment is preallocated as `spare` before it is needed, so that rolling over needs no new space, and a write inside it
-//! can't fail for want of any. `reserve` is a small one that only outcomes may use, when the disk is full.
+//! A segment is made as `spare` before it is needed (see there), so that rolling over needs no new space, and a write inside
+//! it can't fail for want of any. `reserve` is a small one that only outcomes may use, when the disk is full.
 //!
 //! **Invariants**: a segment's number and epoch stand in its name, its header and every frame; a file where they differ is
 //! foreign. Numbers only grow. A file gets its name before the first byte is acknowledged out of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::FallocateFlags;
@@ -62,7 +63,7 @@ impl Name {
     }
 
     /// A number nobody can guess.
-    fn fresh(number: u32) -> Self {
+    pub(super) fn fresh(number: u32) -> Self {
         let mut bytes = [0u8; 8];
         // Without randomness the clock-less fallback is the number itself: frames are still bound to their segment.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
@@ -77,13 +78,13 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
 
 /// An empty file of `size` bytes with the space for them, durable.
 pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let allocated = if size == 0 {
         Ok(())
     } else {
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
             // A file system without preallocation: writes may find the disk full, and that is handled too.
-            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(size),
             other => other.map_err(io::Error::from),
         }
     };
@@ -93,6 +94,19 @@ pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
         return Err(error);
     }
     Ok(file)
+}
+
+/// Writes zeros over a part of a file and syncs them. A sync of later writes there needs no change of the file system's own
+/// records, which takes longer than the data.
+pub(super) fn fill(file: &File, from: u64, length: u64, zeros: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let mut done = 0;
+    while done < length {
+        let some = usize::try_from(length - done).unwrap_or(usize::MAX).min(zeros.len());
+        file.write_all_at(zeros.get(..some).unwrap_or_default(), from + done)?;
+        done += some as u64;
+    }
+    file.sync_data()
 }
 
 /// The segment being written.

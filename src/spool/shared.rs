@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::committer::Queue;
 use super::config::Config;
 use super::error::SpoolError;
 use super::index::{Entry, Index};
+use super::queue::Queue;
 use super::read::OpenSegments;
+use super::spare::Spare;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::MessageId;
@@ -54,6 +55,16 @@ impl Dirs {
         self.segments.join("spare")
     }
 
+    /// The next spare, until it is ready.
+    pub(super) fn filling(&self) -> PathBuf {
+        self.segments.join("filling")
+    }
+
+    /// A segment made at once, because there was no spare for it.
+    pub(super) fn next(&self) -> PathBuf {
+        self.segments.join("next")
+    }
+
     pub(super) fn reserve(&self) -> PathBuf {
         self.segments.join("reserve")
     }
@@ -77,6 +88,7 @@ pub(super) struct Shared {
     pub(super) available: AtomicU64,
     pub(super) drafts: AtomicU64,
     pub(super) open_segments: OpenSegments,
+    pub(super) spare: Spare,
     /// The segment being written.
     pub(super) active: std::sync::atomic::AtomicU32,
 }
@@ -102,6 +114,7 @@ impl Shared {
             available: u64::MAX.into(),
             drafts: 0.into(),
             open_segments: OpenSegments::default(),
+            spare: Spare::default(),
             active: active.into(),
         }
     }

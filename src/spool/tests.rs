@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::committer::{Class, Committer, Request};
+use super::committer::Committer;
 use super::index::{Entry, Index, Place};
 use super::prepare::prepare;
+use super::queue::{Class, Request};
 use super::segment::{Active, Name};
 use super::shared::{Dirs, Shared};
 use super::*;
@@ -137,6 +138,64 @@ async fn a_commit_nobody_waits_for_is_whole_all_the_same() {
     assert!(report.damaged.is_empty());
     for lease in spool.take_due(Timestamp(u64::MAX), 100) {
         assert_eq!(lease.body().await.unwrap().len(), 5_000);
+    }
+}
+
+#[tokio::test]
+async fn outcomes_wait_for_mail_a_moment_and_orders_do_not() {
+    let queue = Arc::new(queue::Queue::default());
+    let request = |patient: bool| {
+        let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
+        std::mem::forget(answer);
+        if patient { request.patient() } else { request }
+    };
+    let mail = || queue::Last { mail: Some(std::time::Instant::now()), ..Default::default() };
+    let took = |last| {
+        let started = std::time::Instant::now();
+        let count = queue.gather(last, None).unwrap().1.len();
+        (count, started.elapsed())
+    };
+    let patience = Duration::from_micros(1_400);
+    // On a busy machine any one may take longer.
+    let at_once = |patient: u64, others: u64, last: &dyn Fn() -> queue::Last| {
+        (0..50).any(|_| {
+            (0..patient).for_each(|_| queue.push(request(true)));
+            (0..others).for_each(|_| queue.push(request(false)));
+            let (count, waited) = took(last());
+            assert_eq!(count as u64, patient + others);
+            waited < patience
+        })
+    };
+    // No mail comes.
+    assert!(at_once(1, 0, &queue::Last::default));
+    assert!(!at_once(1, 0, &mail));
+    assert!(at_once(1, 1, &mail));
+    assert!(at_once(16, 0, &mail));
+    // Somebody who sleeps is woken by what is urgent, and by the end.
+    let sleeper = Arc::clone(&queue);
+    let last = mail();
+    let thread = std::thread::spawn(move || {
+        let taken = sleeper.gather(last, None).unwrap().1.len();
+        (taken, sleeper.gather(last, None).is_none())
+    });
+    std::thread::sleep(Duration::from_millis(30));
+    queue.push(request(false));
+    std::thread::sleep(Duration::from_millis(30));
+    queue.push(request(true));
+    queue.close();
+    let (taken, _) = thread.join().unwrap();
+    assert_eq!(taken, 1);
+    // What comes too late is answered.
+    let (done, answers) = std::sync::mpsc::channel();
+    queue.push_moves(vec![queue::Move { id: MessageId::new(1, 1), from: 1, inline: Bytes::new(), done }]);
+    assert_eq!(answers.recv(), Ok(false));
+}
+
+#[test]
+fn want_of_descriptors_passes_and_a_broken_disk_does_not() {
+    use error::passes;
+    for (number, want) in [(23, true), (24, true), (12, true), (28, true), (122, true), (5, false), (30, false)] {
+        assert_eq!(passes(&std::io::Error::from_raw_os_error(number)), want, "{number}");
     }
 }
 

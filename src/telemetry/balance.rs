@@ -132,14 +132,6 @@ impl Balance {
         });
     }
 
-    /// Removed while held.
-    pub fn discarded_held(&self, n: u64) {
-        self.change(|sums| {
-            sums.discarded += n;
-            sums.held = sums.held.saturating_sub(n);
-        });
-    }
-
     pub fn hold(&self, n: u64) {
         self.change(|sums| {
             sums.queued = sums.queued.saturating_sub(n);
@@ -228,7 +220,6 @@ mod tests {
         Settle(u8, u64),
         Hold(u64),
         Release(u64),
-        DiscardHeld(u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -240,7 +231,6 @@ mod tests {
             (0..4u8, 0..60u64).prop_map(|(how, n)| Step::Settle(how, n)),
             (0..60u64).prop_map(Step::Hold),
             (0..60u64).prop_map(Step::Release),
-            (0..60u64).prop_map(Step::DiscardHeld),
         ]
     }
 
@@ -262,7 +252,6 @@ mod tests {
             Step::Settle(_, n) => balance.discarded(n.min(queued)),
             Step::Hold(n) => balance.hold(n.min(queued)),
             Step::Release(n) => balance.release(n.min(held)),
-            Step::DiscardHeld(n) => balance.discarded_held(n.min(held)),
         }
     }
 

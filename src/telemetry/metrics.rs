@@ -20,11 +20,7 @@ label_set! {
         ListenerFull = "listener_full",
         IpFull = "ip_full",
         Memory = "memory",
-        Descriptors = "descriptors",
-        Storage = "storage",
-        Draining = "draining",
         Proxy = "proxy",
-        Policy = "policy",
     }
 }
 
@@ -50,8 +46,6 @@ label_set! {
         Queued = "queued",
         /// 250 from the next hop's 250.
         HandedOn = "handed_on",
-        /// Some recipients handed on, some queued.
-        Split = "split",
         /// 4xx.
         Deferred = "deferred",
         /// 5xx, ours or passed on.
@@ -101,10 +95,7 @@ label_set! {
     Fallback("reason") {
         Mixed = "mixed",
         Unavailable = "unavailable",
-        Slow = "slow",
-        Held = "held",
         ManyLanes = "many_lanes",
-        Busy = "busy",
     }
 }
 
@@ -137,6 +128,8 @@ pub struct SmtpMetrics {
     pub rcpt: Counters<(Direction, Said)>,
     pub messages: Counters<(Direction, MessageResult)>,
     pub message_bytes: Counters<Direction>,
+    /// We have the message, and the client doesn't know: it will send it again.
+    pub replies_lost: IntCounter,
     /// From the end of data to the reply.
     pub answer_seconds: Histogram,
 }
@@ -155,6 +148,8 @@ impl SmtpMetrics {
             rcpt: r.counters("smtp_rcpt_total", "RCPT commands answered."),
             messages: r.counters("smtp_messages_total", "Messages whose data ended, by what we answered."),
             message_bytes: r.counters("smtp_message_bytes_total", "Bytes of message data received."),
+            replies_lost: r
+                .counter("smtp_replies_lost_total", "Messages accepted whose 250 could not be written to the client."),
             answer_seconds: r.histogram("smtp_answer_seconds", "Time from the end of data to its reply.", &FAST),
         }
     }
@@ -176,6 +171,8 @@ pub struct SpoolMetrics {
     pub segments: IntGauge,
     pub relocated: IntCounter,
     pub corrupt: IntCounter,
+    /// Frames that the numbering says were there.
+    pub missing_frames: IntCounter,
     pub troubles: Counters<SpoolTrouble>,
     /// 1: commits work; 0: low on space or wedged.
     pub healthy: IntGauge,
@@ -197,6 +194,7 @@ impl SpoolMetrics {
             segments: r.gauge("spool_segments", "Segment files."),
             relocated: r.counter("spool_relocated_total", "Messages copied forward out of old segments."),
             corrupt: r.counter("spool_corrupt_total", "Damaged ranges and files moved to corrupt/."),
+            missing_frames: r.counter("spool_missing_frames_total", "Frames a start found missing from the log."),
             troubles: r.counters("spool_troubles_total", "Failed disk operations."),
             healthy: r.gauge("spool_healthy", "1 if commits work, 0 if low on space or wedged."),
             free_bytes: r.gauge("spool_free_bytes", "Free bytes of the spool's file system."),

@@ -1,4 +1,7 @@
 //! A real Postfix sends through us: in from the internet, and out as a tenant's mail server.
+//!
+//! **Elsewhere**: Postfix's client never says BDAT, only its server takes it; that side is in `postfix_as_next_hop`, and BDAT
+//! towards us comes from the raw client of the scenarios.
 
 use crate::need_postfix;
 use crate::postfix::Postfix;

@@ -6,7 +6,7 @@ use crate::need_postfix;
 use crate::policy_server;
 use crate::postfix::Postfix;
 use crate::support::gateway::{MX_PORT, acme};
-use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message, sha256};
+use crate::support::{Client, FakeMx, Gateway, eventually, fake_dns::FakeDns, loopback, message, sha256};
 
 /// The recipients of each message that came through Postfix to the sink behind it.
 fn recipients(sink: &FakeMx, count: usize) -> Vec<String> {
@@ -22,7 +22,10 @@ fn it_takes_everything_over_tls_and_bdat() {
     for custody in ["queued", "inline"] {
         let sink = FakeMx::start();
         let postfix = Postfix::start(sink.address(), &["smtpd_tls_loglevel = 1"]);
-        let gateway = Gateway::builder().tenants(&acme(custody, &[postfix.address], "\"any\"")).start();
+        let gateway = Gateway::builder()
+            .tenants(&acme(custody, &[postfix.address], "\"any\""))
+            .set("delivery", "idle_timeout = \"1s\"")
+            .start();
         let body = "日本語の本文\r\n.\r\n..dots\r\n\r\n".repeat(2000);
         gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("whole", &body));
         let mut client = Client::ready(gateway.inbound);
@@ -41,6 +44,14 @@ fn it_takes_everything_over_tls_and_bdat() {
         );
         assert!(postfix.log().contains("TLS connection established from"), "opportunistic TLS:\n{}", postfix.log());
         gateway.assert_settled();
+        // Postfix sums up what a client said when it has gone: two messages by BDAT, none by DATA.
+        drop(gateway);
+        eventually("the end of our connections in Postfix's log", || {
+            let log = postfix.log();
+            let sums = log.lines().filter(|line| line.contains("disconnect from")).collect::<String>();
+            assert!(!sums.contains(" data="), "{sums}");
+            sums.matches("bdat=").count() >= 1
+        });
     }
 }
 

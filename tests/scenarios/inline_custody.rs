@@ -197,3 +197,30 @@ fn one_lane_refused_is_not_the_other_lanes_refusal() {
     gateway.assert_settled();
     assert_eq!(gateway.metrics().sum("sekisho_recipients_bounced_total"), 1.0);
 }
+
+#[test]
+fn a_next_hop_that_was_restarted_is_met_anew() {
+    let mx = FakeMx::start();
+    let gateway = inline(&mx);
+    let mut client = Client::ready(gateway.inbound);
+    for n in 0..5 {
+        client.mail("a@sender.example", &["you@acme.example"], message(&format!("m{n}"), "x\r\n"));
+        // The connection kept for the next mail dies here.
+        mx.go_down();
+        mx.come_up();
+    }
+    client.quit();
+    gateway.assert_settled();
+    assert_eq!(mx.count(), 5, "each once");
+    assert_eq!(gateway.metrics().sum("sekisho_handoff_unknown_total"), 0.0);
+}
+
+#[test]
+fn a_large_message_is_handed_on_whole() {
+    let mx = FakeMx::start();
+    let gateway = inline(&mx);
+    let body = "0123456789abcdef 0123456789abcdef 0123456789abcdef 0123456789ab\r\n".repeat(100_000);
+    gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("large", &body));
+    assert_eq!(mx.one().body_hash, crate::support::sha256(body.as_bytes()));
+    gateway.assert_settled();
+}

@@ -1,7 +1,7 @@
 //! One transaction for two tenants: two lanes, each with its own recipients, next hop and fate.
 
 use crate::support::gateway::{acme, tenant};
-use crate::support::{FakeMx, Gateway, message, sha256};
+use crate::support::{Client, FakeMx, Gateway, message, sha256};
 
 #[test]
 fn each_tenant_gets_its_own_recipients_and_no_others() {
@@ -40,4 +40,29 @@ fn one_tenants_dead_next_hop_is_not_the_others_trouble() {
     beta_mx.one();
     gateway.assert_settled();
     assert_eq!(acme_mx.count(), 1);
+}
+
+#[test]
+fn the_tenant_that_is_one_too_many_is_put_off() {
+    let mx = FakeMx::start();
+    let all = (0..33).map(|n| tenant(&format!("t{n}"), &format!("t{n}.example"), "queued", &[mx.address()], "\"any\""));
+    let gateway = Gateway::builder()
+        .tenants(&all.collect::<String>())
+        .set("spool", "large_message = \"64 KiB\"")
+        .set("limits", "body_memory = \"1 MiB\"")
+        .start();
+    let mut client = Client::ready(gateway.inbound);
+    let to: Vec<String> = (0..32).map(|n| format!("a@t{n}.example")).collect();
+    client.envelope("aoi@sender.example", &to.iter().map(String::as_str).collect::<Vec<_>>());
+    let refused = client.command("RCPT TO:<a@t32.example>", 452);
+    assert!(refused.is("4.5.3"), "{refused:?}");
+    client.command("RCPT TO:<b@t31.example>", 250);
+    // Large enough for files: each lane has its own.
+    let body = "0123456789abcdef\r\n".repeat(20_000);
+    assert_eq!(client.data(message("many", &body)).code, 250);
+    client.quit();
+    let received = mx.wait(32);
+    assert!(received.iter().all(|mail| mail.body_hash == sha256(body.as_bytes())));
+    gateway.assert_settled();
+    assert_eq!(gateway.metrics().sum("sekisho_recipients_delivered_total"), 33.0);
 }

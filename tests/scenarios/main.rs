@@ -6,6 +6,7 @@ mod support;
 
 mod apply_dry_run_and_diff;
 mod apply_is_live_within_a_second;
+mod as_the_manual_says;
 mod auth_only_after_tls;
 mod call_ahead_cached;
 mod client_certificate;
@@ -20,6 +21,7 @@ mod inline_custody;
 mod lanes_two_tenants;
 mod loop_detected;
 mod mail_log_schema;
+mod memory_is_bounded;
 mod metrics_balance;
 mod never_open_relay;
 mod next_hop_down_then_back;

@@ -102,3 +102,49 @@ fn without_the_setting_a_header_is_only_a_bad_command() {
     assert!(client.reply().permanent());
     assert!(!gateway.mail_log().iter().any(|line| line["ip"] == "203.0.113.5"));
 }
+
+#[test]
+fn a_client_the_proxy_does_not_name_is_not_the_proxy() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder()
+        .acme(mx.address())
+        .outbound("proxy_protocol = \"required\"")
+        .outbound("trusted_proxies = [\"127.0.0.1/32\"]")
+        .start();
+    for (header, accepted) in [
+        (&b"PROXY TCP4 127.0.0.1 127.0.0.1 56324 587\r\n"[..], true),
+        (b"PROXY UNKNOWN\r\n", false),
+        (&v2(0x20, 0x00, &[]), false),
+    ] {
+        let mut client = Client::connect(gateway.outbound);
+        client.send(header);
+        client.expect(220);
+        client.ehlo();
+        assert_eq!(client.ask("MAIL FROM:<you@acme.example>").code == 250, accepted, "{}", header.escape_ascii());
+        client.quit();
+    }
+}
+
+#[test]
+fn the_limit_for_one_address_is_the_clients_not_the_proxys() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder()
+        .acme(mx.address())
+        .inbound("proxy_protocol = \"required\"")
+        .inbound("trusted_proxies = [\"127.0.0.0/8\"]")
+        .inbound("max_connections_per_ip = 2")
+        .start();
+    let come = |ip: &str| {
+        let mut client = Client::connect(gateway.inbound);
+        client.send(format!("PROXY TCP4 {ip} 127.0.0.1 56324 25\r\n"));
+        let code = client.reply().code;
+        (client, code)
+    };
+    let held: Vec<_> = ["203.0.113.1", "203.0.113.2", "203.0.113.1", "203.0.113.3"].map(come).into();
+    assert!(held.iter().all(|(_, code)| *code == 220));
+    assert_eq!(come("203.0.113.1").1, 421);
+    assert_eq!(come("203.0.113.2").1, 220);
+    gateway.logged("connect", |line| line["ip"] == "203.0.113.1" && line["code"] == 421);
+    drop(held);
+    crate::support::eventually("a free place", || come("203.0.113.1").1 == 220);
+}

@@ -118,3 +118,22 @@ fn internationalised_mail_passes_as_it_came() {
     assert!(received.text().ends_with("Subject: 件名\r\n\r\n本文\r\n"));
     gateway.assert_settled();
 }
+
+#[test]
+fn over_ipv6_in_both_directions() {
+    let ip = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    if std::net::TcpListener::bind((ip, 0)).is_err() {
+        println!("SKIPPED: no IPv6 on this machine");
+        return;
+    }
+    let mx = FakeMx::builder().ip(ip).start();
+    let file = crate::support::gateway::acme("queued", &[mx.address()], "\"any\"").replace("127.0.0.1/32", "::1/128");
+    let gateway = Gateway::builder().ip(ip).tenants(&file).start();
+    gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("six", "x\r\n"));
+    gateway.send_outbound("aoi@acme.example", &["me@acme.example"], &message("six", "x\r\n"));
+    for received in mx.wait(2) {
+        let trace = received.header("Received").unwrap();
+        assert!(trace.contains("[IPv6:::1]"), "{trace}");
+    }
+    gateway.assert_settled();
+}

@@ -60,3 +60,21 @@ fn a_domain_is_the_same_in_every_spelling() {
     assert!(received.recipients().iter().all(|to| to.is_ascii()), "{:?}", received.recipients());
     gateway.assert_settled();
 }
+
+#[test]
+fn our_own_postmaster_is_a_mailbox_of_a_tenant_if_the_settings_say_so() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder().set("", "postmaster = \"ops@acme.example\"").acme(mx.address()).start();
+    gateway.send_inbound(
+        "aoi@sender.example",
+        &["postmaster", "postmaster@mx.gateway.example"],
+        &message("hello", "x\r\n"),
+    );
+    assert_eq!(mx.one().recipients(), ["ops@acme.example"]);
+    // By default it is at our own name, which is no tenant's: nobody to take it.
+    let gateway = Gateway::builder().acme(mx.address()).start();
+    let mut client = Client::ready(gateway.inbound);
+    client.command("MAIL FROM:<aoi@sender.example>", 250);
+    client.command("RCPT TO:<postmaster>", 550);
+    client.quit();
+}

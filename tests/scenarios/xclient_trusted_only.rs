@@ -50,3 +50,28 @@ fn to_strangers_it_does_not_exist() {
     client.quit();
     assert!(!mx.one().headers().contains("203.0.113.7"));
 }
+
+#[test]
+fn a_client_the_proxy_cannot_name_is_not_the_proxy() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder()
+        .acme(mx.address())
+        .outbound("require_tls = false")
+        .outbound("xclient_from = [\"127.0.0.1/32\"]")
+        .start();
+    // The proxy's own address is in acme's network: what it sends for itself is acme's.
+    let mut client = Client::ready(gateway.outbound);
+    client.command("MAIL FROM:<you@acme.example>", 250);
+    client.command("RSET", 250);
+    for unnamed in
+        ["XCLIENT ADDR=[UNAVAILABLE] NAME=[UNAVAILABLE]", "XCLIENT ADDR=[TEMPUNAVAIL]", "XCLIENT NAME=x.example"]
+    {
+        client.command(unnamed, 220);
+        client.ehlo();
+        assert!(client.ask("MAIL FROM:<you@acme.example>").permanent(), "{unnamed}");
+    }
+    client.command("XCLIENT ADDR=127.0.0.1", 220);
+    client.ehlo();
+    client.command("MAIL FROM:<you@acme.example>", 250);
+    client.quit();
+}

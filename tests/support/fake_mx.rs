@@ -17,6 +17,8 @@ pub enum Answer {
     Accept,
     /// A whole reply line, `450 4.7.1 come back later`; lines joined by LF make a multi-line reply.
     Reply(String),
+    /// The usual answer, said twice: everything behind it answers the question before.
+    Twice,
     /// FIN without a word.
     Close,
     /// RST without a word.

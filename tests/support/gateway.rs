@@ -42,6 +42,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// Listens on this address instead of a loopback address of its own.
+    pub fn ip(mut self, ip: IpAddr) -> Self {
+        self.ip = ip;
+        self
+    }
+
     /// Adds a line to the inbound listener.
     pub fn inbound(mut self, line: &str) -> Self {
         self.inbound.push(line.to_owned());
@@ -69,7 +75,7 @@ impl GatewayBuilder {
     /// Asks this name server, and meets exchanges at [`MX_PORT`].
     pub fn dns(mut self, server: SocketAddr) -> Self {
         self.dns = server.to_string();
-        self.set("delivery", &format!("port = {MX_PORT}"))
+        self.set("delivery", &format!("port = {MX_PORT}")).set("delivery", "private_targets = true")
     }
 
     pub fn env(mut self, key: &str, value: &str) -> Self {
@@ -307,6 +313,13 @@ impl Gateway {
         self.child.as_ref().expect("a running gateway").id()
     }
 
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process's status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_ascii_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("a size")
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("a pid");
         rustix::process::kill_process(pid, signal).expect("send the signal");
@@ -436,6 +449,8 @@ impl Drop for Gateway {
             let _ = child.kill();
             let _ = child.wait();
         }
+        let panicked = self.stderr().contains("panicked at");
+        assert!(std::thread::panicking() || !panicked, "the gateway panicked:\n{}", self.stderr());
         if std::thread::panicking() {
             let show = |name: &str, text: String| {
                 eprintln!("--- {name}");

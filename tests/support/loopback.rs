@@ -1,14 +1,17 @@
 //! A loopback address of its own for every peer: 127.N.P.Q with the process id in P.Q and a counter in N.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-static NEXT: AtomicU8 = AtomicU8::new(1);
+static NEXT: AtomicU16 = AtomicU16::new(0);
 
 pub fn fresh_ip() -> IpAddr {
-    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
     let [.., p, q] = std::process::id().to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, n.clamp(1, 250), p, q))
+    // 127.0 and 127.255 are left to others; where all tests share one process, the counter goes round.
+    let [_, n] = (1 + count % 254).to_be_bytes();
+    let [_, round] = (count / 254).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, n, p ^ round, q))
 }
 
 /// A port that is free on `ip` now. Nobody else uses that address, so it stays free.

@@ -274,6 +274,7 @@ impl Session<'_> {
     fn answered(&mut self, answer: &Answer, reply: &str) -> Result<bool, Over> {
         match answer {
             Answer::Accept => self.say(reply).map(|()| true),
+            Answer::Twice => self.say(reply).and_then(|()| self.say(reply)).map(|()| true),
             Answer::Wait(gate) => {
                 gate.pass(&self.seen.stopped);
                 self.say(reply).map(|()| true)
@@ -294,14 +295,16 @@ impl Session<'_> {
         }
     }
 
-    /// `250 a\nb` goes out as `250-a`, `250 b`.
-    fn say(&mut self, reply: &str) -> Talk {
-        let (code, text) = reply.split_once(' ').unwrap_or((reply, ""));
-        let lines: Vec<&str> = text.split('\n').collect();
+    /// `250 a\nb` goes out as `250-a`, `250 b`; replies joined by CRLF go out in one write.
+    fn say(&mut self, replies: &str) -> Talk {
         let mut wire = String::new();
-        for (index, line) in lines.iter().enumerate() {
-            let separator = if index + 1 < lines.len() { '-' } else { ' ' };
-            wire.push_str(&format!("{code}{separator}{line}\r\n"));
+        for reply in replies.split("\r\n") {
+            let (code, text) = reply.split_once(' ').unwrap_or((reply, ""));
+            let lines: Vec<&str> = text.split('\n').collect();
+            for (index, line) in lines.iter().enumerate() {
+                let separator = if index + 1 < lines.len() { '-' } else { ' ' };
+                wire.push_str(&format!("{code}{separator}{line}\r\n"));
+            }
         }
         let sent = match &mut self.wire {
             Wire::Plain(stream) => stream.write_all(wire.as_bytes()),

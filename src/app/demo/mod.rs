@@ -58,7 +58,8 @@ pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
     let resolver = MemoryResolver::default()
         .with_mx("customer.example", &[(10, "mx.customer.example")])
         .with_ip("mx.customer.example", &[hop.addr.ip()]);
-    let overrides = Overrides { resolver: Some(Arc::new(resolver)), mx_port: Some(hop.addr.port()) };
+    let overrides =
+        Overrides { resolver: Some(Arc::new(resolver)), mx_port: Some(hop.addr.port()), private_targets: true };
     let log = match &loaded.settings.log.mail {
         MailLogTarget::File(path) => path.clone(),
         MailLogTarget::Stdout => PathBuf::new(),

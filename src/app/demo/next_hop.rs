@@ -76,8 +76,9 @@ fn answer(question: Question, session: &mut Session, out: &mut BytesMut, taken: 
         Question::Data(question) => question.answer(session, Decision::Accept, out),
         Question::Message(question) => {
             let id = MessageId::new(0, u128::from(taken.fetch_add(1, Ordering::Relaxed)));
-            let receipt = Receipt::handed_on(id, question.envelope().recipients.len());
-            let Some(accepted) = AcceptedReply::from_receipts(&[receipt], id) else { return };
+            let recipients = question.envelope().recipients.len();
+            let receipt = Receipt::handed_on(id, recipients);
+            let Some(accepted) = AcceptedReply::from_receipts(&[receipt], recipients, id) else { return };
             question.answer(session, MessageReply::Accepted(accepted), out);
         }
     }

@@ -41,6 +41,7 @@ pub fn config() -> Config {
         rest_max: millis(600),
         delay_notice_after: millis(0),
         hostname: "gateway.example".into(),
+        private_targets: true,
         ..Config::default()
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{Answer, FakeMx};
 use bytes::Bytes;
 use sekisho::delivery::{HandOn, HandOnResult, ProbeAnswer};
 use sekisho::model::units::Span;
-use sekisho::model::{Direction, Domain, MessageId};
+use sekisho::model::{Direction, Domain, Envelope, MessageId, Notify};
 use tokio::time::Instant;
 
 async fn hand_on(bench: &Bench, recipients: &[&str]) -> HandOnResult {
@@ -16,11 +16,20 @@ async fn hand_on(bench: &Bench, recipients: &[&str]) -> HandOnResult {
 }
 
 async fn hand_on_within(bench: &Bench, recipients: &[&str], patience: Duration) -> HandOnResult {
+    hand_on_envelope(bench, Direction::Inbound, &envelope("s@sender.example", recipients), patience).await
+}
+
+async fn hand_on_envelope(
+    bench: &Bench,
+    direction: Direction,
+    envelope: &Envelope,
+    patience: Duration,
+) -> HandOnResult {
     let request = HandOn {
         id: MessageId::new(1, 1),
         domain: &Domain::parse("acme.example").unwrap(),
-        direction: Direction::Inbound,
-        envelope: &envelope("s@sender.example", recipients),
+        direction,
+        envelope,
         head: Bytes::from_static(b"Received: here\r\n"),
         rest: Bytes::from_static(TEXT.as_bytes()),
         deadline: Instant::now() + patience,
@@ -193,4 +202,64 @@ async fn call_ahead_asks_once_and_believes_only_answers() {
         matches!(bench.handle.probe().ask(&address("a@acme.example")).await, ProbeAnswer::Unknown(reply) if reply.code() == 451)
     );
     bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_us_is_not_taken_for_one_of_the_recipient() {
+    let hop = FakeMx::builder().refusing("a@acme.example", "550 5.7.1 your address is blocked").start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    for _ in 0..2 {
+        let answer = bench.handle.probe().ask(&address("a@acme.example")).await;
+        assert!(matches!(&answer, ProbeAnswer::Unknown(reply) if reply.code() == 451), "{answer:?}");
+    }
+    assert_eq!(hop.commands().iter().filter(|line| line.contains("RCPT")).count(), 2);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_at_once_are_one_question() {
+    let gate = crate::support::Gate::default();
+    let held = gate.clone();
+    let hop = FakeMx::builder().on_rcpt(move |_| Answer::Wait(held.clone())).start();
+    let bench = Builder::new(acme(&[hop.address()], "")).start();
+    let asked: Vec<_> = (0..50)
+        .map(|_| {
+            let probe = bench.handle.probe();
+            tokio::spawn(async move { probe.ask(&address("a@acme.example")).await })
+        })
+        .collect();
+    bench.until("the question", |_| gate.waiting() > 0).await;
+    // The one who asks first goes away; somebody else takes over.
+    asked[0].abort();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.open();
+    let mut valid = 0;
+    for answer in asked {
+        valid += usize::from(matches!(answer.await, Ok(ProbeAnswer::Valid)));
+    }
+    assert!(valid >= 49, "{valid}");
+    assert!(hop.commands().iter().filter(|line| line.contains("RCPT")).count() <= 2);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_wants_to_hear_of_success_is_not_handed_to_a_hop_that_never_tells() {
+    for (capabilities, direction, handed_on) in [
+        (&["DSN", "PIPELINING"][..], Direction::Outbound, true),
+        (&["PIPELINING"], Direction::Outbound, false),
+        (&["PIPELINING"], Direction::Inbound, true),
+    ] {
+        let hop = FakeMx::builder().capabilities(capabilities).start();
+        let bench = Builder::new(acme(&[hop.address()], "")).start();
+        let mut asked = envelope("s@sender.example", &TWO);
+        asked.recipients[1].notify = Some(Notify::On { success: true, failure: true, delay: false });
+        let result = hand_on_envelope(&bench, direction, &asked, Duration::from_secs(60)).await;
+        let as_wanted = match &result {
+            HandOnResult::Delivered { .. } => handed_on,
+            HandOnResult::Unavailable(_) => !handed_on,
+            _ => false,
+        };
+        assert!(as_wanted, "{capabilities:?} {direction:?}: {result:?}");
+        bench.stop().await;
+    }
 }

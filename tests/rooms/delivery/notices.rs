@@ -159,14 +159,33 @@ async fn late_mail_is_told_of_once_and_then_its_time_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn success_is_told_where_the_next_hop_will_not() {
-    let (_hop, home, builder) = world("550 5.1.1 no");
+async fn success_is_told_to_clients_where_the_next_hop_will_not_and_never_to_strangers() {
+    let (hop, home, builder) = world("550 5.1.1 no");
     let bench = builder.start();
     let mut asked = envelope("s@sender.example", &["ok@acme.example"]);
     asked.recipients[0].notify = Some(Notify::On { success: true, failure: true, delay: true });
-    queue(&bench, asked).await;
+    queue(&bench, asked.clone()).await;
     bench.empty().await;
-    assert!(parts(&home.one())[1].1.contains("Action: relayed\r\nStatus: 2.0.0\r\n"));
+    assert_eq!((hop.count(), home.count()), (1, 0));
+    asked.sender = sekisho::model::ReversePath::Mailbox(super::bench::address("ok@acme.example"));
+    bench.queue_body(2, Direction::Outbound, asked, TEXT.as_bytes()).await;
+    bench.empty().await;
+    let notice = hop.wait(3).remove(2);
+    assert!(parts(&notice)[1].1.contains("Action: relayed\r\nStatus: 2.0.0\r\n"));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_32_kib_of_a_header_go_back() {
+    let (_hop, home, builder) = world("550 5.1.1 no");
+    let bench = builder.start();
+    let text = format!("{}\r\nbody\r\n", "X-Long: 0123456789 0123456789 0123456789\r\n".repeat(4_000));
+    let envelope = envelope("s@sender.example", &["a@acme.example"]);
+    bench.queue_body(1, Direction::Inbound, envelope, text.as_bytes()).await;
+    bench.empty().await;
+    let parts = parts(&home.one());
+    assert!((31 << 10..=32 << 10).contains(&parts[2].1.len()), "{}", parts[2].1.len());
+    assert!(parts[2].1.starts_with("Received: here\r\nX-Long: 0") && parts[2].1.ends_with("456789\r\n"));
     bench.stop().await;
 }
 

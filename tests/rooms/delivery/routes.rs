@@ -262,3 +262,92 @@ async fn the_resolver_tells_statements_from_trouble() {
     assert!(matches!(resolver.ip("broken.example").await, Answer::Temporary(_)));
     assert!(matches!(resolver.mx("silent.example").await, Answer::Temporary(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inbound_mail_of_a_domain_that_left_waits_for_it_to_come_back() {
+    let hop = FakeMx::builder().start();
+    let tenants = acme(&[hop.address()], "");
+    // Its MX are we ourselves, and to the rest of the world it may go there.
+    let bench = Builder::new(String::new()).mx("acme.example", &[(10, "gateway.example")]).start();
+    bench.queue(1, envelope("s@sender.example", &["a@acme.example"])).await;
+    bench.until("a deferral", |bench| !bench.logged("deferred").is_empty()).await;
+    assert!(bench.logged("deferred")[0].contains("451 4.3.5"), "{:?}", bench.logged("deferred"));
+    bench.snapshot.store(super::bench::snapshot(2, &tenants).into());
+    bench.empty().await;
+    assert_eq!((hop.count(), bench.logged("bounced").len()), (1, 0));
+    // With a connection to it still open, too.
+    bench.snapshot.store(super::bench::snapshot(3, "").into());
+    bench.queue(2, envelope("s@sender.example", &["a@acme.example"])).await;
+    bench.until("another deferral", |bench| bench.logged("deferred").len() >= 2).await;
+    assert_eq!(hop.count(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_of_a_suspended_tenant_waits_without_attempts() {
+    let hop = FakeMx::builder().start();
+    let tenants = acme(&[hop.address()], "");
+    let suspended = tenants.replace("name = \"Acme\"", "name = \"Acme\"\nstate = \"suspended\"");
+    let bench = Builder::new(suspended).start();
+    bench.queue(1, envelope("", &["a@acme.example"])).await;
+    outbound(&bench, 2, "x@missing.example").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!((hop.connections(), bench.logged("deferred").len(), bench.logged("bounced").len()), (0, 0, 0));
+    bench.snapshot.store(super::bench::snapshot(2, &tenants).into());
+    bench.empty().await;
+    assert_eq!(hop.count(), 1);
+    assert!(bench.logged("delivered")[0].contains("\"attempt\":1"), "{:?}", bench.logged("delivered"));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_found_no_place_gets_one_when_the_pool_lets_go() {
+    let (hop, other) = (FakeMx::builder().start(), FakeMx::builder().start());
+    let others = acme(&[other.address()], "").replace("acme", "other");
+    let bench = Builder::new(format!("{}\n{others}", acme(&[hop.address()], "")))
+        .set(|config| {
+            config.max_connections = 1;
+            config.idle = sekisho::model::units::Span(Duration::from_millis(300));
+        })
+        .start();
+    // The only connection there may be goes to the shelf.
+    let asked = sekisho::model::Address::parse("a@acme.example").unwrap();
+    assert_eq!(bench.handle.probe().ask(&asked).await, sekisho::delivery::ProbeAnswer::Valid);
+    bench.queue(1, envelope("", &["a@other.example"])).await;
+    bench.empty().await;
+    assert_eq!(other.count(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_names_and_literals_do_not_lead_to_this_machine_and_next_hops_may() {
+    let hop = FakeMx::builder().start();
+    let (ip, port) = (hop.address().ip(), hop.address().port());
+    let bench = Builder::new(acme(&[hop.address()], ""))
+        .set(|config| (config.mx_port, config.private_targets) = (port, false))
+        .mx("far.example", &[(10, "mx.far.example")])
+        .ip("mx.far.example", &[ip, "::1".parse().unwrap(), "fe80::1".parse().unwrap()])
+        .start();
+    outbound(&bench, 1, "x@far.example").await;
+    outbound(&bench, 2, &format!("x@[{ip}]")).await;
+    bench.queue(3, envelope("", &["a@acme.example"])).await;
+    bench.until("a deferral", |bench| !bench.logged("deferred").is_empty()).await;
+    bench.until("a refusal", |bench| !bench.logged("bounced").is_empty()).await;
+    assert!(bench.logged("deferred")[0].contains("451 4.4.4") && bench.logged("bounced")[0].contains("550 5.1.2"));
+    bench.until("the next hop", |_| hop.count() == 1).await;
+    assert_eq!(hop.one().recipients(), ["a@acme.example"]);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listening_on_all_addresses_every_one_of_them_is_a_loop() {
+    let bench = on_port(2525)
+        .set(|config| config.own_addresses = vec!["0.0.0.0:2525".parse().unwrap()])
+        .mx("loop.example", &[(10, "us.example")])
+        .ip("us.example", &["127.99.0.1".parse().unwrap()])
+        .start();
+    outbound(&bench, 1, "x@loop.example").await;
+    bench.empty().await;
+    assert!(bench.logged("bounced")[0].contains("554 5.4.6"));
+    bench.stop().await;
+}

@@ -259,6 +259,24 @@ fn recipients_beyond_the_limit_are_put_off_and_the_first_ones_kept() {
 }
 
 #[test]
+fn recipients_far_beyond_the_limit_end_the_session() {
+    let mut config = SessionConfig::new("mx.gateway.example", Direction::Inbound);
+    config.limits.recipients = 1; // never below 100
+    let idle = config.limits.commands_without_mail as usize;
+    let mut talk = Talk::new(config, Start::default(), accept_all);
+    talk.send(b"HELO c\r\n");
+    talk.send(b"MAIL FROM:<>\r\n");
+    for _ in 0..2000 {
+        talk.send(b"RCPT TO:<b@acme.example>\r\n");
+    }
+    let said = String::from_utf8(talk.said()).unwrap();
+    let put_off = said.matches("452 4.5.3").count();
+    assert!((1000..=1000 + idle).contains(&put_off), "{put_off}");
+    assert_eq!(said.matches("421 4.7.0").count(), 1);
+    assert!(said.ends_with("without a message\r\n"), "nothing follows the 421");
+}
+
+#[test]
 fn an_endless_line_and_an_endless_message_end_the_session() {
     let mut endless = Talk::new(config(), Start::default(), accept_all);
     for _ in 0..100 {

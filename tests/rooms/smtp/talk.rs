@@ -47,7 +47,7 @@ pub fn accept_all(question: &Question) -> Say {
 
 pub fn accepted() -> MessageReply {
     let id = MessageId::new(1, 1);
-    MessageReply::Accepted(AcceptedReply::from_receipts(&[Receipt::spooled(id, 1)], id).expect("one receipt"))
+    MessageReply::Accepted(AcceptedReply::from_receipts(&[Receipt::spooled(id, 1)], 1, id).expect("one receipt"))
 }
 
 impl<F: FnMut(&Question) -> Say> Talk<F> {
@@ -106,10 +106,10 @@ impl<F: FnMut(&Question) -> Say> Talk<F> {
         let say = (self.answer)(&question);
         let (session, out) = (&mut self.session, &mut self.out);
         match (question, say) {
-            (Question::Message(mut question), Say::Reply(reply)) => {
+            (Question::Message(question), Say::Reply(reply)) => {
                 let body = self.body.split().to_vec();
                 assert_eq!(question.size(), body.len() as u64);
-                self.messages.push(Asked { envelope: question.take_envelope(), body });
+                self.messages.push(Asked { envelope: question.envelope().clone(), body });
                 question.answer(session, reply, out);
             }
             (Question::Helo(question), Say::Decide(decision)) => {

@@ -221,3 +221,84 @@ async fn too_little_space_refuses_new_mail_only() {
     assert!(matches!(bench.spool.admit(u64::MAX / 4), Err(SpoolError::Full(_))));
     assert_eq!(bench.spool.health(), Health::Ok);
 }
+
+#[tokio::test]
+async fn lanes_of_a_large_body_share_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = open(config(dir.path()));
+    let mut draft = bench.spool.draft().unwrap();
+    draft.append(&text(1, 2_000_000)).unwrap();
+    let mut lanes = vec![draft.share().unwrap(), draft.share().unwrap()];
+    assert!(draft.append(b"more").is_err(), "the others would have it too");
+    lanes.push(draft);
+    drop(lanes[0].share().unwrap());
+    let messages = (1..).zip(lanes).map(|(number, draft)| {
+        let head = format!("Received: lane {number}\r\n").into();
+        let body = sekisho::spool::Body::File { head, draft };
+        sekisho::spool::NewMessage { id: id(number), meta: super::bench::meta(&["a@one.example"]), body }
+    });
+    bench.spool.commit(messages.collect()).await.unwrap();
+    let inodes: std::collections::BTreeSet<u64> = std::fs::read_dir(dir.path().join("large"))
+        .unwrap()
+        .map(|found| std::os::unix::fs::MetadataExt::ino(&found.unwrap().metadata().unwrap()))
+        .collect();
+    assert_eq!(inodes.len(), 1);
+    drop(bench);
+    let bench = open(config(dir.path()));
+    assert_eq!((bench.report.messages, bench.report.damaged.len()), (3, 0));
+    // Each goes its own way; the last takes the bytes with it.
+    for lease in bench.spool.take_due(far(), 10) {
+        let number = lease.id().as_u128() as u64;
+        let want = [format!("Received: lane {number}\r\n").into_bytes(), text(1, 2_000_000)].concat();
+        assert!(bytes_of(&lease).await == want);
+        let outcomes = vec![(0, RecipientState::Delivered)];
+        lease.settle(Settlement { outcomes, ..Settlement::default() }).await.unwrap();
+    }
+    for sub in ["large", "drafts"] {
+        assert_eq!(std::fs::read_dir(dir.path().join(sub)).unwrap().count(), 0, "{sub}");
+    }
+}
+
+/// Everything below a directory that others could look at.
+fn open_to_others(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        // The spare changes its name meanwhile.
+        let Ok(about) = path.symlink_metadata() else { continue };
+        if about.permissions().mode() & 0o077 != 0 {
+            found.push(path.clone());
+        }
+        if about.is_dir() {
+            open_to_others(&path, found);
+        }
+    }
+}
+
+#[tokio::test]
+async fn mail_on_disk_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("spool");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let bench = open(config(&root));
+    bench.spool.commit(vec![message(1, 5_000, &["a@one.example"])]).await.unwrap();
+    bench.spool.commit(vec![message(2, 2_000_000, &["a@one.example"])]).await.unwrap();
+    let draft = bench.spool.draft().unwrap();
+    let mut found = Vec::new();
+    open_to_others(dir.path(), &mut found);
+    assert!(found.is_empty(), "{found:?}");
+    drop(draft);
+}
+
+#[tokio::test]
+async fn a_list_ends_with_its_last_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = open(config(dir.path()));
+    for number in 0..6 {
+        bench.spool.commit(vec![message(number, 100, &["a@one.example", "b@two.example"])]).await.unwrap();
+    }
+    let ids: Vec<_> = bench.spool.list(&Filter::default(), 2).into_iter().map(|item| item.id).collect();
+    assert_eq!(ids, [id(0), id(0), id(1), id(1)]);
+    assert!(bench.spool.list(&Filter::default(), 0).is_empty());
+}

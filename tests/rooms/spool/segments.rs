@@ -149,6 +149,52 @@ async fn ten_workers_deliver_a_hundred_messages_once_each() {
     assert_eq!((sums.delivered, sums.queued, sums.balance()), (200, 0, 0));
 }
 
+#[tokio::test]
+async fn the_next_segment_is_written_before_it_is_needed() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let bench = open(config(dir.path()));
+    let spare = dir.path().join("segments/spare");
+    for number in 0..400 {
+        bench.spool.commit(vec![message(number, 9_000, &["a@one.example"])]).await.unwrap();
+        if number % 100 == 0 {
+            for _ in 0..500 {
+                if spare.exists() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let about = spare.metadata().unwrap();
+            assert_eq!((about.len(), about.blocks() * 512 >= 1 << 20), (1 << 20, true));
+        }
+    }
+    assert!(logs(dir.path()).len() > 3);
+    drop(bench);
+    // What a kill leaves behind is no damage.
+    for name in ["filling", "next", "spare"] {
+        std::fs::write(dir.path().join("segments").join(name), vec![0; 4096]).unwrap();
+    }
+    let bench = open(config(dir.path()));
+    assert_eq!((bench.report.messages, bench.report.missing_frames, bench.report.damaged.len()), (400, 0, 0));
+}
+
+#[tokio::test]
+async fn a_missing_segment_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = open(small(dir.path()));
+    for number in 0..60 {
+        bench.spool.commit(vec![message(number, 5_000, &["a@one.example"])]).await.unwrap();
+    }
+    drop(bench);
+    std::fs::remove_file(&logs(dir.path())[2]).unwrap();
+    let bench = open(small(dir.path()));
+    let missing = bench.report.missing_frames;
+    assert!(missing > 0);
+    assert_eq!(bench.metrics.spool.missing_frames.get(), missing);
+    let alerts = bench.log.lines().into_iter().filter(|line| line.contains("missing from the log")).count();
+    assert_eq!(alerts, 1);
+}
+
 /// A file system of a few megabytes, taken away again at the end.
 struct Tiny(tempfile::TempDir);
 

@@ -1,0 +1,293 @@
+//! Where requests wait for the committer, and when a group of them starts.
+//!
+//! Mail starts a group at once. Outcomes alone don't while mail is coming in: they wait for it a moment, because each sync
+//! they cause makes the next mail wait for two.
+//!
+//! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
+//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] for company.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::body::Kept;
+use super::error::SpoolError;
+use super::frame::{HEADER, TRAILER};
+use super::index::{Entry, Place};
+use super::prepare::Prepared;
+use super::record::Progress;
+use super::shared::lock;
+use crate::model::{Direction, MessageId};
+
+/// Longest wait of outcomes for mail to share a sync with.
+const PATIENCE: Duration = Duration::from_micros(1_500);
+/// So many outcomes are worth a sync of their own.
+const ENOUGH: usize = 16;
+/// Mail that came so long ago promises more mail.
+const PROMISE: Duration = Duration::from_millis(20);
+
+/// A message to take into the index.
+#[derive(Debug)]
+pub(super) struct NewEntry {
+    pub(super) entry: Box<Entry>,
+    /// Of its inline bytes in the payload.
+    pub(super) offset: u32,
+    pub(super) origin: Source,
+    pub(super) recipients: u64,
+}
+
+/// On whose account a message comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Client(Direction),
+    Notice,
+}
+
+/// What a request does once it is durable.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Queue(NewEntry),
+    Progress(MessageId, Progress),
+    Hold { id: MessageId, branch: u32, reason: Option<Box<str>> },
+    Relocated { id: MessageId, place: Place, offset: u32 },
+}
+
+/// How a request fares when space is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// New mail: refused.
+    Mail,
+    /// Outcomes and orders: wait, and may use the reserve.
+    Journal,
+}
+
+/// One atomic frame.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) class: Class,
+    pub(super) chunks: Vec<Bytes>,
+    pub(super) length: u32,
+    pub(super) crc: u32,
+    pub(super) effects: Vec<Effect>,
+    /// Large bodies that the frame names.
+    pub(super) kept: Vec<Kept>,
+    pub(super) done: oneshot::Sender<Result<(), SpoolError>>,
+    /// Nobody's client waits for it: it may wait for company.
+    patient: bool,
+}
+
+impl Request {
+    pub(super) fn new(class: Class, prepared: Prepared) -> (Self, Answer) {
+        let Prepared { chunks, effects, kept } = prepared;
+        let (done, answer) = oneshot::channel();
+        let mut request = Self { class, chunks, length: 0, crc: 0, effects, kept, done, patient: false };
+        request.seal();
+        (request, answer)
+    }
+
+    fn seal(&mut self) {
+        self.length = self.chunks.iter().map(|chunk| u32::try_from(chunk.len()).unwrap_or(u32::MAX)).sum();
+        self.crc = self.chunks.iter().fold(0, |crc, chunk| crc32c::crc32c_append(crc, chunk));
+    }
+
+    /// For outcomes: they start no group as long as mail is coming in that does.
+    pub(super) fn patient(mut self) -> Self {
+        self.patient = true;
+        self
+    }
+
+    pub(super) fn frame_length(&self) -> u64 {
+        u64::from(self.length) + (HEADER + TRAILER) as u64
+    }
+
+    pub(super) fn fail(self, error: &SpoolError) {
+        if matches!(error, SpoolError::Wedged(_)) {
+            // The disk may or may not have the record: the bodies stay, and the next start decides.
+            self.kept.into_iter().for_each(Kept::named);
+        }
+        let _ = self.done.send(Err(error.clone()));
+    }
+}
+
+pub(super) type Answer = oneshot::Receiver<Result<(), SpoolError>>;
+
+/// A message to carry forward; its state is read when it is written.
+#[derive(Debug)]
+pub(super) struct Move {
+    pub(super) id: MessageId,
+    pub(super) from: u32,
+    pub(super) inline: Bytes,
+    pub(super) done: std::sync::mpsc::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: Vec<Request>,
+    moves: Vec<Move>,
+    /// Of the requests, those that don't wait for company.
+    urgent: usize,
+    closed: bool,
+    sleep: Sleep,
+}
+
+/// What the committer sleeps for.
+#[derive(Debug, Default, Clone, Copy)]
+enum Sleep {
+    #[default]
+    Awake,
+    Anything,
+    /// Something urgent, or enough of the others.
+    Urgent,
+    Many(usize),
+}
+
+impl Waiting {
+    fn count(&self) -> usize {
+        self.requests.len() + self.moves.len()
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.closed || self.urgent > 0 || !self.moves.is_empty() || self.requests.len() >= ENOUGH
+    }
+
+    fn wakes(&self) -> bool {
+        match self.sleep {
+            Sleep::Awake => false,
+            Sleep::Anything => true,
+            Sleep::Urgent => self.is_urgent(),
+            Sleep::Many(wanted) => self.count() >= wanted,
+        }
+    }
+}
+
+/// What the last group was like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Last {
+    pub(super) requests: usize,
+    pub(super) sync: Duration,
+    /// When a group last held mail.
+    pub(super) mail: Option<Instant>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+impl Queue {
+    pub(super) fn push(&self, request: Request) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.closed {
+            drop(waiting);
+            return request.fail(&SpoolError::Closed);
+        }
+        waiting.urgent += usize::from(!request.patient);
+        waiting.requests.push(request);
+        self.nudge(waiting);
+    }
+
+    pub(super) fn push_moves(&self, moves: Vec<Move>) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.closed {
+            drop(waiting);
+            for item in moves {
+                let _ = item.done.send(false);
+            }
+            return;
+        }
+        waiting.moves.extend(moves);
+        self.nudge(waiting);
+    }
+
+    /// Wakes the committer, once: a wake-up is a system call.
+    fn nudge(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let wakes = waiting.wakes();
+        if wakes {
+            waiting.sleep = Sleep::Awake;
+        }
+        drop(waiting);
+        if wakes {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.waiting).closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits until there is work, or for so long. `None`: closed and empty.
+    ///
+    /// Those of the last group are being answered right now, and most come back at once: a moment's patience (a part of what
+    /// the sync takes) makes one large group of a small and a large one. When fewer come, the next group expects fewer.
+    pub(super) fn gather(&self, last: Last, retry: Option<Duration>) -> Option<(Vec<Move>, Vec<Request>)> {
+        let mut waiting = self.wait_for_work(last, retry);
+        if waiting.closed && waiting.count() == 0 {
+            return None;
+        }
+        if last.requests > 3 && waiting.requests.len() < last.requests && !waiting.closed {
+            waiting = self.wait_for_more(waiting, last.requests, (last.sync / 4).min(Duration::from_millis(1)));
+        }
+        waiting.urgent = 0;
+        Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
+    }
+
+    fn wait_for_work(&self, last: Last, retry: Option<Duration>) -> MutexGuard<'_, Waiting> {
+        let retry = retry.map(|retry| Instant::now() + retry);
+        let mut waiting = lock(&self.waiting);
+        loop {
+            if waiting.is_urgent() {
+                return waiting;
+            }
+            // With mail coming in the sleep is short, so that an outcome need not wake anybody to be seen in time.
+            let short = last.mail.filter(|mail| mail.elapsed() < PROMISE).map(|_| Instant::now() + PATIENCE);
+            if short.is_none() && !waiting.requests.is_empty() {
+                return waiting;
+            }
+            let until = [short, retry].into_iter().flatten().min();
+            waiting.sleep = if short.is_some() { Sleep::Urgent } else { Sleep::Anything };
+            let (woken, is_over) = self.sleep(waiting, until);
+            waiting = woken;
+            if is_over && (!waiting.requests.is_empty() || retry.is_some_and(|retry| retry <= Instant::now())) {
+                return waiting;
+            }
+        }
+    }
+
+    fn wait_for_more<'a>(
+        &'a self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        wanted: usize,
+        patience: Duration,
+    ) -> MutexGuard<'a, Waiting> {
+        let until = Instant::now() + patience;
+        let mut is_over = false;
+        while waiting.count() < wanted && !waiting.closed && !is_over {
+            waiting.sleep = Sleep::Many(wanted);
+            (waiting, is_over) = self.sleep(waiting, Some(until));
+        }
+        waiting
+    }
+
+    /// Until woken, or then; says whether it was then.
+    fn sleep<'a>(
+        &'a self,
+        waiting: MutexGuard<'a, Waiting>,
+        until: Option<Instant>,
+    ) -> (MutexGuard<'a, Waiting>, bool) {
+        let (mut waiting, is_over) = match until {
+            None => (self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner), false),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let (waiting, _) = self.wake.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner);
+                (waiting, until <= Instant::now())
+            }
+        };
+        waiting.sleep = Sleep::Awake;
+        (waiting, is_over)
+    }
+}
