@@ -13,8 +13,9 @@ use crate::net::admission::Admission;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// A connection, and the file of a large message that arrives over it.
-const DESCRIPTORS_OF_A_CLIENT: u64 = 2;
+/// Of five descriptors four are connections' and one is for the files of large messages: few clients send those at once,
+/// and one that finds none left gets 451.
+const CLIENTS_OF_FIVE: u64 = 4;
 /// However few descriptors there are, so many clients are let in.
 const LEAST_CLIENTS: u64 = 16;
 
@@ -28,7 +29,7 @@ pub fn connections_that_fit(wanted: usize, deliveries: usize, reserve: usize) ->
     }
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return wanted };
     let free = descriptors.saturating_sub(reserve as u64).saturating_sub(deliveries as u64);
-    let fit = usize::try_from((free / DESCRIPTORS_OF_A_CLIENT).max(LEAST_CLIENTS)).unwrap_or(usize::MAX);
+    let fit = usize::try_from((free / 5 * CLIENTS_OF_FIVE).max(LEAST_CLIENTS)).unwrap_or(usize::MAX);
     if fit < wanted {
         tracing::warn!(wanted, fit, descriptors, "the limit of open files allows fewer connections than configured");
     }
