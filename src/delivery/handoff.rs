@@ -101,7 +101,7 @@ impl Handoff {
         let rules = Rules {
             all_or_nothing: true,
             // The spool tells of success where the next hop doesn't (RFC 3461 section 5.2.2).
-            needs_dsn: recipients.iter().any(|recipient| owes_success(request.direction, recipient)),
+            needs_dsn: recipients.iter().any(|recipient| owes_success(request.direction, request.envelope, recipient)),
             dot_before: Some(dot_before),
             answer_by: Some(request.deadline),
             points: [Point::HandoffBeforeDot, Point::HandoffAfterDot, Point::HandoffAfterReply],

@@ -145,7 +145,7 @@ impl Settler {
         let after = self.config.delay_notice_after.0;
         let late = !after.is_zero() && age >= after && !lease.delay_notice_sent();
         for (about, given) in [(About::Failure, true), (About::Delay, late), (About::Success, !attempt.peer_dsn)] {
-            if given && settled.iter().any(|one| asks(one, about, meta.direction)) {
+            if given && settled.iter().any(|one| asks(one, about, meta)) {
                 abouts.push(about);
             }
         }
@@ -179,7 +179,7 @@ impl Settler {
         let until = lease.queued_at().plus(self.config.lifetime(meta.direction));
         let mut notices = Vec::new();
         for about in abouts {
-            let told = settled.iter().filter(|one| asks(one, *about, meta.direction)).map(|one| Told {
+            let told = settled.iter().filter(|one| asks(one, *about, meta)).map(|one| Told {
                 recipient: one.recipient,
                 outcome: one.outcome,
                 fate: one.fate,
@@ -261,20 +261,24 @@ impl Settler {
     }
 }
 
-/// Whether we would owe this recipient's sender a success notice: a client of a tenant, who is known. Strangers name
-/// whom they like as sender, and would have us write to them.
+/// Recipients of one message from outside up to which success is told: strangers name whom they like as sender, and must not
+/// be able to have us write to him a thousand times.
+const STRANGERS_MOST: usize = 10;
+
+/// Whether we would owe this recipient's sender a success notice (RFC 3461 section 5.2.2).
 #[must_use]
-pub(super) fn owes_success(direction: Direction, recipient: &Recipient) -> bool {
-    direction == Direction::Outbound && Notify::on_success(recipient.notify)
+pub(super) fn owes_success(direction: Direction, envelope: &Envelope, recipient: &Recipient) -> bool {
+    let bounded = direction == Direction::Outbound || envelope.recipients.len() <= STRANGERS_MOST;
+    bounded && Notify::on_success(recipient.notify)
 }
 
 /// Whether this recipient's sender wants to hear of this.
-fn asks(one: &Settled<'_>, about: About, direction: Direction) -> bool {
+fn asks(one: &Settled<'_>, about: About, meta: &Meta) -> bool {
     let notify = one.recipient.notify;
     match (about, one.fate) {
         (About::Failure, Some(Fate::Failed | Fate::Expired)) => Notify::on_failure(notify),
         (About::Delay, None) => Notify::on_delay(notify),
-        (About::Success, Some(Fate::Delivered)) => owes_success(direction, one.recipient),
+        (About::Success, Some(Fate::Delivered)) => owes_success(meta.direction, &meta.envelope, one.recipient),
         _ => false,
     }
 }

@@ -247,7 +247,8 @@ async fn a_client_that_wants_to_hear_of_success_is_not_handed_to_a_hop_that_neve
     for (capabilities, direction, handed_on) in [
         (&["DSN", "PIPELINING"][..], Direction::Outbound, true),
         (&["PIPELINING"], Direction::Outbound, false),
-        (&["PIPELINING"], Direction::Inbound, true),
+        (&["DSN", "PIPELINING"], Direction::Inbound, true),
+        (&["PIPELINING"], Direction::Inbound, false),
     ] {
         let hop = FakeMx::builder().capabilities(capabilities).start();
         let bench = Builder::new(acme(&[hop.address()], "")).start();

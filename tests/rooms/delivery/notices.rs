@@ -159,18 +159,25 @@ async fn late_mail_is_told_of_once_and_then_its_time_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn success_is_told_to_clients_where_the_next_hop_will_not_and_never_to_strangers() {
+async fn success_is_told_where_the_next_hop_will_not_and_to_strangers_in_bounds() {
     let (hop, home, builder) = world("550 5.1.1 no");
     let bench = builder.start();
-    let mut asked = envelope("s@sender.example", &["ok@acme.example"]);
-    asked.recipients[0].notify = Some(Notify::On { success: true, failure: true, delay: true });
-    queue(&bench, asked.clone()).await;
+    let mut too_many = envelope("s@sender.example", &["ok@acme.example"; 11]);
+    for recipient in &mut too_many.recipients {
+        recipient.notify = Some(Notify::On { success: true, failure: true, delay: true });
+    }
+    queue(&bench, too_many).await;
     bench.empty().await;
     assert_eq!((hop.count(), home.count()), (1, 0));
+    let mut asked = envelope("s@sender.example", &["ok@acme.example"]);
+    asked.recipients[0].notify = Some(Notify::On { success: true, failure: true, delay: true });
+    bench.queue_body(3, Direction::Inbound, asked.clone(), TEXT.as_bytes()).await;
+    bench.empty().await;
+    assert!(parts(&home.one())[1].1.contains("Action: relayed\r\nStatus: 2.0.0\r\n"));
     asked.sender = sekisho::model::ReversePath::Mailbox(super::bench::address("ok@acme.example"));
     bench.queue_body(2, Direction::Outbound, asked, TEXT.as_bytes()).await;
     bench.empty().await;
-    let notice = hop.wait(3).remove(2);
+    let notice = hop.wait(4).remove(3);
     assert!(parts(&notice)[1].1.contains("Action: relayed\r\nStatus: 2.0.0\r\n"));
     bench.stop().await;
 }
