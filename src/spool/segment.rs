@@ -96,13 +96,17 @@ pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// The kernel caches a file in blocks as large as the writes it was made by, and a small write later dirties a whole block:
+/// in larger pieces each commit would bring hundreds of kilobytes to the disk.
+const PAGE: usize = 4096;
+
 /// Writes zeros over a part of a file and syncs them. A sync of later writes there needs no change of the file system's own
 /// records, which takes longer than the data.
 pub(super) fn fill(file: &File, from: u64, length: u64, zeros: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::FileExt as _;
     let mut done = 0;
     while done < length {
-        let some = usize::try_from(length - done).unwrap_or(usize::MAX).min(zeros.len());
+        let some = usize::try_from(length - done).unwrap_or(usize::MAX).min(zeros.len()).min(PAGE);
         file.write_all_at(zeros.get(..some).unwrap_or_default(), from + done)?;
         done += some as u64;
     }
