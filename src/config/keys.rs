@@ -110,7 +110,7 @@ pub static KEYS: &[Key] = &[
         "postmaster",
         Kind::MailAddress,
         "",
-        "Who is named in notices, and gets mail for postmaster at our own name.",
+        "Who is named in notices and gets mail for postmaster at our own name; at a tenant's domain, to be reached.",
     )
     .or("postmaster@hostname"),
     fixed("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
@@ -160,7 +160,7 @@ pub static KEYS: &[Key] = &[
         "limits.body_memory",
         Kind::Size,
         "256MiB",
-        "Memory for all bodies being received; beyond it they go to files.",
+        "Memory for all bodies being received, beyond the first 64 KiB of each; what does not fit goes to files.",
     ),
     // -- the SMTP server
     live("smtp.message_size", Kind::Size, "50MiB", "The largest message, told by SIZE."),
@@ -216,7 +216,7 @@ pub static KEYS: &[Key] = &[
         "smtp.min_body_rate",
         Kind::Size,
         "500",
-        "Bytes per second that a body must come with, after a first minute; 0: any.",
+        "Bytes per second that a body must come with, after the first ten seconds; 0: any.",
     ),
     fixed(
         "smtp.early_talk_wait",
