@@ -16,6 +16,7 @@ mod dsn_failure_and_delay;
 mod early_talk;
 mod end_of_data_variants;
 mod exactly_once;
+mod golden_talks;
 mod greylisting_next_hop;
 mod inline_custody;
 mod lanes_two_tenants;

@@ -180,7 +180,8 @@ impl Client {
         }
     }
 
-    fn try_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+    /// One line without its CRLF; `None` as in [`Client::try_reply`].
+    pub fn try_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(end) = super::find(&self.unread, b"\r\n") {
                 let mut line: Vec<u8> = self.unread.drain(..end + 2).collect();

@@ -1,14 +1,48 @@
-//! The golden talks of `tests/transcripts/` through the pure session, in one piece and octet by octet.
+//! The golden talks of `tests/transcripts/` through the pure session, in one piece and octet by octet. Through a socket:
+//! [`super::socket`].
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::talk::{Say, Talk, accepted};
 use super::transcript::{Answer, Exchange, Then, Transcript};
 use sekisho::model::{Decision, Direction, Enhanced, Reply};
 use sekisho::smtp::{AuthOffer, MessageReply, Question, SessionConfig, Start};
+
+/// The answers the talk asks of its embedder and hasn't had yet; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Script(Arc<Mutex<VecDeque<Answer>>>);
+
+impl Script {
+    pub fn extend(&self, exchange: &Exchange) {
+        self.0.lock().unwrap().extend(exchange.answers.iter().cloned());
+    }
+
+    fn say(&self, question: &Question) -> Say {
+        let mut answers = self.0.lock().unwrap();
+        let mine = answers.front().is_some_and(|answer| answer.stage == stage(question));
+        say(question, if mine { answers.pop_front() } else { None })
+    }
+
+    /// Every answer so far was asked for.
+    pub fn check_used(&self) -> Result<(), String> {
+        self.0.lock().unwrap().front().map_or(Ok(()), |answer| Err(format!("never asked: {answer:?}")))
+    }
+}
+
+/// The session a talk is about, greeted already.
+pub fn begin(transcript: &Transcript, script: Script) -> Talk<impl FnMut(&Question) -> Say> {
+    let start = Start { tls: transcript.has("tls"), xclient_trusted: transcript.has("xclient") };
+    Talk::new(config(transcript), start, move |question| script.say(question))
+}
+
+/// Compares the bodies of the messages asked about with what the talk says of them, if it says anything.
+pub fn check_bodies(exchange: &Exchange, body: &[u8]) -> Result<(), String> {
+    if exchange.bodies.is_empty() || body == exchange.bodies {
+        return Ok(());
+    }
+    Err(format!("body {:?}", String::from_utf8_lossy(body)))
+}
 
 fn config(transcript: &Transcript) -> SessionConfig {
     let mut config = SessionConfig::new("mx.gateway.example", Direction::Inbound);
@@ -71,25 +105,17 @@ fn say(question: &Question, answer: Option<Answer>) -> Say {
 }
 
 fn run(transcript: &Transcript, cut: usize) -> Result<(), String> {
-    let script: Rc<RefCell<VecDeque<Answer>>> = Rc::default();
-    let answers = Rc::clone(&script);
-    let start = Start { tls: transcript.has("tls"), xclient_trusted: transcript.has("xclient") };
-    let mut talk = Talk::new(config(transcript), start, move |question| {
-        let mut answers = answers.borrow_mut();
-        let mine = answers.front().is_some_and(|answer| answer.stage == stage(question));
-        say(question, if mine { answers.pop_front() } else { None })
-    });
+    let script = Script::default();
+    let mut talk = begin(transcript, script.clone());
     for exchange in &transcript.exchanges {
-        script.borrow_mut().extend(exchange.answers.iter().cloned());
+        script.extend(exchange);
         talk.messages.clear();
         for piece in exchange.client.chunks(cut) {
             talk.send(piece);
         }
         let at = |what: String| format!("{}:{}: {what}", transcript.name, exchange.line);
         exchange.check(&talk.said()).map_err(at)?;
-        if let Some(answer) = script.borrow().front() {
-            return Err(at(format!("never asked: {answer:?}")));
-        }
+        script.check_used().map_err(at)?;
         check_rest(exchange, &mut talk).map_err(at)?;
     }
     Ok(())
@@ -97,9 +123,7 @@ fn run(transcript: &Transcript, cut: usize) -> Result<(), String> {
 
 fn check_rest<F: FnMut(&Question) -> Say>(exchange: &Exchange, talk: &mut Talk<F>) -> Result<(), String> {
     let body: Vec<u8> = talk.messages.iter().flat_map(|message| message.body.clone()).collect();
-    if !exchange.bodies.is_empty() && body != exchange.bodies {
-        return Err(format!("body {:?}", String::from_utf8_lossy(&body)));
-    }
+    check_bodies(exchange, &body)?;
     if (exchange.then == Then::Closed) != talk.closed.is_some() {
         return Err(format!("closed: {:?}", talk.closed));
     }
@@ -115,9 +139,8 @@ fn check_rest<F: FnMut(&Question) -> Say>(exchange: &Exchange, talk: &mut Talk<F
 
 #[test]
 fn every_talk_goes_as_written() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let mut wrong = Vec::new();
-    for transcript in Transcript::load_all(&directory) {
+    for transcript in Transcript::load_all() {
         wrong.extend(run(&transcript, usize::MAX).err());
         // "whole": the talk is about octets that come too early in one segment
         if !transcript.has("whole") {

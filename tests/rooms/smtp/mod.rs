@@ -3,5 +3,7 @@
 mod fuzz;
 mod golden;
 mod properties;
+mod socket;
 mod talk;
 mod transcript;
+mod wire;

@@ -92,9 +92,10 @@ impl Transcript {
         Ok(transcript)
     }
 
-    /// Every `*.txt` of a directory, sorted by name.
-    pub fn load_all(directory: &std::path::Path) -> Vec<Self> {
-        let mut files: Vec<_> = std::fs::read_dir(directory)
+    /// Every `*.txt` of `tests/transcripts/`, sorted by name.
+    pub fn load_all() -> Vec<Self> {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+        let mut files: Vec<_> = std::fs::read_dir(&directory)
             .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
             .map(|entry| entry.expect("directory entry").path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
@@ -137,7 +138,8 @@ impl Exchange {
     }
 }
 
-fn matches_line(said: &str, wanted: &str) -> bool {
+/// Whether this line is the one wanted; a final `*` stands for any rest.
+pub fn matches_line(said: &str, wanted: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some(head) => said.starts_with(head),
         None => said == wanted,
