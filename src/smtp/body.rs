@@ -127,7 +127,8 @@ impl BodyReader {
     }
 
     /// The last chunk has come: a message that doesn't end in CRLF gets one, a lone CR at the end is a defect.
-    pub fn finish(&mut self, body: &mut BytesMut) {
+    /// A header line ended this way is held to the limits like any other.
+    pub fn finish(&mut self, limits: &Limits, body: &mut BytesMut) {
         if self.at == At::Cr {
             self.defect.get_or_insert(Defect::BareLineBreak);
         }
@@ -135,7 +136,15 @@ impl BodyReader {
             body.put_slice(b"\r\n");
             self.stored += 2;
             self.at = At::LineStart;
+            if self.in_header && self.header_is_too_large(limits, 0) {
+                self.defect = Some(Defect::HeaderTooLarge);
+            }
         }
+    }
+
+    /// With so many octets behind those that are stored.
+    fn header_is_too_large(&self, limits: &Limits, pending: u64) -> bool {
+        self.stored.saturating_add(pending) > limits.header_bytes || self.header_fields > limits.header_count
     }
 }
 
@@ -239,8 +248,7 @@ impl Piece<'_> {
         }
         reader.in_header = !empty;
         let pending = u64::try_from(self.next - self.run).unwrap_or(u64::MAX);
-        let too_large = reader.stored.saturating_add(pending) > self.limits.header_bytes;
-        if too_large || reader.header_fields > self.limits.header_count {
+        if reader.header_is_too_large(self.limits, pending) {
             self.found(Defect::HeaderTooLarge);
         }
     }

@@ -210,7 +210,7 @@ impl Session {
             return Some(Step::Read);
         }
         if *last {
-            reader.finish(body);
+            reader.finish(&self.config.limits, body);
             return self.end_of_data(out);
         }
         if reader.defect().is_some() {
