@@ -6,7 +6,7 @@
 //! questions are under way, others wait within their time-out.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -17,7 +17,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Answer, Asking, Mx, Resolver};
+use super::{Answer, Asking, Mx, Resolver, reverse_name};
 use crate::model::units::Span;
 
 /// `[dns]`.
@@ -98,6 +98,15 @@ impl HickoryResolver {
         }
     }
 
+    async fn records<T>(&self, name: &str, kind: RecordType, pick: fn(&RData) -> Option<T>) -> Answer<Vec<T>> {
+        match self.ask(name, kind).await {
+            Answer::Found(records) => some(records.iter().filter_map(pick).collect()),
+            Answer::NoSuchDomain => Answer::NoSuchDomain,
+            Answer::NoRecords => Answer::NoRecords,
+            Answer::Temporary(why) => Answer::Temporary(why),
+        }
+    }
+
     /// The hosts file has a say too, where the system's configuration is in use.
     async fn hosts_file(&self, host: &str) -> Vec<IpAddr> {
         let Ok(mut name) = Name::from_ascii(host) else { return Vec::new() };
@@ -162,6 +171,46 @@ impl Resolver for HickoryResolver {
         })
     }
 
+    fn a<'a>(&'a self, name: &'a str) -> Asking<'a, Vec<Ipv4Addr>> {
+        Box::pin(async move {
+            self.records(name, RecordType::A, |data| match data {
+                RData::A(a) => Some(a.0),
+                _ => None,
+            })
+            .await
+        })
+    }
+
+    fn aaaa<'a>(&'a self, name: &'a str) -> Asking<'a, Vec<Ipv6Addr>> {
+        Box::pin(async move {
+            self.records(name, RecordType::AAAA, |data| match data {
+                RData::AAAA(aaaa) => Some(aaaa.0),
+                _ => None,
+            })
+            .await
+        })
+    }
+
+    fn txt<'a>(&'a self, name: &'a str) -> Asking<'a, Vec<Box<[u8]>>> {
+        Box::pin(async move {
+            self.records(name, RecordType::TXT, |data| match data {
+                RData::TXT(txt) => Some(txt.txt_data.concat().into()),
+                _ => None,
+            })
+            .await
+        })
+    }
+
+    fn ptr(&self, ip: IpAddr) -> Asking<'_, Vec<Box<str>>> {
+        Box::pin(async move {
+            self.records(&reverse_name(ip), RecordType::PTR, |data| match data {
+                RData::PTR(name) => Some(host_name(name)),
+                _ => None,
+            })
+            .await
+        })
+    }
+
     fn ip<'a>(&'a self, host: &'a str) -> Asking<'a, Vec<IpAddr>> {
         Box::pin(async move {
             let (v4, v6) = tokio::join!(self.ask(host, RecordType::A), self.ask(host, RecordType::AAAA));
@@ -174,6 +223,11 @@ impl Resolver for HickoryResolver {
             }
         })
     }
+}
+
+/// No records of the asked type in a positive answer: a CNAME that leads nowhere.
+fn some<T>(records: Vec<T>) -> Answer<Vec<T>> {
+    if records.is_empty() { Answer::NoRecords } else { Answer::Found(records) }
 }
 
 fn both(v4: Answer<Vec<RData>>, v6: Answer<Vec<RData>>) -> Answer<Vec<IpAddr>> {

@@ -3,13 +3,16 @@
 //! **Failure**: parsing returns an error that names the part at fault; nothing here panics on hostile input.
 
 pub mod address;
+pub mod authentication;
 pub mod decision;
 pub mod envelope;
 pub mod ids;
+pub mod lists;
 pub mod origin;
 pub mod outcome;
 pub mod receipt;
 pub mod reply;
+pub mod sender;
 pub mod time;
 pub mod units;
 pub mod written;

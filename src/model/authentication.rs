@@ -1,0 +1,145 @@
+//! What SPF, DKIM, ARC and DMARC found of one message. Result words are those of the RFCs, so that logs, headers and
+//! explanations agree.
+//!
+//! **Invariants**: a result that could not be had is `TempError`, never `None` ("nothing published") and never a pass.
+
+use serde::{Deserialize, Serialize};
+
+use super::Domain;
+
+/// RFC 7208 section 2.6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpfResult {
+    #[default]
+    None,
+    Neutral,
+    Pass,
+    Fail,
+    SoftFail,
+    TempError,
+    PermError,
+}
+
+/// Which name was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpfIdentity {
+    Helo,
+    MailFrom,
+}
+
+/// One SPF check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spf {
+    pub identity: SpfIdentity,
+    pub result: SpfResult,
+    /// The domain whose record was evaluated.
+    pub domain: Box<str>,
+    /// The mechanism that decided, or what is wrong with the record; for the Explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<str>>,
+}
+
+/// RFC 8601 section 2.7.1. "None" is the absence of signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DkimResult {
+    Pass,
+    Fail,
+    /// The signature can't be judged as it is written (syntax, `l=`, too weak a key).
+    Neutral,
+    /// Valid, and not accepted for what it leaves out.
+    Policy,
+    TempError,
+    PermError,
+}
+
+/// One DKIM signature (RFC 6376), in the order of the header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dkim {
+    /// `d=`
+    pub domain: Box<str>,
+    /// `s=`
+    pub selector: Box<str>,
+    pub result: DkimResult,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<str>>,
+}
+
+/// The chain of RFC 8617.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArcResult {
+    #[default]
+    None,
+    Pass,
+    Fail,
+    TempError,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Arc {
+    pub result: ArcResult,
+    /// `d=` of the seals, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sealers: Vec<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<str>>,
+}
+
+/// RFC 7489 section 11.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DmarcResult {
+    #[default]
+    None,
+    Pass,
+    Fail,
+    TempError,
+    PermError,
+}
+
+/// What the domain's owner asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DmarcPolicy {
+    #[default]
+    None,
+    Quarantine,
+    Reject,
+}
+
+/// One evaluation of DMARC.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dmarc {
+    pub result: DmarcResult,
+    /// The policy that applies to this message: `p`, `sp` or `np`, after `pct` and `t`.
+    pub policy: DmarcPolicy,
+    /// Where the record was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_at: Option<Box<str>>,
+    /// The organizational domain of the From field's domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Box<str>>,
+    pub spf_aligned: bool,
+    pub dkim_aligned: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<str>>,
+}
+
+/// Everything together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Authentication {
+    /// The one domain of the one From field; `None` if there are several or none (reliability row SEC-H02).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Domain>,
+    /// HELO first, then MAIL FROM, as far as they were checked.
+    pub spf: Vec<Spf>,
+    pub dkim: Vec<Dkim>,
+    pub arc: Arc,
+    /// By RFC 7489, with the public suffix list. This one acts.
+    pub dmarc: Dmarc,
+    /// By the tree walk of RFC 9989, logged beside it.
+    pub dmarc_tree_walk: Dmarc,
+}
