@@ -60,7 +60,7 @@ pub fn at_message(facts: &MessageFacts<'_>) -> Ruling {
         SenderLists::Silent | SenderLists::Unproven(_) => None,
     };
     if let (Some(provisional), None) = (facts.provisional, allowed) {
-        // The author's proof is not asked: the entry that waits is one for the envelope sender.
+        // The entry that waits is one for the envelope sender.
         let refusal = match of_sender {
             Proof::Unknown => Decision::Defer(replies::AUTHENTICATION_UNAVAILABLE),
             Proof::Proven | Proof::Unproven => provisional.refusal.clone(),
@@ -136,17 +136,17 @@ fn vouched(facts: &MessageFacts<'_>, allowed: Option<&Matched>, walk: &mut Walk)
         let effect = if arc.result == ArcResult::TempError { Effect::Degraded } else { Effect::Passed };
         walk.note(Stage::Arc, effect);
     }
-    let bound = allowed.and_then(|entry| entry.bound).is_some_and(|bound| bound.contains(&facts.client));
-    bound && same_author(facts)
+    allowed.is_some_and(|entry| {
+        entry.bound.is_some_and(|bound| bound.contains(&facts.client)) && speaks_for_author(facts, entry)
+    })
 }
 
-/// Whether author and envelope sender are of one organization. An entry for the author itself is one by definition.
-fn same_author(facts: &MessageFacts<'_>) -> bool {
+/// Whether the entry's sender speaks for the author: it is an entry for the author, or the envelope sender is of the same
+/// organization.
+fn speaks_for_author(facts: &MessageFacts<'_>, entry: &Matched) -> bool {
     let Some(from) = &facts.authentication.from else { return false };
-    match facts.sender.address() {
-        Some(sender) => aligned(sender.domain().as_str(), from.as_str()),
-        None => false,
-    }
+    let envelope = facts.sender.address().is_some_and(|sender| aligned(sender.domain().as_str(), from.as_str()));
+    envelope || facts.author_entries.iter().any(|own| own.id == entry.id)
 }
 
 /// The result of DMARC; a failure that rests on an answer that could not be had is none (RFC 7489 section 5.6.2).

@@ -32,9 +32,10 @@ impl Ruling {
         self.decision == Decision::Accept
     }
 
-    /// The rules that accept with a mark, for later detectors.
+    /// The rules that mark what is accepted, for later detectors. What is refused needs no marks.
     pub fn marks(&self) -> impl Iterator<Item = &Rule> {
-        self.consulted.iter().filter(|step| step.effect == Effect::Marked).filter_map(|step| step.rule.as_ref())
+        let marked = self.consulted.iter().filter(|step| self.is_accepted() && step.effect == Effect::Marked);
+        marked.filter_map(|step| step.rule.as_ref())
     }
 }
 
