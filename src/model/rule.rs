@@ -75,9 +75,15 @@ pub enum Rule {
         country: Option<Country>,
     },
     /// TLS is required from these clients.
-    TlsRequired { from: Box<str> },
+    TlsRequired {
+        from: Box<str>,
+    },
     /// `list` is the name in the settings, never the zone.
-    KnownSource { list: Box<str>, reason: Box<str>, weight: i32 },
+    KnownSource {
+        list: Box<str>,
+        reason: Box<str>,
+        weight: i32,
+    },
     Reputation {
         level: Level,
         standing: Standing,
@@ -85,17 +91,30 @@ pub enum Rule {
         why: Option<Box<str>>,
     },
     /// `row`: the sender domain of the rule, `default` or `empty`; for a blocked name, that name.
-    ReverseName { row: Box<str>, fault: ReverseFault },
-    Limit { of: LimitOf },
+    ReverseName {
+        row: Box<str>,
+        fault: ReverseFault,
+    },
+    Limit {
+        of: LimitOf,
+    },
     /// Too many recipients that don't exist were tried.
     Harvest,
     Greylist,
     /// No author's domain, or more than one.
     From,
     /// A trusted sealer vouches for what SPF, DKIM and DMARC found before the message was changed.
-    ArcSealer { sealer: Box<str> },
-    Dmarc { result: DmarcResult, policy: DmarcPolicy },
-    Spf { result: SpfResult, identity: SpfIdentity },
+    ArcSealer {
+        sealer: Box<str>,
+    },
+    Dmarc {
+        result: DmarcResult,
+        policy: DmarcPolicy,
+    },
+    Spf {
+        result: SpfResult,
+        identity: SpfIdentity,
+    },
     /// There are signatures and none is valid.
     Dkim,
 }

@@ -46,7 +46,8 @@ pub const NEXT_HOP_UNKNOWN: Reply =
 // -- who sends (policy::sender) ---------------------------------------------------
 // Codes of authentication and reverse names: RFC 7372. 4xx wherever waiting helps a real server.
 pub const SENDER_BLOCKED: Reply = Reply::new(550, Enhanced(5, 7, 1), "The recipient does not take mail of this sender");
-pub const CLIENT_BLOCKED: Reply = Reply::new(550, Enhanced(5, 7, 1), "The recipient does not take mail from your server");
+pub const CLIENT_BLOCKED: Reply =
+    Reply::new(550, Enhanced(5, 7, 1), "The recipient does not take mail from your server");
 pub const TLS_REQUIRED: Reply =
     Reply::new(550, Enhanced(5, 7, 10), "The recipient takes mail of this sender over TLS only, use STARTTLS");
 pub const KNOWN_SOURCE: Reply =
@@ -55,7 +56,8 @@ pub const REPUTATION_DELAYED: Reply =
     Reply::new(450, Enhanced(4, 7, 1), "Unwanted mail came from your server lately, try again later");
 pub const REPUTATION_REFUSED: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "Too much unwanted mail came from your server lately");
-pub const REVERSE_MISSING: Reply = Reply::new(550, Enhanced(5, 7, 25), "Your server's address has no reverse name (PTR)");
+pub const REVERSE_MISSING: Reply =
+    Reply::new(550, Enhanced(5, 7, 25), "Your server's address has no reverse name (PTR)");
 pub const REVERSE_INVALID: Reply =
     Reply::new(550, Enhanced(5, 7, 25), "The reverse name of your server does not lead back to its address");
 pub const REVERSE_BLOCKED: Reply =
@@ -80,7 +82,8 @@ pub const fn too_much(of: LimitOf) -> Reply {
 
 pub const FROM_INVALID: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "The message must have one From field with authors of one domain");
-pub const SPF_FAILED: Reply = Reply::new(550, Enhanced(5, 7, 23), "The sender's domain does not let your server send (SPF)");
+pub const SPF_FAILED: Reply =
+    Reply::new(550, Enhanced(5, 7, 23), "The sender's domain does not let your server send (SPF)");
 pub const SPF_BROKEN: Reply = Reply::new(550, Enhanced(5, 7, 24), "The SPF record of the sender's domain is wrong");
 pub const SPF_UNAVAILABLE: Reply =
     Reply::new(451, Enhanced(4, 7, 24), "The sender cannot be checked now (SPF), try again later");

@@ -95,4 +95,3 @@ fn client_order(entry: &Matched) -> impl Ord + use<> {
     let prefix = if entry.kind == EntryKind::Network { entry.prefix.unwrap_or(0) } else { 0 };
     (entry.kind, Descending(prefix), entry.action, Descending(entry.scope), entry.id)
 }
-

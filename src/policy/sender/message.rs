@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use crate::model::authentication::{
-    ArcResult, Authentication, Dmarc, DmarcPolicy, DmarcResult, DkimResult, SpfIdentity, SpfResult,
+    ArcResult, Authentication, DkimResult, Dmarc, DmarcPolicy, DmarcResult, SpfIdentity, SpfResult,
 };
 use crate::model::lists::Matched;
 use crate::model::rule::{Effect, Rule, Skips, Stage};

@@ -3,8 +3,8 @@
 //! Alignment is relaxed (RFC 7489 section 3.1): two names belong together if they share the organizational domain of
 //! the public suffix list.
 
-use crate::model::authentication::{Authentication, DkimResult, DmarcResult, Spf, SpfIdentity, SpfResult};
 use crate::model::Domain;
+use crate::model::authentication::{Authentication, DkimResult, DmarcResult, Spf, SpfIdentity, SpfResult};
 
 /// How sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! At RCPT, for one valid recipient.
 
+use crate::model::authentication::Spf;
 use crate::model::lists::Matched;
 use crate::model::rule::{Effect, ReverseFault, Rule, Skips, Stage};
 use crate::model::sender::{Level, Listed, Reverse, Standing};
-use crate::model::authentication::Spf;
 use crate::model::{Decision, ReversePath};
 use crate::policy::replies;
 use crate::tenant::{ReverseAct, SenderPolicy};
@@ -116,9 +116,8 @@ fn client_stages(facts: &RcptFacts<'_>, walk: &mut Walk) -> (Option<Objection>, 
             (reverse_name(facts, walk), spared)
         }
         ClientLists::Silent => {
-            let objection = known_sources(facts, walk)
-                .or_else(|| reputation(facts, walk))
-                .or_else(|| reverse_name(facts, walk));
+            let objection =
+                known_sources(facts, walk).or_else(|| reputation(facts, walk)).or_else(|| reverse_name(facts, walk));
             (objection, Spared::default())
         }
     }

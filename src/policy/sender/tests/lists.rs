@@ -43,8 +43,16 @@ pub(super) const SENDER: &[Row] = &[
     ("narrow domain before wide address", "block:operator:address block:tenant:domain", "550 5.7.1 #2"),
     // authentication
     ("an allow without need of it", "allow:tenant:domain", "250 nothing"),
-    ("SPF of another domain proves nothing", "allow:tenant:domain spf=pass@other.test delayed", "250 #1; else 450 4.7.1 reputation"),
-    ("SPF of the same organization proves", "allow:tenant:domain spf=pass@mail.partner.example delayed", "250 #1; skips"),
+    (
+        "SPF of another domain proves nothing",
+        "allow:tenant:domain spf=pass@other.test delayed",
+        "250 #1; else 450 4.7.1 reputation",
+    ),
+    (
+        "SPF of the same organization proves",
+        "allow:tenant:domain spf=pass@mail.partner.example delayed",
+        "250 #1; skips",
+    ),
     ("SPF fails and reputation delays", "allow:tenant:domain spf=fail delayed", "250 #1; else 450 4.7.1 reputation"),
     ("SPF neutral", "allow:tenant:domain spf=neutral delayed", "250 #1; else 450 4.7.1 reputation"),
     ("SPF not to be had", "allow:tenant:domain spf=temp delayed", "250 #1; else 450 4.7.1 reputation"),
@@ -61,20 +69,40 @@ pub(super) const SENDER: &[Row] = &[
     ),
     ("postponed: greylist", "allow:tenant:domain wait", "250 #1; else 451 4.7.1 greylist"),
     ("postponed: the first of several", "allow:tenant:domain zone=+10 delayed", "250 #1; else 550 5.7.1 list +10"),
-    ("the mailbox owner's speaks for the sender", "allow:tenant:domain allow:mailbox:domain delayed", "250 #2; else 450 4.7.1 reputation"),
+    (
+        "the mailbox owner's speaks for the sender",
+        "allow:tenant:domain allow:mailbox:domain delayed",
+        "250 #2; else 450 4.7.1 reputation",
+    ),
     ("not put off: sender block", "allow:tenant:domain block:mailbox:domain", "550 5.7.1 #2"),
     // bound entries
     ("bound, from its network", "allow:tenant:domain@192.0.2.0/24 delayed", "250 #1; skips"),
     ("bound, one address", "allow:tenant:domain@192.0.2.10/32 zone=+10", "250 #1; skips"),
     ("bound, from its network, though SPF fails", "allow:tenant:domain@192.0.2.0/24 spf=fail delayed", "250 #1; skips"),
     ("bound, from elsewhere", "allow:tenant:domain@198.51.100.0/24 delayed", "450 4.7.1 reputation"),
-    ("bound, from elsewhere, though authenticated", "allow:tenant:domain@198.51.100.0/24 spf=pass delayed", "450 4.7.1 reputation"),
+    (
+        "bound, from elsewhere, though authenticated",
+        "allow:tenant:domain@198.51.100.0/24 spf=pass delayed",
+        "450 4.7.1 reputation",
+    ),
     ("bound to IPv6, client of IPv4", "allow:tenant:domain@2001:db8::/32 delayed", "450 4.7.1 reputation"),
     ("bound to IPv6, from its network", "ip=2001:db8::25 allow:tenant:domain@2001:db8::/32 delayed", "250 #1; skips"),
-    ("bound elsewhere, and an unbound one", "allow:mailbox:domain@198.51.100.0/24 allow:tenant:domain spf=pass delayed", "250 #2; skips"),
-    ("unproven, and a bound one that counts", "allow:mailbox:domain allow:tenant:domain@192.0.2.0/24 delayed", "250 #2; skips"),
+    (
+        "bound elsewhere, and an unbound one",
+        "allow:mailbox:domain@198.51.100.0/24 allow:tenant:domain spf=pass delayed",
+        "250 #2; skips",
+    ),
+    (
+        "unproven, and a bound one that counts",
+        "allow:mailbox:domain allow:tenant:domain@192.0.2.0/24 delayed",
+        "250 #2; skips",
+    ),
     ("bound, but blocked", "allow:tenant:domain@192.0.2.0/24 block:tenant:address", "550 5.7.1 #2"),
-    ("a bound entry is no entry for the network", "allow:tenant:domain@192.0.2.0/24 sender=x@partner.example wait", "250 #1; skips"),
+    (
+        "a bound entry is no entry for the network",
+        "allow:tenant:domain@192.0.2.0/24 sender=x@partner.example wait",
+        "250 #1; skips",
+    ),
 ];
 
 pub(super) const CLIENT: &[Row] = &[
@@ -93,7 +121,11 @@ pub(super) const CLIENT: &[Row] = &[
     ("equal in all but scope: the narrower", "block:operator:net/24 block:tenant:net/24", "550 5.7.1 #2"),
     ("three deep, allow innermost", "allow:tenant:net/8 block:tenant:net/16 allow:tenant:net/24", "250 #3"),
     ("three deep, block innermost", "block:tenant:net/8 allow:tenant:net/16 block:tenant:net/24", "550 5.7.1 #3"),
-    ("four deep over four scopes", "block:mailbox:net/8 allow:domain:net/16 block:tenant:net/24 allow:operator:net/32 delayed", "250 #4"),
+    (
+        "four deep over four scopes",
+        "block:mailbox:net/8 allow:domain:net/16 block:tenant:net/24 allow:operator:net/32 delayed",
+        "250 #4",
+    ),
     ("IPv6: allow inside a block", "ip=2001:db8::25 block:tenant:net/32 allow:tenant:net/48", "250 #2"),
     ("IPv6: block inside an allow", "ip=2001:db8::25 allow:tenant:net/48 block:tenant:net/64", "550 5.7.1 #2"),
     ("countries: allow wins", "block:tenant:country allow:tenant:country", "250 #2"),
@@ -107,7 +139,11 @@ pub(super) const EXPIRED: &[Row] = &[
     ("sender block with time left", "block:tenant:domain~later", "550 5.7.1 #1"),
     ("expired sender allow", "allow:tenant:domain~expired spf=pass delayed", "450 4.7.1 reputation"),
     ("sender allow with time left", "allow:tenant:domain~later spf=pass delayed", "250 #1; skips"),
-    ("expired block over an allow", "block:mailbox:address~expired allow:tenant:address spf=pass delayed", "250 #2; skips"),
+    (
+        "expired block over an allow",
+        "block:mailbox:address~expired allow:tenant:address spf=pass delayed",
+        "250 #2; skips",
+    ),
     ("expired allow under a block", "allow:mailbox:address~expired block:tenant:address", "550 5.7.1 #2"),
     ("expired network block", "block:tenant:net/24~expired", "250 nothing"),
     ("expired network allow", "allow:tenant:net/24~expired zone=+10", "550 5.7.1 list +10"),

@@ -20,7 +20,11 @@ pub(super) const ROWS: &[Row] = &[
     ("tenant rejects wrong records", "dmarc=perm act=dmarc_permerror:reject", "550 5.7.26 dmarc"),
     ("a failure on a missing SPF answer is none", "dmarc=fail/reject spf=temp", "451 4.7.26 dmarc"),
     ("a failure on a missing DKIM key is none", "dmarc=fail/reject dkim=temp", "451 4.7.26 dmarc"),
-    ("a missing answer of another domain changes nothing", "dmarc=fail/reject dkim=temp@other.test", "550 5.7.26 dmarc"),
+    (
+        "a missing answer of another domain changes nothing",
+        "dmarc=fail/reject dkim=temp@other.test",
+        "550 5.7.26 dmarc",
+    ),
     // the empty sender
     ("empty sender, p=reject", "null dmarc=fail/reject", "550 5.7.26 dmarc"),
     ("empty sender, tenant only marks", "null dmarc=fail/reject act=null_sender:mark", "250 nothing; marked dmarc"),
@@ -66,17 +70,33 @@ pub(super) const ROWS: &[Row] = &[
     ("the severest decides", "dmarc=fail/reject spf=temp@other.test act=spf_temperror:defer", "550 5.7.26 dmarc"),
     ("marks add up", "dmarc=fail/quarantine spf=fail", "250 nothing; marked dmarc; marked spf"),
     ("while DMARC is open SPF does not refuse for good", "dmarc=temp spf=fail act=spf_fail:reject", "451 4.7.26 dmarc"),
-    ("while DMARC is open DKIM does not refuse for good", "dmarc=temp dkim=fail act=dkim_fail:reject", "451 4.7.26 dmarc"),
+    (
+        "while DMARC is open DKIM does not refuse for good",
+        "dmarc=temp dkim=fail act=dkim_fail:reject",
+        "451 4.7.26 dmarc",
+    ),
     // ARC
     ("trusted sealer lifts DMARC", "dmarc=fail/reject arc=pass@list.example sealer=list.example", "250 nothing"),
-    ("trusted sealer, from below its domain", "dmarc=fail/reject arc=pass@a.list.example sealer=list.example", "250 nothing"),
+    (
+        "trusted sealer, from below its domain",
+        "dmarc=fail/reject arc=pass@a.list.example sealer=list.example",
+        "250 nothing",
+    ),
     ("trusted sealer lifts SPF", "spf=fail arc=pass@list.example sealer=list.example", "250 nothing"),
     ("unknown sealer", "dmarc=fail/reject arc=pass@list.example", "550 5.7.26 dmarc"),
     ("another sealer", "dmarc=fail/reject arc=pass@list.example sealer=other.example", "550 5.7.26 dmarc"),
-    ("a name that only ends alike", "dmarc=fail/reject arc=pass@evil-list.example sealer=list.example", "550 5.7.26 dmarc"),
+    (
+        "a name that only ends alike",
+        "dmarc=fail/reject arc=pass@evil-list.example sealer=list.example",
+        "550 5.7.26 dmarc",
+    ),
     ("trusted, but broken", "dmarc=fail/reject arc=fail@list.example sealer=list.example", "550 5.7.26 dmarc"),
     ("trusted, but not to be had", "dmarc=fail/reject arc=temp@list.example sealer=list.example", "550 5.7.26 dmarc"),
-    ("trusted, but not the newest", "dmarc=fail/reject arc=pass@evil.test,list.example sealer=list.example", "550 5.7.26 dmarc"),
+    (
+        "trusted, but not the newest",
+        "dmarc=fail/reject arc=pass@evil.test,list.example sealer=list.example",
+        "550 5.7.26 dmarc",
+    ),
     ("newest of several", "dmarc=fail/reject arc=pass@list.example,other.test sealer=list.example", "250 nothing"),
     ("no sealer lifts a From that is invalid", "from=- arc=pass@list.example sealer=list.example", "550 5.7.1 from"),
     ("no sealer lifts a block", "author:block:tenant:domain arc=pass@list.example sealer=list.example", "550 5.7.1 #1"),
@@ -88,7 +108,11 @@ pub(super) const ROWS: &[Row] = &[
     ("author allowed by DKIM", "author:allow:tenant:domain dkim=pass", "250 #1; skips"),
     ("author not authenticated", "author:allow:tenant:domain", "250 nothing"),
     ("author of another domain than the signer", "author:allow:tenant:domain dkim=pass@evil.test", "250 nothing"),
-    ("author of another domain than the sender", "author:allow:tenant:domain from=bank.example spf=pass", "250 nothing"),
+    (
+        "author of another domain than the sender",
+        "author:allow:tenant:domain from=bank.example spf=pass",
+        "250 nothing",
+    ),
     ("expired author's block", "author:block:tenant:domain~expired", "250 nothing"),
     // lists for the sender, proven late
     ("sender allowed by SPF", "allow:tenant:domain spf=pass", "250 #1; skips"),
@@ -97,9 +121,25 @@ pub(super) const ROWS: &[Row] = &[
     ("sender allowed by DMARC", "allow:tenant:domain dmarc=pass", "250 #1; skips"),
     ("DMARC of another author proves nothing", "allow:tenant:domain from=other.example dmarc=pass", "250 nothing"),
     ("a forgery of the allowed domain", "allow:tenant:domain dkim=fail spf=fail dmarc=fail/reject", "550 5.7.26 dmarc"),
-    ("an allow does not lift DMARC", "allow:tenant:domain from=bank.example spf=pass dmarc=fail/reject", "550 5.7.26 dmarc"),
-    ("a bound network stands for authentication", "allow:tenant:domain@192.0.2.0/24 dmarc=fail/reject", "250 #1; skips"),
+    (
+        "an allow does not lift DMARC",
+        "allow:tenant:domain from=bank.example spf=pass dmarc=fail/reject",
+        "550 5.7.26 dmarc",
+    ),
+    (
+        "a bound network stands for authentication",
+        "allow:tenant:domain@192.0.2.0/24 dmarc=fail/reject",
+        "250 #1; skips",
+    ),
     ("a bound network, not of the client", "allow:tenant:domain@198.51.100.0/24 dmarc=fail/reject", "550 5.7.26 dmarc"),
-    ("a bound network and another author", "allow:tenant:domain@192.0.2.0/24 from=bank.example dmarc=fail/reject", "550 5.7.26 dmarc"),
-    ("a bound network for the author", "author:allow:tenant:domain@192.0.2.0/24 sender=b@bounce.test dmarc=fail/reject", "250 #1; skips"),
+    (
+        "a bound network and another author",
+        "allow:tenant:domain@192.0.2.0/24 from=bank.example dmarc=fail/reject",
+        "550 5.7.26 dmarc",
+    ),
+    (
+        "a bound network for the author",
+        "author:allow:tenant:domain@192.0.2.0/24 sender=b@bounce.test dmarc=fail/reject",
+        "250 #1; skips",
+    ),
 ];

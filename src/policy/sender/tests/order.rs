@@ -53,12 +53,24 @@ pub(super) const ROWS: &[Row] = &[
     // reputation, reverse name
     ("reputation before the reverse name", "delayed ptr=missing ptr-row=default:missing", "450 4.7.1 reputation"),
     ("reverse name alone", "ptr=missing ptr-row=default:missing", "550 5.7.25 ptr default missing"),
-    ("level 0, then the reverse name", "level=0 delayed ptr=missing ptr-row=default:missing", "550 5.7.25 ptr default missing"),
+    (
+        "level 0, then the reverse name",
+        "level=0 delayed ptr=missing ptr-row=default:missing",
+        "550 5.7.25 ptr default missing",
+    ),
     ("known source before the reverse name", "zone=+1 ptr=missing ptr-row=default:missing", "550 5.7.1 list +1"),
     ("network allow lifts the reverse name", "allow:tenant:net/24 ptr=missing ptr-row=default:missing", "250 #1"),
-    ("country allow does not lift the reverse name", "allow:tenant:country ptr=missing ptr-row=default:missing", "550 5.7.25 ptr default missing"),
+    (
+        "country allow does not lift the reverse name",
+        "allow:tenant:country ptr=missing ptr-row=default:missing",
+        "550 5.7.25 ptr default missing",
+    ),
     // reverse name, limits
-    ("reverse name before limits", "ptr=missing ptr-row=default:missing limit=client", "550 5.7.25 ptr default missing"),
+    (
+        "reverse name before limits",
+        "ptr=missing ptr-row=default:missing limit=client",
+        "550 5.7.25 ptr default missing",
+    ),
     ("limit alone", "limit=client", "450 4.7.1 limit client"),
     ("limit of the sender", "limit=sender", "450 4.7.1 limit sender"),
     ("limit of the recipient", "limit=recipient", "450 4.2.1 limit recipient"),
