@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use super::Config;
 use super::deadlines::{Deadlines, Late};
 use super::draft::Draft;
+use super::judging::ClientKnown;
 use super::ledger::{Open, Promised};
 use super::listener::Listener;
 use super::stages::Transaction;
 use crate::faults::Point;
-use crate::model::{ConnectionId, Decision, Peer, TlsFacts};
+use crate::model::{ConnectionId, Decision, Direction, Peer, TlsFacts};
 use crate::net::admission::Permit;
 use crate::net::alarm::Alarm;
 use crate::net::listener::{self, Accepted, Greeter as _};
@@ -61,6 +62,8 @@ pub(super) struct Connection {
     /// The user name AUTH proved, or a trusted proxy vouched for.
     pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
+    /// Facts of the client's address.
+    pub(super) client_known: ClientKnown,
     /// Messages we have whose 250 is still in `out`.
     pub(super) promised: Promised,
     _permit: Permit,
@@ -123,6 +126,7 @@ impl Connection {
             known_by_ip,
             user: None,
             transaction: None,
+            client_known: ClientKnown::default(),
             promised,
             _permit: permit,
         }
@@ -143,6 +147,7 @@ impl Connection {
         listener.intake.deps.faults.reach(Point::Connected);
         if self.talks_early().await {
             listener.intake.deps.metrics.smtp.early_talk.inc();
+            self.saw_malformed();
             self.session.early_talk(&mut self.out);
             self.flush().await;
             return (Closed::EarlyTalk, CloseReason::EarlyTalk.as_str());
@@ -257,8 +262,17 @@ impl Connection {
         });
     }
 
+    /// Only a client of an inbound listener is judged by what it says.
+    fn saw_malformed(&self) {
+        let deps = &self.listener.intake.deps;
+        if self.listener.config.direction == Direction::Inbound {
+            deps.judges.saw_malformed(self.peer.ip(), deps.clock.now());
+        }
+    }
+
     /// The session refused a message for its form, without asking.
     fn session_refused(&mut self, refused: &Refused) {
+        self.saw_malformed();
         let deps = &self.listener.intake.deps;
         deps.metrics.smtp.messages.inc((self.listener.config.direction, MessageResult::Malformed));
         deps.log.log(&Event {

@@ -9,6 +9,7 @@ mod connection;
 mod deadlines;
 mod draft;
 mod ids;
+pub mod judging;
 mod lanes;
 mod ledger;
 pub mod listener;
@@ -31,6 +32,9 @@ use crate::net::admission::Admission;
 use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
 use crate::tenant::Snapshot;
+
+/// Messages in files that are in memory at one time to be judged; each may be as large as messages may be.
+const LARGE_AT_ONCE: usize = 4;
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,7 @@ pub struct Deps {
     pub spool: Spool,
     pub next_hop: Arc<dyn ports::NextHop>,
     pub probe: Arc<dyn ports::RecipientProbe>,
+    pub judges: judging::Judges,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
@@ -89,6 +94,8 @@ pub struct Intake {
     ids: ids::IdMaker,
     connections: AtomicU64,
     memory: Arc<draft::MemoryBudget>,
+    /// Messages in files that are read whole to be judged.
+    large: tokio::sync::Semaphore,
     tasks: TaskTracker,
 }
 
@@ -103,6 +110,7 @@ impl Intake {
             ids: ids::IdMaker::new(),
             connections: AtomicU64::new(1),
             memory,
+            large: tokio::sync::Semaphore::new(LARGE_AT_ONCE),
             tasks: TaskTracker::new(),
         })
     }

@@ -4,19 +4,23 @@
 //! committed in one atomic frame. **Invariants**: 250 only from receipts. After the next hop's 250 (inline custody) nothing
 //! can turn the answer into a refusal; a client that doesn't hear it makes a duplicate at worst.
 
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::connection::Connection;
 use super::draft::Complete;
+use super::judging::{Beside, Verdict};
 use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
 use crate::faults::Point;
 use crate::message::received::{self, Trace};
 use crate::model::receipt::{AcceptedReply, Receipt};
-use crate::model::{Direction, MessageId, Origin, Remote, Reply};
+use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantId};
 use crate::policy::{message, replies};
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{Body, Draft, Kind, Meta, NewMessage, SpoolError};
@@ -46,9 +50,9 @@ impl Connection {
         let timer = deps.metrics.smtp.answer_seconds.start_timer();
         let direction = self.listener.config.direction;
         let size = question.size();
-        let settled = match self.transaction.take() {
-            Some(transaction) => self.settle(&transaction, &question).await,
-            None => deferred(replies::LOCAL_TROUBLE),
+        let (settled, explanation) = match self.transaction.take() {
+            Some(mut transaction) => self.judge_and_settle(&mut transaction, &question).await,
+            None => (deferred(replies::LOCAL_TROUBLE), None),
         };
         timer.observe_duration();
         deps.faults.reach(Point::BeforeReply);
@@ -57,6 +61,7 @@ impl Connection {
             Settled::Kept { receipts, recipients, id, how } => {
                 match AcceptedReply::from_receipts(&receipts, recipients, id) {
                     Some(accepted) => {
+                        self.log_judged(id, explanation.as_deref());
                         self.promised.one_more();
                         (MessageReply::Accepted(accepted), how)
                     }
@@ -70,6 +75,7 @@ impl Connection {
                     reply: Some(&reply),
                     size: Some(size),
                     recipients: u32::try_from(question.envelope().recipients.len()).ok(),
+                    explanation: explanation.as_deref(),
                     ..self.event(EventName::Message)
                 });
                 (MessageReply::Refused(reply), how)
@@ -80,22 +86,145 @@ impl Connection {
         self.end_transaction();
     }
 
-    async fn settle(&mut self, transaction: &Transaction, question: &MessageQuestion) -> Settled {
+    /// What the header alone forbids, then what its sender makes of the message, then custody.
+    async fn judge_and_settle(
+        &mut self,
+        transaction: &mut Transaction,
+        question: &MessageQuestion,
+    ) -> (Settled, Option<String>) {
         let trace = self.draft.trace(&self.config.hostname);
         if let Some(reply) = message::refuse_loop(trace.received, trace.own_received) {
-            return Settled::Refused { reply, how: MessageResult::Rejected };
+            return (Settled::Refused { reply, how: MessageResult::Rejected }, None);
         }
-        let Some(lanes) = transaction.lanes.split(question.envelope()) else {
+        let Some(mut lanes) = transaction.lanes.split(question.envelope()) else {
             tracing::error!("the recipients of a transaction and their tenants don't match; refused");
-            return deferred(replies::LOCAL_TROUBLE);
+            return (deferred(replies::LOCAL_TROUBLE), None);
         };
-        let complete = match self.draft.complete() {
+        let mut complete = match self.draft.complete() {
             Ok(complete) => complete,
-            Err(error) => return storage_refusal(&error),
+            Err(error) => return (storage_refusal(&error), None),
         };
+        let Transaction { snapshot, sender, known, .. } = transaction;
+        let Some(known) = known else { return (self.settle(transaction, lanes, complete, question.size(), "").await, None) };
+        let whole = match self.whole(&complete).await {
+            Ok(whole) => whole,
+            Err(error) => return (storage_refusal(&error), None),
+        };
+        let intake = Arc::clone(&self.listener.intake);
+        let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
+        let judged = judges.at_message(&self.who(sender), snapshot, known, &whole, now).await;
+        let beside = Beside {
+            tenant: if let [lane] = lanes.as_slice() { Some(&lane.tenant.id) } else { None },
+            tls: self.tls.as_ref().map(|tls| &*tls.version),
+            authentication: Some(&judged.authentication),
+            ..Beside::default()
+        };
+        let explanation = judges.explain(&self.who(sender), snapshot, (&self.client_known, known), None, beside, now);
+        let explanation = Some(explanation.to_json());
+        let discarded = match judged.verdict {
+            Verdict::Accept { discarded } => discarded,
+            Verdict::Refuse(reply) => {
+                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+                return (Settled::Refused { reply, how }, explanation);
+            }
+        };
+        if !judged.forged.is_empty() {
+            match self.without(&whole, &judged.forged, complete).await {
+                Ok(clean) => complete = clean,
+                Err(error) => return (storage_refusal(&error), explanation),
+            }
+        }
+        drop(whole);
+        let thrown_away = self.take_out(&mut lanes, &discarded);
+        let settled = self.settle(transaction, lanes, complete, question.size(), &judged.results).await;
+        if matches!(settled, Settled::Kept { .. }) {
+            self.log_discarded(&thrown_away);
+        }
+        (settled, explanation)
+    }
+
+    async fn settle(
+        &mut self,
+        transaction: &Transaction,
+        lanes: Vec<Lane>,
+        complete: Complete,
+        size: u64,
+        results: &str,
+    ) -> Settled {
         match complete {
-            Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, rest, question.size()).await,
-            Complete::File(draft) => self.queue_file(lanes, draft).await,
+            Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, (results, rest), size).await,
+            Complete::File(draft) => self.queue_file(lanes, results, draft).await,
+        }
+    }
+
+    /// The octets of the message. One in a file is read, a few at a time.
+    async fn whole(&self, complete: &Complete) -> Result<Bytes, SpoolError> {
+        let draft = match complete {
+            Complete::Memory(rest) => return Ok(rest.clone()),
+            Complete::File(draft) => draft,
+        };
+        let _place = self.listener.intake.large.acquire().await;
+        let mut file = draft.reader()?;
+        let length = usize::try_from(draft.len()).unwrap_or(0);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut octets = Vec::with_capacity(length);
+            file.read_to_end(&mut octets).map(|_| octets)
+        });
+        match read.await {
+            Ok(octets) => Ok(octets?.into()),
+            Err(_) => Err(SpoolError::Closed),
+        }
+    }
+
+    /// The message without some octets of its header, where it was.
+    async fn without(&self, whole: &Bytes, ranges: &[Range<usize>], complete: Complete) -> Result<Complete, SpoolError> {
+        let kept = kept(whole, ranges);
+        match complete {
+            Complete::Memory(_) => Ok(Complete::Memory(kept.into())),
+            Complete::File(_) => {
+                let mut draft = self.listener.intake.deps.spool.draft()?;
+                let written = tokio::task::spawn_blocking(move || draft.append(&kept).map(|()| draft));
+                written.await.unwrap_or(Err(SpoolError::Closed)).map(Complete::File)
+            }
+        }
+    }
+
+    /// Takes recipients whose own lists block the author out of their lanes.
+    fn take_out(&self, lanes: &mut Vec<Lane>, discarded: &HashSet<Address>) -> Vec<(TenantId, Address)> {
+        let mut taken = Vec::new();
+        if discarded.is_empty() {
+            return taken;
+        }
+        for lane in &mut *lanes {
+            lane.envelope.recipients.retain(|recipient| {
+                let goes = discarded.contains(&recipient.address);
+                if goes {
+                    taken.push((lane.tenant.id.clone(), recipient.address.clone()));
+                }
+                !goes
+            });
+        }
+        lanes.retain(|lane| !lane.envelope.recipients.is_empty());
+        taken
+    }
+
+    fn log_discarded(&self, discarded: &[(TenantId, Address)]) {
+        let deps = &self.listener.intake.deps;
+        deps.metrics.balance.accepted_discarded(self.listener.config.direction, discarded.len() as u64);
+        for (tenant, recipient) in discarded {
+            deps.log.log(&Event {
+                tenant: Some(tenant),
+                recipient: Some(recipient),
+                reason: Some("the recipient's list blocks the author"),
+                ..self.event(EventName::Discarded)
+            });
+        }
+    }
+
+    fn log_judged(&self, id: MessageId, explanation: Option<&str>) {
+        if explanation.is_some() {
+            let event = Event { message: Some(id), explanation, ..self.event(EventName::Judged) };
+            self.listener.intake.deps.log.log(&event);
         }
     }
 
@@ -103,12 +232,12 @@ impl Connection {
         &mut self,
         transaction: &Transaction,
         lanes: Vec<Lane>,
-        rest: Bytes,
+        (results, rest): (&str, Bytes),
         size: u64,
     ) -> Settled {
         let inline = self.listener.config.direction == Direction::Inbound;
         if let ([lane], true) = (lanes.as_slice(), inline && transaction.all_inline())
-            && let Some(settled) = self.hand_on(lane, &rest, size).await
+            && let Some(settled) = self.hand_on(lane, (results, &rest), size).await
         {
             return settled;
         }
@@ -117,21 +246,21 @@ impl Connection {
         }
         let messages = lanes.into_iter().map(|lane| {
             let (id, origin) = (self.new_id(), self.origin(&lane));
-            let head = self.head(&lane, &origin, id);
+            let head = self.head(&lane, &origin, (id, results));
             self.new_message(lane, id, origin, Body::Memory { head, rest: rest.clone() })
         });
         let messages = messages.collect();
         self.commit(messages).await
     }
 
-    async fn queue_file(&mut self, lanes: Vec<Lane>, draft: Draft) -> Settled {
+    async fn queue_file(&mut self, lanes: Vec<Lane>, results: &str, draft: Draft) -> Settled {
         let drafts = match one_each(draft, lanes.len()).await {
             Ok(drafts) => drafts,
             Err(error) => return storage_refusal(&error),
         };
         let messages = lanes.into_iter().zip(drafts).map(|(lane, draft)| {
             let (id, origin) = (self.new_id(), self.origin(&lane));
-            let head = self.head(&lane, &origin, id);
+            let head = self.head(&lane, &origin, (id, results));
             self.new_message(lane, id, origin, Body::File { head, draft })
         });
         let messages = messages.collect();
@@ -139,7 +268,7 @@ impl Connection {
     }
 
     /// Asks the next hop while the client waits. `None`: queue it instead.
-    async fn hand_on(&self, lane: &Lane, rest: &Bytes, size: u64) -> Option<Settled> {
+    async fn hand_on(&self, lane: &Lane, (results, rest): (&str, &Bytes), size: u64) -> Option<Settled> {
         let intake = &self.listener.intake;
         let first = lane.envelope.recipients.first()?;
         if lane.envelope.recipients.iter().any(|other| other.address.domain() != first.address.domain()) {
@@ -147,7 +276,7 @@ impl Connection {
             return None;
         }
         let (id, origin) = (self.new_id(), self.origin(lane));
-        let head = self.head(lane, &origin, id);
+        let head = self.head(lane, &origin, (id, results));
         let request = HandOn {
             id,
             domain: first.address.domain(),
@@ -221,13 +350,14 @@ impl Connection {
         }
     }
 
-    fn head(&self, lane: &Lane, origin: &Origin, id: MessageId) -> Bytes {
+    fn head(&self, lane: &Lane, origin: &Origin, (id, results): (MessageId, &str)) -> Bytes {
         let only_recipient = match lane.envelope.recipients.as_slice() {
             [only] => Some(&only.address),
             _ => None,
         };
         let hostname = &self.config.hostname;
-        received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient }).into()
+        let received = received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient });
+        if results.is_empty() { received.into() } else { [results, &received].concat().into() }
     }
 
     fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {
@@ -255,6 +385,18 @@ impl Connection {
             ..self.event(EventName::HandedOn)
         });
     }
+}
+
+/// The message without some ranges, which rise and don't overlap.
+fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(whole.len());
+    let mut from = 0;
+    for range in ranges {
+        kept.extend_from_slice(whole.get(from..range.start).unwrap_or_default());
+        from = range.end;
+    }
+    kept.extend_from_slice(whole.get(from..).unwrap_or_default());
+    kept
 }
 
 /// A large message has one file; each lane gets a link to it. The directory may make us wait, so no worker does.

@@ -6,12 +6,16 @@ use tokio::time::Instant;
 
 use super::authenticate::Checked;
 use super::connection::Connection;
+use super::Intake;
+use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
-use crate::model::{Decision, Direction, Peer, Reply, ReversePath};
+use crate::model::rule::Rule;
+use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath};
 use crate::policy::mail::{self, Client, Room};
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::policy::replies;
+use crate::policy::sender::Tls;
 use crate::smtp::{AuthQuestion, DataQuestion, HeloQuestion, MailQuestion, Question, RcptQuestion, XclientQuestion};
 use crate::spool::SpoolError;
 use crate::telemetry::metrics::Worked;
@@ -29,6 +33,21 @@ pub(super) struct Transaction {
     pub(super) sender: ReversePath,
     /// The accepted recipients, by tenant.
     pub(super) lanes: Plan,
+    /// What is known of the sender (inbound).
+    pub(super) known: Option<SenderKnown>,
+}
+
+/// What was decided of a recipient.
+struct Found {
+    decision: Decision,
+    tenant: Option<Arc<Tenant>>,
+    why: Option<Why>,
+}
+
+struct Why {
+    rule: &'static str,
+    /// JSON; empty: the rule says it all.
+    explanation: String,
 }
 
 impl Transaction {
@@ -87,6 +106,7 @@ impl Connection {
         if let Some(ip) = told.addr.value() {
             let real = self.peer.via.unwrap_or(self.peer.addr);
             let port = told.port.value().copied().unwrap_or(0);
+            self.client_known = ClientKnown::default();
             self.peer = Peer { addr: (*ip, port).into(), via: Some(real) };
         }
         self.known_by_ip = told.addr.value().is_some();
@@ -121,7 +141,8 @@ impl Connection {
         intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
         if decision == Decision::Accept {
             self.deadlines.transaction_began(Instant::now(), &self.config);
-            self.transaction = Some(Transaction { snapshot, client, sender, lanes: Plan::default() });
+            let known = (direction == Direction::Inbound).then(|| SenderKnown::new(&intake.deps.judges));
+            self.transaction = Some(Transaction { snapshot, client, sender, lanes: Plan::default(), known });
         } else {
             intake.deps.log.log(&Event {
                 helo: Some(self.helo()),
@@ -166,31 +187,17 @@ impl Connection {
         let intake = Arc::clone(&self.listener.intake);
         let direction = self.listener.config.direction;
         let recipient = &question.recipient().address;
-        let (decision, tenant) = match (&self.transaction, rcpt::trick(recipient)) {
-            (_, Some(refusal)) => (refusal, None),
-            (None, None) => (Decision::Defer(replies::LOCAL_TROUBLE), None),
-            (Some(transaction), None) => {
-                let snapshot = Arc::clone(&transaction.snapshot);
-                let found = snapshot.domain(recipient.domain().as_str());
-                let domain = match &found {
-                    None => Domain::Foreign,
-                    Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
-                    Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
-                        Some(true) => Validity::Valid,
-                        Some(false) => Validity::Invalid,
-                        None => intake.deps.probe.probe(recipient).await,
-                    }),
-                };
-                let decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
-                let tenant = transaction.client.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
-                let has_room = tenant.as_ref().is_none_or(|tenant| transaction.lanes.has_room(tenant));
-                if decision == Decision::Accept && !has_room {
-                    (Decision::Defer(replies::TOO_MANY_CONTRACTS), tenant)
-                } else {
-                    (decision, tenant)
-                }
-            }
+        // Both are put back below, whatever was found.
+        let mut transaction = self.transaction.take();
+        let mut client = std::mem::take(&mut self.client_known);
+        let found = match (&mut transaction, rcpt::trick(recipient)) {
+            (_, Some(refusal)) => Found { decision: refusal, tenant: None, why: None },
+            (None, None) => Found { decision: Decision::Defer(replies::LOCAL_TROUBLE), tenant: None, why: None },
+            (Some(transaction), None) => self.decide_rcpt(&intake, transaction, &mut client, recipient).await,
         };
+        self.transaction = transaction;
+        self.client_known = client;
+        let Found { decision, tenant, why } = found;
         intake.deps.metrics.smtp.rcpt.inc((direction, said(&decision)));
         intake.deps.log.log(&Event {
             helo: Some(self.helo()),
@@ -198,6 +205,8 @@ impl Connection {
             recipient: Some(recipient),
             tenant: tenant.as_ref().map(|tenant| &tenant.id),
             reply: refusal(&decision),
+            reason: why.as_ref().map(|why| why.rule),
+            explanation: why.as_ref().map(|why| &*why.explanation),
             ..self.event(EventName::Rcpt)
         });
         let accepted = decision == Decision::Accept;
@@ -206,6 +215,70 @@ impl Connection {
             transaction.lanes.push(tenant);
             intake.deps.faults.reach(Point::RcptAccepted);
         }
+    }
+
+    /// Whose the recipient is and whether it exists; then, inbound, what its tenant makes of the sender.
+    async fn decide_rcpt(
+        &self,
+        intake: &Intake,
+        transaction: &mut Transaction,
+        client: &mut ClientKnown,
+        recipient: &Address,
+    ) -> Found {
+        let Transaction { snapshot, client: own, sender, lanes, known } = transaction;
+        let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
+        let who = self.who(sender);
+        if known.is_some() && judges.harvests(&who, now) {
+            return self.refused_unseen(Decision::Defer(replies::HARVEST), Rule::Harvest);
+        }
+        if known.is_some() && judges.is_trap(recipient) {
+            judges.saw_trap(&who, now);
+            return self.refused_unseen(Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient);
+        }
+        let found = snapshot.domain(recipient.domain().as_str());
+        let domain = match &found {
+            None => Domain::Foreign,
+            Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
+            Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
+                Some(true) => Validity::Valid,
+                Some(false) => Validity::Invalid,
+                None => intake.deps.probe.probe(recipient).await,
+            }),
+        };
+        if known.is_some()
+            && let Domain::Tenants(validity @ (Validity::Valid | Validity::Invalid)) = domain
+        {
+            judges.saw_recipient(&who, validity == Validity::Valid, now);
+        }
+        let direction = self.listener.config.direction;
+        let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
+        let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
+        if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {
+            decision = Decision::Defer(replies::TOO_MANY_CONTRACTS);
+        }
+        let (Some(known), Some(found), Decision::Accept) = (known, found, &decision) else {
+            return Found { decision, tenant, why: None };
+        };
+        let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
+        let ruling = judges.at_rcpt(&who, (&whom, found.tenant), (client, known), (Mode::Live, now)).await;
+        let why = (!ruling.is_accepted()).then(|| {
+            let tls = self.tls.as_ref().map(|tls| &*tls.version);
+            let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };
+            let only = judges.last(known);
+            let explanation = judges.explain(&who, snapshot, (client, known), only, beside, now);
+            Why { rule: ruling.decided_by.name(), explanation: explanation.to_json() }
+        });
+        Found { decision: ruling.decision, tenant, why }
+    }
+
+    fn refused_unseen(&self, decision: Decision, rule: Rule) -> Found {
+        let why = Why { rule: rule.name(), explanation: String::new() };
+        Found { decision, tenant: None, why: Some(why) }
+    }
+
+    pub(super) fn who<'a>(&'a self, sender: &'a ReversePath) -> Who<'a> {
+        let tls = if self.tls.is_some() { Tls::Encrypted } else { Tls::Plain };
+        Who { ip: self.peer.ip(), helo: self.helo(), tls, sender }
     }
 
     /// Before the body is let in: is there still room for it?

@@ -132,6 +132,28 @@ impl Rule {
         }
     }
 
+    /// As in `explanation/v1`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NothingAgainst => "nothing-against",
+            Self::Recipient => "recipient",
+            Self::Entry { .. } => "entry",
+            Self::TlsRequired { .. } => "tls-required",
+            Self::KnownSource { .. } => "known-source",
+            Self::Reputation { .. } => "reputation",
+            Self::ReverseName { .. } => "reverse-name",
+            Self::Limit { .. } => "limit",
+            Self::Harvest => "harvest",
+            Self::Greylist => "greylist",
+            Self::From => "from",
+            Self::ArcSealer { .. } => "arc-sealer",
+            Self::Dmarc { .. } => "dmarc",
+            Self::Spf { .. } => "spf",
+            Self::Dkim => "dkim",
+        }
+    }
+
     /// `None` for [`Rule::NothingAgainst`], which stands nowhere.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {

@@ -132,6 +132,14 @@ impl Balance {
         });
     }
 
+    /// Taken over and thrown away at once, as the recipient's own lists ask.
+    pub fn accepted_discarded(&self, direction: Direction, n: u64) {
+        self.change(|sums| {
+            *accepted(sums, direction) += n;
+            sums.discarded += n;
+        });
+    }
+
     pub fn hold(&self, n: u64) {
         self.change(|sums| {
             sums.queued = sums.queued.saturating_sub(n);

@@ -30,13 +30,14 @@ pub enum EventName {
     Retried,
     Removed,
     Discarded,
+    Judged,
     Corrupt,
     Alert,
     Reload,
 }
 
 impl EventName {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Connect,
         Self::Disconnect,
         Self::Auth,
@@ -55,6 +56,7 @@ impl EventName {
         Self::Retried,
         Self::Removed,
         Self::Discarded,
+        Self::Judged,
         Self::Corrupt,
         Self::Alert,
         Self::Reload,
@@ -81,6 +83,7 @@ impl EventName {
             Self::Retried => "retried",
             Self::Removed => "removed",
             Self::Discarded => "discarded",
+            Self::Judged => "judged",
             Self::Corrupt => "corrupt",
             Self::Alert => "alert",
             Self::Reload => "reload",
@@ -111,6 +114,8 @@ pub struct Event<'a> {
     pub tls: Option<&'a TlsFacts>,
     pub duration_ms: Option<u64>,
     pub recipients: Option<u32>,
+    /// `explanation/v1` as JSON, in one line.
+    pub explanation: Option<&'a str>,
 }
 
 impl Event<'_> {
@@ -138,6 +143,7 @@ impl Event<'_> {
             tls: None,
             duration_ms: None,
             recipients: None,
+            explanation: None,
         }
     }
 }

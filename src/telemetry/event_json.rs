@@ -39,6 +39,10 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     line.text("reason", event.reason.filter(|reason| !reason.is_empty()));
     line.tls(event.tls);
     line.number("duration_ms", event.duration_ms);
+    if let Some(explanation) = event.explanation.filter(|json| !json.is_empty()) {
+        line.name("explanation");
+        out.extend_from_slice(explanation.as_bytes());
+    }
     out.extend_from_slice(b"}\n");
 }
 

@@ -1,0 +1,124 @@
+//! At end of data: SPF, DKIM, ARC and DMARC of the message, and what each recipient's policy makes of them.
+//!
+//! Recipients that share a transaction share the fate that authentication decides ([`crate::policy::sender::same_fate`]). What is
+//! left are list entries for the author in the header, which only the body shows: one recipient may block whom another
+//! doesn't. Then the message goes to those who take it, and is discarded for those who block its author: a bounce would go
+//! to a stranger (reliability: no backscatter), and the next attempt would end the same way.
+
+use std::collections::HashSet;
+
+use super::{Judges, SenderKnown, Taken, Who};
+use crate::model::authentication::{Authentication, DmarcResult};
+use crate::model::explanation::Moment;
+use crate::model::{Address, Decision, Reply, ReversePath, Timestamp};
+use crate::policy::explain::judgement;
+use crate::policy::sender::{MessageFacts, Ruling, at_message};
+use crate::sender::authentication::results;
+use crate::sender::reputation::Observation;
+use crate::tenant::{Query, Snapshot};
+
+/// What is done with the message.
+#[derive(Debug)]
+pub enum Verdict {
+    /// For everybody but those named, whose lists block the author.
+    Accept { discarded: HashSet<Address> },
+    /// For nobody.
+    Refuse(Reply),
+}
+
+/// A judged message.
+#[derive(Debug)]
+pub struct Judged {
+    pub verdict: Verdict,
+    /// Our Authentication-Results field, with its CRLF.
+    pub results: String,
+    pub authentication: Authentication,
+    /// Fields of the message that claim to be ours: they are not passed on (RFC 8601 section 5).
+    pub forged: Vec<std::ops::Range<usize>>,
+}
+
+impl Judges {
+    /// `message` begins with the header; canonical CRLF.
+    pub async fn at_message(
+        &self,
+        who: &Who<'_>,
+        snapshot: &Snapshot,
+        known: &mut SenderKnown,
+        message: &[u8],
+        now: Timestamp,
+    ) -> Judged {
+        self.ask_spf(who, known).await;
+        let authentication = self.authenticator.message(message, &known.spf, &known.budget).await;
+        let author = author(&authentication, message);
+        let mut discarded = HashSet::new();
+        let mut refusal: Option<Ruling> = None;
+        let mut accepted: Option<Ruling> = None;
+        for taken in &known.taken {
+            let ruling = self.one(who, (snapshot, taken), (&authentication, author.as_ref()), now);
+            if ruling.is_accepted() {
+                accepted.get_or_insert(ruling);
+            } else {
+                self.count_hit(&ruling.decided_by, super::Mode::Live, now);
+                discarded.insert(taken.recipient.clone());
+                refusal.get_or_insert(ruling);
+            }
+        }
+        let clean = accepted.as_ref().is_some_and(|ruling| ruling.marks().next().is_none());
+        if clean {
+            let domain = authentication.from.as_ref().filter(|_| authentication.dmarc.result == DmarcResult::Pass);
+            self.source.reputation.saw(who.ip, domain, Observation::Ham, now);
+        }
+        let verdict = match (&accepted, &refusal) {
+            (None, Some(Ruling { decision: Decision::Defer(reply) | Decision::Reject(reply), .. })) => {
+                Verdict::Refuse(reply.clone())
+            }
+            _ => Verdict::Accept { discarded },
+        };
+        for ruling in accepted.iter().chain(&refusal) {
+            known.judgements.push(judgement(Moment::Message, None, ruling));
+        }
+        let smtp = results::Smtp { helo: who.helo, mail_from: &who.mail_from().map(ToString::to_string).unwrap_or_default() };
+        let authserv_id = self.authenticator.authserv_id();
+        let forged = results::forged(message, authserv_id);
+        let results = results::make(authserv_id, &authentication, smtp, &[]);
+        Judged { verdict, results, authentication, forged }
+    }
+
+    fn one(
+        &self,
+        who: &Who<'_>,
+        (snapshot, taken): (&Snapshot, &Taken),
+        (authentication, author): (&Authentication, Option<&ReversePath>),
+        now: Timestamp,
+    ) -> Ruling {
+        let of_author = author.filter(|author| *author != who.sender).and_then(|author| {
+            let found = snapshot.domain(taken.recipient.domain().as_str())?;
+            let query = Query {
+                tenant: &taken.tenant.id,
+                domain: &found.domain.name,
+                mailbox: &taken.recipient,
+                sender: author,
+                ip: who.ip,
+                country: None,
+                now,
+            };
+            Some(snapshot.lists().judge(&query).sender)
+        });
+        at_message(&MessageFacts {
+            policy: taken.policy(),
+            sender: who.sender,
+            client: who.ip,
+            sender_entries: &taken.entries,
+            author_entries: of_author.as_deref().unwrap_or(if author == Some(who.sender) { &taken.entries } else { &[] }),
+            authentication,
+            provisional: taken.provisional(),
+        })
+    }
+}
+
+/// The one address of the one From field.
+fn author(authentication: &Authentication, message: &[u8]) -> Option<ReversePath> {
+    authentication.from.as_ref()?;
+    let from = crate::message::header::fields(message).find(|field| field.is("from"))?;
+    crate::message::author(from.value).map(ReversePath::Mailbox)
+}

@@ -1,0 +1,221 @@
+//! At RCPT: the facts for one valid recipient, the cheap ones first, the DNS only where it can still matter.
+
+use std::sync::Arc;
+
+use super::{ClientKnown, Judges, Mode, SenderKnown, Taken, Who, Whom};
+use crate::limits::Key;
+use crate::model::Timestamp;
+use crate::model::authentication::{SpfIdentity, SpfResult};
+use crate::model::explanation::Moment;
+use crate::model::lists::Matched;
+use crate::model::rule::{LimitOf, Rule};
+use crate::model::{Decision, Domain};
+use crate::policy::explain::{judgement, plain_judgement};
+use crate::policy::replies;
+use crate::policy::sender::{Client, Greylist, Harvest, RcptFacts, Reputation, Ruling, Source, at_rcpt, needs};
+use crate::sender::greylist::Greyed;
+use crate::sender::reputation::{Judged, Observation};
+use crate::sender::reverse::reverse;
+use crate::telemetry::metrics::Limit;
+use crate::tenant::{Query, Tenant};
+
+impl Judges {
+    /// A client that guesses addresses learns nothing more, whichever it names next (reliability row SEC-P12).
+    #[must_use]
+    pub fn harvests(&self, who: &Who<'_>, now: Timestamp) -> bool {
+        self.source.harvest.stopped(who.ip, now).is_some()
+    }
+
+    /// Remembers whether the recipient that was named exists.
+    pub fn saw_recipient(&self, who: &Who<'_>, exists: bool, now: Timestamp) {
+        self.source.harvest.saw(who.ip, exists, now);
+        if !exists {
+            self.source.reputation.saw(who.ip, None, Observation::UnknownRecipient, now);
+        }
+    }
+
+    /// Somebody wrote to an address that nobody has.
+    pub fn saw_trap(&self, who: &Who<'_>, now: Timestamp) {
+        self.source.reputation.saw(who.ip, None, Observation::Spam, now);
+    }
+
+    /// The client doesn't speak SMTP as it should.
+    pub fn saw_malformed(&self, ip: std::net::IpAddr, now: Timestamp) {
+        self.source.reputation.saw(ip, None, Observation::Malformed, now);
+    }
+
+    /// Judges a recipient that exists. An accepted one is remembered for end of data.
+    pub async fn at_rcpt(
+        &self,
+        who: &Who<'_>,
+        (whom, tenant): (&Whom<'_>, &Arc<Tenant>),
+        (client, known): (&mut ClientKnown, &mut SenderKnown),
+        (mode, now): (Mode, Timestamp),
+    ) -> Ruling {
+        let policy = whom.domain.sender_policy();
+        let country = self.source.geography.country(who.ip);
+        let matches = whom.snapshot.lists().judge(&Query {
+            tenant: &whom.tenant.id,
+            domain: &whom.domain.name,
+            mailbox: whom.recipient,
+            sender: who.sender,
+            ip: who.ip,
+            country,
+            now,
+        });
+        let domain = proven(known, who);
+        let seen = match mode {
+            Mode::Live => self.source.reputation.standing(who.ip, domain, policy.level, now),
+            Mode::Dry => self.source.reputation.would_say(who.ip, domain, policy.level, now),
+        };
+        let why = (!matches!(seen.why, crate::sender::reputation::Why::Nothing)).then(|| counts(&seen));
+        let limit = match mode {
+            Mode::Live => self.limit(who, whom),
+            Mode::Dry => None,
+        };
+        let harvest = if self.harvests(who, now) { Harvest::Suspected } else { Harvest::Clear };
+        if self.source.lists.is_empty() {
+            known.zones.get_or_insert_default();
+        }
+        let mut greylist = Greylist::NotAsked;
+        let mut ruling = loop {
+            let facts = RcptFacts {
+                policy,
+                sender: who.sender,
+                sender_entries: &matches.sender,
+                client_entries: &matches.ip,
+                spf: &known.spf,
+                client: Client {
+                    ip: who.ip,
+                    tls: who.tls,
+                    country,
+                    reverse: client.reverse.as_ref(),
+                    zones: known.zones.as_deref().unwrap_or_default(),
+                },
+                source: Source {
+                    reputation: Reputation { standing: seen.standing, why: why.as_deref() },
+                    limit,
+                    harvest,
+                    greylist,
+                },
+            };
+            let wanted = needs(&facts);
+            if wanted.spf && known.spf.is_empty() {
+                self.ask_spf(who, known).await;
+            } else if wanted.zones && known.zones.is_none() {
+                self.ask_lists(who, client, known).await;
+            } else if wanted.reverse && client.reverse.is_none() {
+                client.reverse = Some(reverse(&known.budget, who.ip).await);
+            } else if wanted.greylist && greylist == Greylist::NotAsked && mode == Mode::Live {
+                greylist = match self.source.greylist.check(who.ip, who.sender, whom.recipient, now) {
+                    Greyed::Known | Greyed::Passed => Greylist::Passed,
+                    Greyed::Wait(_) => Greylist::Wait,
+                };
+            } else {
+                break at_rcpt(&facts);
+            }
+        };
+        if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
+            ruling.decision = Decision::Defer(replies::SEND_SEPARATELY);
+        }
+        self.count_hit(&ruling.decided_by, mode, now);
+        if mode == Mode::Live && is_spam(&ruling) {
+            self.source.reputation.saw(who.ip, None, Observation::Spam, now);
+        }
+        self.remember(whom, tenant, matches.sender, known, &ruling);
+        ruling
+    }
+
+    /// A recipient refused before its sender was judged.
+    #[must_use]
+    pub fn refused(&self, whom: &crate::model::Address, decision: &Decision, rule: Rule) -> crate::model::explanation::Judgement {
+        plain_judgement(Moment::Rcpt, Some(whom), decision, rule)
+    }
+
+    fn remember(
+        &self,
+        whom: &Whom<'_>,
+        tenant: &Arc<Tenant>,
+        entries: Vec<Matched>,
+        known: &mut SenderKnown,
+        ruling: &Ruling,
+    ) {
+        known.judgements.push(judgement(Moment::Rcpt, Some(whom.recipient), ruling));
+        if ruling.is_accepted() {
+            known.taken.push(Taken {
+                recipient: whom.recipient.clone(),
+                policy: whom.domain.sender.clone(),
+                tenant: Arc::clone(tenant),
+                ruling: ruling.clone(),
+                entries,
+            });
+        }
+    }
+
+    pub(super) async fn ask_spf(&self, who: &Who<'_>, known: &mut SenderKnown) {
+        if known.spf.is_empty() {
+            known.spf = self.authenticator.spf(who.ip, who.helo, who.mail_from(), &known.budget).await;
+        }
+    }
+
+    async fn ask_lists(&self, who: &Who<'_>, client: &mut ClientKnown, known: &mut SenderKnown) {
+        let of_client = async {
+            if client.zones.is_none() {
+                client.zones = Some(self.source.lists.ask_ip(who.ip).await);
+            }
+        };
+        let of_sender = async {
+            match who.sender_domain() {
+                Some(domain) if domain.as_ip().is_none() => self.source.lists.ask_domain(domain).await,
+                _ => Vec::new(),
+            }
+        };
+        let ((), of_sender) = tokio::join!(of_client, of_sender);
+        known.zones = Some(client.zones.iter().flatten().cloned().chain(of_sender).collect());
+    }
+
+    fn limit(&self, who: &Who<'_>, whom: &Whom<'_>) -> Option<LimitOf> {
+        let keys = [
+            Key::SenderIp(who.ip),
+            Key::SenderNetwork(who.ip),
+            Key::SenderAddress(who.sender),
+            Key::Recipient(whom.recipient),
+        ];
+        let exceeded = keys.into_iter().find_map(|key| self.limits.check(key, 1).err())?;
+        Some(match exceeded.limit {
+            Limit::SenderAddress | Limit::OutboundSender => LimitOf::Sender,
+            Limit::Recipient => LimitOf::Recipient,
+            _ => LimitOf::Client,
+        })
+    }
+}
+
+/// The sender's domain, if SPF has proven it already: it has a reputation of its own.
+fn proven<'w>(known: &SenderKnown, who: &Who<'w>) -> Option<&'w Domain> {
+    let passed = |spf: &crate::model::authentication::Spf| {
+        spf.identity == SpfIdentity::MailFrom && spf.result == SpfResult::Pass
+    };
+    known.spf.iter().any(passed).then(|| who.sender.address().map(crate::model::Address::domain))?
+}
+
+/// What counts against the whole source: a sender whose domain is on a list of bad domains, and one the operator blocks. What
+/// a tenant blocks is that tenant's taste.
+fn is_spam(ruling: &Ruling) -> bool {
+    use crate::model::lists::{Action, EntryKind, Scope};
+    match &ruling.decided_by {
+        Rule::KnownSource { .. } => true,
+        Rule::Entry { action: Action::Block, scope: Scope::Operator, kind, .. } => {
+            matches!(kind, EntryKind::Address | EntryKind::Domain)
+        }
+        _ => false,
+    }
+}
+
+fn counts(seen: &Judged) -> String {
+    let of = &seen.counts;
+    format!(
+        "{:?}: ham {:.1}, spam {:.1}, unknown recipients {:.1}, malformed {:.1}",
+        seen.why, of.ham, of.spam, of.unknown, of.malformed
+    )
+    .to_lowercase()
+}

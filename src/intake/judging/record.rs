@@ -1,0 +1,65 @@
+//! The Explanation of what was judged so far.
+
+use super::{ClientKnown, Judges, SenderKnown, Who};
+use crate::model::authentication::Authentication;
+use crate::model::explanation::{ClientSeen, Explanation, Judgement, Versions};
+use crate::model::{MessageId, TenantId, Timestamp};
+use crate::tenant::Snapshot;
+
+/// The parts that not every Explanation has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub message: Option<MessageId>,
+    pub tenant: Option<&'a TenantId>,
+    /// `TLSv1.3`
+    pub tls: Option<&'a str>,
+    pub authentication: Option<&'a Authentication>,
+}
+
+impl Judges {
+    /// `only`: the judgement of one recipient; `None`: all there are.
+    #[must_use]
+    pub fn explain(
+        &self,
+        who: &Who<'_>,
+        snapshot: &Snapshot,
+        (client, known): (&ClientKnown, &SenderKnown),
+        only: Option<&Judgement>,
+        beside: Beside<'_>,
+        now: Timestamp,
+    ) -> Explanation {
+        let versions = Versions {
+            program: env!("CARGO_PKG_VERSION").into(),
+            snapshot: snapshot.version(),
+            lists: Some(snapshot.lists().version()),
+        };
+        let seen = ClientSeen {
+            ip: who.ip,
+            helo: who.helo.into(),
+            tls: beside.tls.map(Into::into),
+            country: self.source.geography.country(who.ip),
+            reverse: client.reverse.clone(),
+        };
+        let mut explanation = Explanation::new(now, versions, seen, who.sender.clone());
+        explanation.message = beside.message;
+        explanation.tenant = beside.tenant.cloned();
+        for asked in known.budget.asked() {
+            explanation.ask(&asked.name, &asked.kind, &asked.answer);
+        }
+        explanation.listed(known.zones.as_deref().unwrap_or_default());
+        if let Some(found) = beside.authentication {
+            explanation.authenticated(found);
+        }
+        match only {
+            Some(judgement) => explanation.judge(judgement.clone()),
+            None => known.judgements.iter().for_each(|judgement| explanation.judge(judgement.clone())),
+        }
+        explanation
+    }
+
+    /// What was judged last.
+    #[must_use]
+    pub fn last<'k>(&self, known: &'k SenderKnown) -> Option<&'k Judgement> {
+        known.judgements.last()
+    }
+}
