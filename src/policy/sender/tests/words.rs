@@ -195,7 +195,7 @@ impl Scene {
     }
 
     pub(super) fn at_rcpt(&self) -> Ruling {
-        self.rcpt_with(|facts| at_rcpt(facts))
+        self.rcpt_with(at_rcpt)
     }
 
     fn rcpt_with<T>(&self, with: impl FnOnce(&RcptFacts<'_>) -> T) -> T {
@@ -249,7 +249,7 @@ impl Scene {
         })
     }
 
-    fn at_message(&self, provisional: Option<&Provisional>) -> Ruling {
+    pub(super) fn at_message(&self, provisional: Option<&Provisional>) -> Ruling {
         at_message(&MessageFacts {
             policy: &self.policy,
             sender: &self.sender,
@@ -267,6 +267,16 @@ impl Scene {
             Step::Message => said(&self.at_message(None)),
             Step::Whole => self.whole(),
         }
+    }
+
+    pub(super) fn policy(&self) -> &SenderPolicy {
+        &self.policy
+    }
+
+    /// The last ruling: that of RCPT if it refuses, otherwise that of end of data.
+    pub(super) fn outcome(&self) -> Ruling {
+        let first = self.at_rcpt();
+        if first.is_accepted() { self.at_message(first.provisional.as_deref()) } else { first }
     }
 
     fn whole(&self) -> String {
