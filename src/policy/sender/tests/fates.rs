@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::*;
 use super::words::Scene;
 use crate::model::rule::Skips;
+use crate::policy::sender::*;
 use crate::tenant::SenderPolicy;
 
 fn same(one: &str, other: &str) -> bool {

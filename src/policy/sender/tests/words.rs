@@ -6,7 +6,6 @@
 
 use std::net::IpAddr;
 
-use super::super::*;
 use crate::model::authentication::{
     Arc, ArcResult, Authentication, Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfIdentity, SpfResult,
 };
@@ -15,6 +14,7 @@ use crate::model::rule::{Check, LimitOf, Rule, Skips};
 use crate::model::sender::{Country, Level, Listed, Reverse, Standing, ZoneAnswer};
 use crate::model::{Address, Decision, Direction, Domain, ReversePath};
 use crate::policy::rcpt;
+use crate::policy::sender::*;
 use crate::tenant::{Act, ReverseAct, ReverseKey, ReverseRow, ReverseRules, SenderPolicy, TlsPeer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
