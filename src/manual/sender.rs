@@ -36,6 +36,9 @@
 //! had). All recipients of one transaction must be able to have the same answer: the one that can't is told 452 4.5.3 and comes
 //! in a transaction of its own.
 //!
+//! Lists for the author can be asked only when the header is there. If they part the recipients, the message is accepted for those
+//! that take it and discarded, by policy and with a line in the mail log, for those whose list blocks the author.
+//!
 //! # What a tenant may set
 //!
 //! `[tenant.sender]` is for all domains of a tenant, `[tenant.domain.sender]` for one. A domain's key stands in the place of the
@@ -47,7 +50,7 @@
 //! | `known_sources` | `true` | known-source lists refuse |
 //! | `greylisting` | `true` | unknown servers are asked to come back, at levels 2 and 3 |
 //! | `tls_required_from` | none | sender domains (with subdomains), client networks, or `"*"` |
-//! | `trusted_sealers` | none | domains (with subdomains) whose newest ARC seal stands for authentication |
+//! | `trusted_sealers` | none | domains (with subdomains) whose newest ARC seal stands for authentication; name only forwarders that check what they take, for what they found is not asked |
 //! | `reverse` | none | rows of `sender` (a domain with subdomains, `default`, `empty`), `missing`, `invalid`: `accept` or `reject`; the longest domain is the one |
 //! | `reverse_blocked` | none | reverse names, with all below them, that are refused whoever sends |
 //!

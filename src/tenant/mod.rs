@@ -10,6 +10,7 @@ mod diff;
 mod read;
 mod read_sender;
 mod recipients;
+mod reverse;
 mod sender;
 mod sharded;
 mod snapshot;
@@ -19,10 +20,8 @@ pub use compiled::{Tenant, TenantDomain};
 pub use diff::{Changed, Diff, differences, hide_secrets};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};
-pub use sender::{
-    Act, AuthenticationActions, AuthenticationSpec, ReverseAct, ReverseKey, ReverseRow, ReverseRules, SenderPolicy,
-    SenderSpec, TlsPeer, is_within,
-};
+pub use reverse::{ReverseAct, ReverseKey, ReverseRow, ReverseRules};
+pub use sender::{Act, AuthenticationActions, AuthenticationSpec, SenderPolicy, SenderSpec, TlsPeer, is_within};
 pub use snapshot::{DomainRef, Snapshot, SnapshotError, TenantChange};
 pub use spec::{
     Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,

@@ -12,7 +12,8 @@ use crate::model::Domain;
 use crate::model::sender::Level;
 use crate::model::written::{Problems, Section, Source, kind_of, one_of};
 
-use super::sender::{Act, AuthenticationSpec, MAX_LIST, ReverseAct, ReverseKey, ReverseRow, SenderSpec, TlsPeer};
+use super::reverse::{ReverseAct, ReverseKey, ReverseRow};
+use super::sender::{Act, AuthenticationSpec, MAX_LIST, SenderSpec, TlsPeer};
 
 const KEYS: &[&str] = &[
     "reputation",

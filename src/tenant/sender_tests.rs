@@ -1,7 +1,7 @@
 //! What a sender table may say, what becomes of it, and what is told of one that is wrong.
 
 use super::*;
-use crate::tenant::{Tenant, TenantSpec, differences, read};
+use crate::tenant::{ReverseAct, Tenant, TenantSpec, differences, read};
 
 const DOMAIN: &str = "[[tenant.domain]]\nname = 'a.example'\nnext_hops = ['h']\n";
 

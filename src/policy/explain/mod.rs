@@ -1,4 +1,4 @@
-//! An [`Explanation`] in words for people: one sentence for each judgement, and the whole as text. English and Japanese.
+//! An [`Explanation`](crate::model::explanation::Explanation) in words for people: one sentence for each judgement, and the whole as text. English and Japanese.
 //!
 //! **Invariants**: pure; says nothing that is not in the Explanation. What came from outside was bounded and cleaned when the
 //! Explanation was made; addresses hold no control characters.

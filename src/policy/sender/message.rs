@@ -21,7 +21,8 @@ use super::entries::{SenderLists, sender_lists};
 use super::proof::{Proof, aligned, proof};
 use super::ruling::{Provisional, Ruling, Walk};
 
-/// Everything a message is judged by, for the recipients that share a fate ([`super::same_fate`]).
+/// Everything a message is judged by, for one recipient or for several with the same entries. RCPT let in only recipients
+/// that share a fate ([`super::same_fate`]); entries for the author may still part them ([`super::together`]).
 #[derive(Debug, Clone, Copy)]
 pub struct MessageFacts<'a> {
     pub policy: &'a SenderPolicy,

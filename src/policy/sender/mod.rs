@@ -18,7 +18,7 @@ pub use facts::{Client, Greylist, Harvest, Reputation, Source, Tls};
 pub use message::{MessageFacts, at_message};
 pub use proof::{Proof, proof};
 pub use rcpt::{Needs, RcptFacts, at_rcpt, needs};
-pub use ruling::{Provisional, Ruling, same_fate};
+pub use ruling::{Provisional, Ruling, Together, same_fate, together};
 
 #[cfg(test)]
 mod tests;

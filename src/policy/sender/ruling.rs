@@ -52,6 +52,32 @@ pub fn same_fate(first: (&SenderPolicy, &Ruling), other: (&SenderPolicy, &Ruling
                 && policy.trusted_sealers == other_policy.trusted_sealers))
 }
 
+/// What becomes of a message whose recipients were judged one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    Accept,
+    /// The one reply is that of this ruling.
+    Refuse(usize),
+    /// Some take it and some refuse it for good, because of lists for the author, which nobody could ask at RCPT. It is
+    /// accepted for those that take it; for the others it is discarded by policy and logged. Their block counts, and it
+    /// costs nobody else the message.
+    Split,
+}
+
+/// One answer from the rulings of end of data, one for each recipient or group of recipients. Putting off goes before
+/// everything: the client comes again and nobody has lost anything. No rulings: accept.
+#[must_use]
+pub fn together(rulings: &[Ruling]) -> Together {
+    let deferred = rulings.iter().position(|ruling| matches!(ruling.decision, Decision::Defer(_)));
+    let refused = rulings.iter().position(|ruling| !ruling.is_accepted());
+    let accepted = rulings.iter().any(Ruling::is_accepted);
+    match (deferred, refused, accepted) {
+        (Some(at), _, _) | (None, Some(at), false) => Together::Refuse(at),
+        (None, Some(_), true) => Together::Split,
+        (None, None, _) => Together::Accept,
+    }
+}
+
 /// The steps of a judgement while they are taken.
 #[derive(Debug, Default)]
 pub(super) struct Walk {

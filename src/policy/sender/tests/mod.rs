@@ -1,5 +1,6 @@
 //! Policy tables: facts in words, ruling in words. Every row is one line, so that the order of evaluation can be read.
 
+mod fates;
 mod lists;
 mod message;
 mod order;

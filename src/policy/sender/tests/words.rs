@@ -6,7 +6,6 @@
 
 use std::net::IpAddr;
 
-use super::super::*;
 use crate::model::authentication::{
     Arc, ArcResult, Authentication, Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfIdentity, SpfResult,
 };
@@ -15,6 +14,7 @@ use crate::model::rule::{Check, LimitOf, Rule, Skips};
 use crate::model::sender::{Country, Level, Listed, Reverse, Standing, ZoneAnswer};
 use crate::model::{Address, Decision, Direction, Domain, ReversePath};
 use crate::policy::rcpt;
+use crate::policy::sender::*;
 use crate::tenant::{Act, ReverseAct, ReverseKey, ReverseRow, ReverseRules, SenderPolicy, TlsPeer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Scene {
     }
 
     pub(super) fn at_rcpt(&self) -> Ruling {
-        self.rcpt_with(|facts| at_rcpt(facts))
+        self.rcpt_with(at_rcpt)
     }
 
     fn rcpt_with<T>(&self, with: impl FnOnce(&RcptFacts<'_>) -> T) -> T {
@@ -249,7 +249,7 @@ impl Scene {
         })
     }
 
-    fn at_message(&self, provisional: Option<&Provisional>) -> Ruling {
+    pub(super) fn at_message(&self, provisional: Option<&Provisional>) -> Ruling {
         at_message(&MessageFacts {
             policy: &self.policy,
             sender: &self.sender,
@@ -267,6 +267,16 @@ impl Scene {
             Step::Message => said(&self.at_message(None)),
             Step::Whole => self.whole(),
         }
+    }
+
+    pub(super) fn policy(&self) -> &SenderPolicy {
+        &self.policy
+    }
+
+    /// The last ruling: that of RCPT if it refuses, otherwise that of end of data.
+    pub(super) fn outcome(&self) -> Ruling {
+        let first = self.at_rcpt();
+        if first.is_accepted() { self.at_message(first.provisional.as_deref()) } else { first }
     }
 
     fn whole(&self) -> String {
