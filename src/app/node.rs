@@ -305,10 +305,10 @@ impl Parts {
         let follower = Follower::new(store, Arc::clone(&live));
         let following = follower.run(move |step| match step {
             Ok(Step::Unchanged) => {}
-            Ok(Step::Live { version, tenants }) => {
+            Ok(Step::Live { version, tenants, entries }) => {
                 metrics.tenants.snapshots.inc(Worked::Yes);
                 count(&metrics, &live.load());
-                tracing::info!(version, tenants, "tenants changed");
+                tracing::info!(version, tenants, entries, "tenants or lists changed");
             }
             Err(error) => {
                 metrics.tenants.snapshots.inc(Worked::No);

@@ -4,6 +4,10 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 pub const NOT_FOUND: u8 = 3;
+/// What there is already stands against it.
+pub const CONFLICT: u8 = 5;
+/// Some of it was done.
+pub const PARTIAL: u8 = 6;
 /// The running node can't be reached.
 pub const UNAVAILABLE: u8 = 69;
 /// The settings are wrong; nothing was started.

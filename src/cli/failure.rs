@@ -22,6 +22,12 @@ pub(super) enum Failure {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
     Other(String),
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -31,7 +37,9 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Settings(_) => exit::CONFIG,
-            Self::NoTenant(_) | Self::NoKey { .. } => exit::NOT_FOUND,
+            Self::NoTenant(_) | Self::NoKey { .. } | Self::NotFound(_) => exit::NOT_FOUND,
+            Self::Usage(_) => exit::USAGE,
+            Self::Conflict(_) => exit::CONFLICT,
             Self::Tenants(_) | Self::File { .. } | Self::Store(_) | Self::Other(_) | Self::Io(_) => exit::FAILED,
         }
     }

@@ -4,6 +4,9 @@ mod apply;
 pub mod control_client;
 pub mod exit;
 mod failure;
+mod list;
+mod list_import;
+mod list_text;
 pub mod queue;
 mod queue_text;
 mod serve;
@@ -21,7 +24,8 @@ use failure::Failure;
 /// The checkpoint for mail: a multi-tenant mail security gateway.
 #[derive(Debug, Parser)]
 #[command(name = "sekisho", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 69 no node answers, 78 bad settings.")]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 5 conflict, 6 done in part, 69 no node answers, \
+                        78 bad settings.")]
 pub struct Cli {
     /// The settings file [default: ./sekisho.toml, otherwise /etc/sekisho/sekisho.toml]
     #[arg(long, short, global = true, env = "SEKISHO_CONFIG", value_name = "FILE")]
@@ -47,6 +51,9 @@ enum Command {
     /// See tenants; hash a password for one
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// See and change allow and block lists
+    #[command(subcommand)]
+    List(list::ListCommand),
     /// See and change what waits on the running node
     Queue(queue::QueueArgs),
     /// Check, show and explain the settings
@@ -100,6 +107,10 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
         match command {
             Command::Apply(args) => apply::run(args, &load(&file)?.settings.data_dir, style, &mut out).await,
             Command::Tenant(command) => tenant::run(command, &file, style, &mut out).await,
+            Command::List(command) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                list::run(command, &data_dir, style, std::io::stdin().lock(), &mut out).await
+            }
             Command::Queue(args) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 Ok(queue::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)

@@ -159,7 +159,7 @@ async fn whoever_is_too_far_behind_loads_everything() {
     assert!(matches!(store.changes_since(4999).await.unwrap().changes, Changed::Tenants(list) if list.len() == 1));
     let live = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
     let step = Follower::new(Arc::new(store), Arc::clone(&live)).look().await.unwrap();
-    assert_eq!(step, Step::Live { version: 5001, tenants: 2 });
+    assert_eq!(step, Step::Live { version: 5001, tenants: 2, entries: 0 });
 }
 
 async fn raw(dir: &Path, statement: &'static str) {

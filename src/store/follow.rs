@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::tenant::lists::{Compiler, Lists};
 use crate::tenant::{Snapshot, Tenant, TenantChange};
 
-use super::{Changed, SharedTenants, SpecChange, StoreError, TenantStore};
+use super::{Changed, ListStore, SharedLists, SharedTenants, SpecChange, StoreError, TenantStore};
 
 /// How often the store's version is asked for: a change is live within this and the time to read it.
 pub const EVERY: Duration = Duration::from_millis(200);
@@ -34,14 +35,25 @@ pub async fn snapshot(store: &dyn TenantStore) -> Result<Snapshot, StoreError> {
     }
 }
 
+/// Compiles every entry that the store holds.
+///
+/// # Errors
+/// [`StoreError`], also if a stored entry can't be read.
+pub async fn lists(store: &dyn ListStore) -> Result<Lists, StoreError> {
+    let mut compiler = Compiler::default();
+    let version = store.load(&mut compiler).await?;
+    Ok(compiler.finish(version))
+}
+
 /// What a look at the store led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Unchanged,
-    /// A new snapshot is live: its version, and how many tenants were compiled for it.
+    /// A new snapshot is live: its version, and how many tenants and list entries were compiled for it.
     Live {
         version: u64,
         tenants: usize,
+        entries: usize,
     },
 }
 
@@ -49,39 +61,77 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Follower {
     store: SharedTenants,
+    lists: Option<SharedLists>,
     live: Arc<ArcSwap<Snapshot>>,
 }
 
 impl Follower {
     #[must_use]
     pub fn new(store: SharedTenants, live: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { store, live }
+        Self { store, lists: None, live }
+    }
+
+    /// Follows the lists as well.
+    #[must_use]
+    pub fn with_lists(self, lists: SharedLists) -> Self {
+        Self { lists: Some(lists), ..self }
     }
 
     /// Looks once.
     ///
     /// # Errors
-    /// [`StoreError`]; the snapshot stays as it is.
+    /// [`StoreError`]; the snapshot stays as it is, except that tenants are taken even if lists can't be.
     pub async fn look(&self) -> Result<Step, StoreError> {
+        let tenants = self.look_at_tenants().await;
+        let entries = self.look_at_lists().await;
+        match (tenants?, entries?) {
+            (None, None) => Ok(Step::Unchanged),
+            (tenants, entries) => Ok(Step::Live {
+                version: self.live.load().version(),
+                tenants: tenants.unwrap_or_default(),
+                entries: entries.unwrap_or_default(),
+            }),
+        }
+    }
+
+    async fn look_at_tenants(&self) -> Result<Option<usize>, StoreError> {
         let current = self.live.load_full();
         if self.store.version().await? == current.version() {
-            return Ok(Step::Unchanged);
+            return Ok(None);
         }
         let changes = self.store.changes_since(current.version()).await?;
         let (next, tenants) = match changes.changes {
             Changed::Everything => {
                 let next = snapshot(&*self.store).await?;
                 let tenants = next.len();
-                (next, tenants)
+                (next.with_lists(Arc::clone(current.shared_lists())), tenants)
             }
             Changed::Tenants(specs) => {
                 let edits: Vec<TenantChange> = specs.into_iter().map(compile).collect();
                 (current.edited(changes.version, &edits)?, edits.len())
             }
         };
-        let version = next.version();
         self.live.store(Arc::new(next));
-        Ok(Step::Live { version, tenants })
+        Ok(Some(tenants))
+    }
+
+    async fn look_at_lists(&self) -> Result<Option<usize>, StoreError> {
+        let Some(store) = &self.lists else { return Ok(None) };
+        let current = self.live.load_full();
+        if store.version().await? == current.lists().version() {
+            return Ok(None);
+        }
+        let changes = store.changes_since(current.lists().version()).await?;
+        let (next, entries) = match changes.changes {
+            None => {
+                let next = lists(&**store).await?;
+                let entries = next.len();
+                (next, entries)
+            }
+            Some(edits) => (current.lists().edited(changes.version, &edits), edits.len()),
+        };
+        self.live.store(Arc::new(Snapshot::clone(&current).with_lists(Arc::new(next))));
+        Ok(Some(entries))
     }
 
     /// Looks every 200 ms, for ever; tells of every step and error (an error once, until it changes or passes).

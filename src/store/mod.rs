@@ -5,7 +5,11 @@
 //! **Invariants**: an edit is one transaction; readers see all of it or nothing; the version counts up with each.
 //! **Elsewhere**: message bodies are in the spool.
 
+mod database;
 mod follow;
+mod lists;
+mod lists_memory;
+mod lists_sqlite;
 mod memory;
 mod sqlite;
 
@@ -13,7 +17,12 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use follow::{Follower, Step, snapshot};
+pub use follow::{Follower, Step, lists, snapshot};
+pub use lists::{
+    Checkpoint, FileHash, HITS_EVERY, ListChanges, ListFilter, ListStore, Put, SharedLists, Whose, keep_hits, write_hits,
+};
+pub use lists_memory::MemoryLists;
+pub use lists_sqlite::SqliteLists;
 pub use memory::MemoryTenants;
 pub use sqlite::SqliteTenants;
 
@@ -23,15 +32,17 @@ use crate::tenant::{Diff, SnapshotError, TenantSpec};
 /// Why a store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("can't open the tenant store {}: {source}", path.display())]
+    #[error("can't open the store {}: {source}", path.display())]
     Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("the tenant store {} has schema {found}, this program knows up to {known}; a newer one wrote it", path.display())]
+    #[error("the store {} has schema {found}, this program knows up to {known}; a newer one wrote it", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error(transparent)]
     Conflict(#[from] SnapshotError),
     #[error("the stored form of tenant {id} can't be read: {reason}")]
     Damaged { id: String, reason: String },
-    #[error("the tenant store failed: {0}")]
+    #[error("the stored list entry {id} can't be read: {reason}")]
+    DamagedEntry { id: u64, reason: String },
+    #[error("the store failed: {0}")]
     Database(#[from] sqlx::Error),
 }
 
@@ -108,3 +119,5 @@ pub type SharedTenants = Arc<dyn TenantStore>;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod lists_contract;

@@ -3,31 +3,24 @@
 //! A tenant is one row of JSON, because it is read and replaced as a whole; its SHA-256 stands beside it, so that
 //! `apply` reads and writes only what differs.
 //!
-//! **Failure**: a database of a newer program is refused, never touched. A row that can't be read is named.
+//! **Failure**: a row that can't be read is named.
 //! **Invariants**: every edit is one immediate transaction and counts the version up by one.
 
 use std::collections::HashMap;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::model::TenantId;
 use crate::tenant::{Changed as ChangedTenant, Diff, TenantSpec, differences};
 
+use super::database::{self, BATCH, signed, unsigned};
 use super::{Answer, Changed, Changes, Mode, SpecChange, StoreError, TenantStore, check_claims};
 
-/// One script per schema version; a new one is added at the end, none is ever changed.
-const SCHEMA: &[&str] = &[include_str!("schema_1.sql")];
 /// The file in the data directory.
-const FILE: &str = "tenants.db";
-/// How long a writer waits for another one.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows read or written by one statement.
-const BATCH: usize = 2_000;
+const DATABASE: database::Kind = database::Kind { file: "tenants.db", schema: &[include_str!("schema_1.sql")] };
 /// Versions after which a removed tenant's row goes; whoever is further behind loads everything.
 const REMEMBERED: i64 = 1_000;
 
@@ -45,23 +38,7 @@ impl SqliteTenants {
     /// # Errors
     /// [`StoreError::Open`] or [`StoreError::Newer`].
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let path = data_dir.join(FILE);
-        let refused = |source| StoreError::Open { path: path.clone(), source };
-        create_private(data_dir, &path).map_err(|error| refused(error.into()))?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
-            .pragma("cache_size", "-4096")
-            .row_buffer_size(BATCH);
-        // The one connection that polls stays, others come and go.
-        let pool = SqlitePoolOptions::new().max_connections(4).idle_timeout(Duration::from_secs(10));
-        let pool = pool.connect_with(options).await.map_err(|error| refused(error.into()))?;
-        let mut connection = pool.acquire().await?;
-        migrate(&mut connection, &path).await?;
-        drop(connection);
+        let pool = database::open(DATABASE, data_dir).await?;
         Ok(Self { pool })
     }
 
@@ -169,37 +146,6 @@ impl SqliteTenants {
     }
 }
 
-/// The store holds password hashes: the file is its owner's alone, and SQLite gives the files beside it the same mode.
-fn create_private(data_dir: &Path, path: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(data_dir)?;
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let known = signed(SCHEMA.len());
-    let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    if found == known {
-        return Ok(());
-    }
-    // Asked again inside: another process may be at it.
-    let mut editing = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *editing).await?;
-    if found > known {
-        return Err(StoreError::Newer { path: PathBuf::from(path), found, known });
-    }
-    for script in SCHEMA.iter().skip(usize::try_from(found).unwrap_or_default()) {
-        sqlx::raw_sql(*script).execute(&mut *editing).await?;
-    }
-    // A pragma takes no bound value; the number is ours.
-    let set = format!("PRAGMA user_version = {known}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut *editing).await?;
-    editing.commit().await?;
-    Ok(())
-}
-
 async fn state(connection: &mut SqliteConnection) -> Result<(i64, i64), StoreError> {
     Ok(sqlx::query_as("SELECT version, horizon FROM state").fetch_one(connection).await?)
 }
@@ -266,14 +212,6 @@ fn damaged(id: &str, reason: &dyn std::fmt::Display) -> StoreError {
 
 fn hash_of(json: &str) -> Digest {
     digest(&SHA256, json.as_bytes()).as_ref().try_into().unwrap_or_default()
-}
-
-fn signed(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or_default()
 }
 
 impl TenantStore for SqliteTenants {

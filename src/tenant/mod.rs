@@ -7,6 +7,7 @@
 
 mod compiled;
 mod diff;
+pub mod lists;
 mod read;
 mod read_sender;
 mod recipients;

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use crate::model::TenantId;
 
 use super::compiled::{Tenant, TenantDomain};
+use super::lists::Lists;
 use super::sharded::ShardedSet;
 use super::spec::{Claim, ClientSpec};
 
@@ -165,6 +166,8 @@ pub struct Snapshot {
     certificates: ShardedSet<Handle<Certificate>>,
     /// Prefix lengths in use and how often, by (IPv6?, length): a look-up tries them from the longest.
     lengths: BTreeMap<(bool, u8), u32>,
+    /// Of their own version.
+    lists: Arc<Lists>,
 }
 
 impl Default for Snapshot {
@@ -185,6 +188,7 @@ impl Snapshot {
             usernames: ShardedSet::new(),
             certificates: ShardedSet::new(),
             lengths: BTreeMap::new(),
+            lists: Arc::default(),
         }
     }
 
@@ -293,6 +297,24 @@ impl Snapshot {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The same tenants with these lists.
+    #[must_use]
+    pub fn with_lists(self, lists: Arc<Lists>) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// Allow and block entries; they have a version of their own.
+    #[must_use]
+    pub fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    /// To be carried over into another snapshot.
+    #[must_use]
+    pub fn shared_lists(&self) -> &Arc<Lists> {
+        &self.lists
     }
 
     /// How many tenants there are.
