@@ -21,6 +21,8 @@ pub mod tenant;
 // -- capabilities -------------------------------------------------------------
 pub mod dns;
 pub mod net;
+pub mod sender;
+pub mod limits;
 pub mod spool;
 
 // -- flows --------------------------------------------------------------------
