@@ -35,6 +35,16 @@
 //! goes to the mail log. The commands speak HTTP over the control socket: `GET /queue`, `GET /queue/summary`, `GET /queue/{id}`,
 //! `POST /queue`, `POST /reload`.
 //!
+//! # Reputation
+//!
+//! ```text
+//! sekisho reputation show ADDRESS       counts of an IP address or a domain, and what each level makes of it
+//! sekisho reputation set ADDRESS good|delayed|refused --for 24h --reason TEXT
+//! sekisho reputation forget ADDRESS     counts and what was set
+//! ```
+//! What is set stands over all counts at levels 1 to 4, and is saved at once; without `--for` it stands until it is set anew or forgotten.
+//! Behind it: `GET`, `PUT` and `DELETE /reputation/{address}` on the control socket. The numbers are in [`super::reputation`].
+//!
 //! # Exit codes
 //!
 //! | code | means |

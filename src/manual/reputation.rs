@@ -38,6 +38,7 @@
 //! passes it.
 //!
 //! **550** is for level 4 alone, and only for what the address itself did, so that a network or a domain that is shared never costs mail.
+//! It falls back to 450 when the points are one below the number, for a single spam from there would bring it back.
 //!
 //! # Why these numbers
 //!

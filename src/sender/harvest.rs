@@ -89,7 +89,7 @@ impl Harvest {
             #[allow(clippy::cast_precision_loss, reason = "a small setting")]
             let too_many = tried.unknown >= self.config.most_unknown as f32 && tried.unknown > tried.valid;
             let was_stopped = now < tried.until;
-            if too_many {
+            if too_many || was_stopped {
                 let stay = Seconds::try_from(self.config.stay.as_secs()).unwrap_or(Seconds::MAX);
                 tried.until = now.saturating_add(stay);
             }

@@ -57,9 +57,7 @@ fn is_known(evidence: &Evidence) -> bool {
 fn address(evidence: &Evidence, numbers: &Numbers, now: Seconds) -> Option<Finding> {
     let record = evidence.address?;
     let until = record.listed(&numbers.address, numbers.stay, now)?;
-    let heavy = numbers
-        .refused
-        .is_some_and(|allowance| record.as_of_offence(now).is_some_and(|then| then.exceeds(&allowance)));
+    let heavy = numbers.refused.is_some_and(|allowance| record.is_heavy(&allowance, now));
     Some((if heavy { Standing::Refused } else { Standing::Delayed }, Why::Address, Some(until)))
 }
 

@@ -196,6 +196,22 @@ impl Reputation {
         }
     }
 
+    /// What a level makes of a subject alone, for operators.
+    #[must_use]
+    pub fn judged(&self, subject: &Subject, level: Level, now: Timestamp) -> Judged {
+        let (key, now) = (key_of(subject), seconds(now));
+        let own = self.store.look(key).map(|record| record.at(now));
+        let pin = self.pins.of(key, now);
+        let evidence = match subject {
+            Subject::Address(ip) => {
+                let network = self.store.look(Key::network(*ip)).map(|record| record.at(now));
+                Evidence { address: own, network, domain: None, pin }
+            }
+            Subject::Domain(_) => Evidence { domain: own, pin, ..Evidence::default() },
+        };
+        judge::judge(&evidence, level, now)
+    }
+
     #[must_use]
     pub fn show(&self, subject: &Subject, now: Timestamp) -> Known {
         let now = seconds(now);
@@ -205,7 +221,7 @@ impl Reputation {
             Subject::Address(ip) => fetch(Key::network(*ip)),
             Subject::Domain(_) => None,
         };
-        Known { own: fetch(key), network, pin: self.pins.shown(key, now) }
+        Known { own: fetch(key), network, pin: self.pins.of(key, now) }
     }
 
     /// An operator's word on a source, over all counts.

@@ -59,10 +59,6 @@ impl Pins {
         table.get(&key).filter(|pin| pin.holds(now)).cloned()
     }
 
-    pub(super) fn shown(&self, key: Key, now: Seconds) -> Option<Pin> {
-        self.of(key, now)
-    }
-
     pub(super) fn set(&self, key: Key, pin: Pin) -> Result<(), TooMany> {
         let now = seconds(pin.since);
         let mut fits = false;

@@ -124,14 +124,20 @@ impl Record {
         (now < until).then_some(until)
     }
 
+    /// It was at its last offence, and one more spam would make it so again: otherwise that spam would make it milder.
     #[must_use]
-    pub(super) fn exceeds(&self, allowance: &Allowance) -> bool {
+    pub(super) fn is_heavy(&self, allowance: &Allowance, now: Seconds) -> bool {
+        self.points() >= allowance.points - 1.0 && self.as_of_offence(now).is_some_and(|then| then.exceeds(allowance))
+    }
+
+    #[must_use]
+    fn exceeds(&self, allowance: &Allowance) -> bool {
         let points = self.points();
         points >= allowance.points && points >= (points + self.ham) * allowance.share
     }
 
     #[must_use]
-    pub(super) fn as_of_offence(&self, now: Seconds) -> Option<Self> {
+    fn as_of_offence(&self, now: Seconds) -> Option<Self> {
         // Ten half-lives are far beyond every stay; the cap keeps the numbers finite.
         let age = now.saturating_sub(self.offence);
         (self.offence != 0 && halvings(age) < 10.0).then(|| self.times(halvings(age).exp2()))

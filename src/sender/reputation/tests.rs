@@ -202,7 +202,7 @@ fn an_operators_word_counts_until_its_time_is_over_but_never_at_level_0() {
     scene.reputation.set(&subject, pin(Good, Some(1))).unwrap();
     assert_eq!(scene.levels(MIXED), [Unknown, Good, Good, Good, Good]);
     scene.clock.advance(HOUR);
-    assert_eq!(scene.levels(MIXED), [Unknown, Delayed, Delayed, Delayed, Refused]);
+    assert_eq!(scene.levels(MIXED), [Unknown, Unknown, Delayed, Delayed, Refused], "level 1 has let it go by now");
     scene.reputation.set(&subject, pin(Refused, None)).unwrap();
     assert_eq!(scene.levels(MIXED), [Unknown, Refused, Refused, Refused, Refused]);
     assert_eq!(scene.reputation.show(&subject, scene.clock.now()).pin.unwrap().reason.as_ref(), "ticket 812");
