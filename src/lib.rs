@@ -20,9 +20,9 @@ pub mod tenant;
 
 // -- capabilities -------------------------------------------------------------
 pub mod dns;
+pub mod limits;
 pub mod net;
 pub mod sender;
-pub mod limits;
 pub mod spool;
 
 // -- flows --------------------------------------------------------------------

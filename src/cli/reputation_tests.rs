@@ -30,7 +30,14 @@ impl Table {
         let held = |set: Set| Held { standing, reason: set.reason, since: Timestamp::from_millis(0), until };
         let own = Sums { ham: 1.0, spam: 2.5, unknown_recipients: 0.0, malformed: 0.0, last_offence: None };
         let level = AtLevel { level: 2, standing, why: "operator".into(), until };
-        Shown { v: 1, subject: subject.to_string().into(), own: Some(own), network: None, set: set.map(held), levels: vec![level] }
+        Shown {
+            v: 1,
+            subject: subject.to_string().into(),
+            own: Some(own),
+            network: None,
+            set: set.map(held),
+            levels: vec![level],
+        }
     }
 }
 
@@ -111,7 +118,9 @@ async fn a_change_needs_a_reason_that_is_one() {
     for reason in ["  ", &"x".repeat(300)] {
         assert_eq!(node.run(&["set", "192.0.2.1", "refused", "--reason", reason]).await.0, exit::FAILED);
     }
-    for words in [&["set", "192.0.2.1", "good"][..], &["set", "192.0.2.1", "unknown", "--reason", "x"], &["show", "192.0.2"]] {
+    for words in
+        [&["set", "192.0.2.1", "good"][..], &["set", "192.0.2.1", "unknown", "--reason", "x"], &["show", "192.0.2"]]
+    {
         assert!(Typed::try_parse_from([&["reputation"], words].concat()).is_err(), "{words:?}");
     }
 }

@@ -47,7 +47,8 @@ async fn a_refused_check_counts_nothing_and_an_oversized_one_is_the_whole_limit(
 #[tokio::test(start_paused = true)]
 async fn kinds_don_t_share_and_spellings_do() {
     let one = Rate::new(1, Duration::from_secs(60));
-    let config = Config { sender_ip: one, sender_network: one, sender_address: one, recipient: one, ..Config::default() };
+    let config =
+        Config { sender_ip: one, sender_network: one, sender_address: one, recipient: one, ..Config::default() };
     let limits = limits(&config);
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let (a, upper) = (address("a@acme.example"), address("A@ACME.example"));

@@ -74,7 +74,10 @@ fn read(path: &Path) -> Result<Reader<Vec<u8>>, GeographyError> {
     let reader = Reader::from_source(std::fs::read(path).map_err(io)?).map_err(|error| format(error.to_string()))?;
     // A file that was cut off opens all the same; asked for anything it says so.
     for ip in [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(130, 0, 0, 1), Ipv4Addr::new(223, 255, 255, 1)] {
-        reader.lookup(ip.into()).and_then(|found| code(&found, "country").map(|_| ())).map_err(|error| format(error.to_string()))?;
+        reader
+            .lookup(ip.into())
+            .and_then(|found| code(&found, "country").map(|_| ()))
+            .map_err(|error| format(error.to_string()))?;
     }
     Ok(reader)
 }

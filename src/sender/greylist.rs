@@ -101,7 +101,8 @@ impl Greylist {
     fn asked(&self, ip: IpAddr, sender: &ReversePath, recipient: &Address, now: Seconds) -> Greyed {
         let network = network(ip);
         let known = hash(&[b"known", &network, sender_domain(sender).as_bytes()]);
-        let is_known = self.entries.look(&known, |entry| entry.passes >= PASSES_TO_BE_KNOWN && self.is_fresh(entry, now));
+        let is_known =
+            self.entries.look(&known, |entry| entry.passes >= PASSES_TO_BE_KNOWN && self.is_fresh(entry, now));
         if is_known == Some(true) {
             self.entries.change(known, now, || Entry::new(now), |entry| entry.last = now);
             return Greyed::Known;

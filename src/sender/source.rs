@@ -150,10 +150,10 @@ pub(super) async fn together<T>(futures: impl IntoIterator<Item = impl Future<Ou
 mod tests {
     use super::*;
     use crate::dns::MemoryResolver;
-    use crate::model::sender::Listed;
-    use crate::sender::blocklists::{Kind, Zone};
     use crate::model::Timestamp;
+    use crate::model::sender::Listed;
     use crate::model::sender::{Level, Standing};
+    use crate::sender::blocklists::{Kind, Zone};
 
     #[tokio::test(start_paused = true)]
     async fn facts_are_gathered_side_by_side_and_state_outlives_the_process() {

@@ -130,7 +130,9 @@ impl Pattern {
             Self::Exactly(code) => *code == answer,
             Self::Range(first, last) => (*first..=*last).contains(&answer),
             Self::Network(network) => network.contains(&answer),
-            Self::Bit(mask) => answer.octets().first_chunk() == Some(&[127, 0, 0]) && answer.to_bits() & u32::from(*mask) != 0,
+            Self::Bit(mask) => {
+                answer.octets().first_chunk() == Some(&[127, 0, 0]) && answer.to_bits() & u32::from(*mask) != 0
+            }
         }
     }
 }

@@ -128,10 +128,10 @@ impl Blocklists {
                 return true;
             }
             SelfTest::Names { listed, unlisted } => (answer::below(listed, list), answer::below(unlisted, list)),
-            SelfTest::Rfc5782 if list.kind == Kind::Domain => (answer::below("test", list), answer::below("invalid", list)),
-            SelfTest::Rfc5782 => {
-                (answer::v4(Ipv4Addr::new(127, 0, 0, 2), list), answer::v4(Ipv4Addr::LOCALHOST, list))
+            SelfTest::Rfc5782 if list.kind == Kind::Domain => {
+                (answer::below("test", list), answer::below("invalid", list))
             }
+            SelfTest::Rfc5782 => (answer::v4(Ipv4Addr::new(127, 0, 0, 2), list), answer::v4(Ipv4Addr::LOCALHOST, list)),
         };
         let (Some(listed), Some(unlisted)) = tests else {
             watched.health.failed("the zone is too long");

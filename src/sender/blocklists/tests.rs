@@ -123,8 +123,11 @@ async fn lists_of_domains_of_good_clients_and_of_ipv6() {
         .code("bit 8".parse().unwrap(), "phish", 100)
         .code("bit 64".parse().unwrap(), "abuse", 10)
         .error("bit 1".parse().unwrap());
-    let good = List::new("good", Zone::parse("g.example").unwrap(), Kind::Allow)
-        .code("127.0.0.0/16".parse().unwrap(), "known", 10);
+    let good = List::new("good", Zone::parse("g.example").unwrap(), Kind::Allow).code(
+        "127.0.0.0/16".parse().unwrap(),
+        "known",
+        10,
+    );
     let v4_only = List { ipv6: false, ..list("four") };
     let scene = scene(vec![domains, good, list("six"), v4_only]);
     assert!(scene.lists.test().await);

@@ -29,8 +29,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(in crate::sender) use key::hash;
 pub use key::Key;
+pub(in crate::sender) use key::hash;
 pub use pins::{MAX_PINS, Pin};
 pub use record::Record;
 pub use store::{MemoryReputation, ReputationStore};
