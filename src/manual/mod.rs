@@ -7,6 +7,7 @@
 //! | [`tenancy`] | tenants, snapshots, lanes, custody |
 //! | [`sender`] | how a sender is judged, lists, what a tenant may set |
 //! | [`explanation`] | the record of one judgement, `explanation/v1` |
+//! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -18,6 +19,7 @@ pub mod explanation;
 pub mod message_path;
 pub mod operations;
 pub mod sender;
+pub mod reputation;
 pub mod tenancy;
 pub mod testing;
 pub mod threats;
