@@ -21,6 +21,7 @@ pub mod tenant;
 // -- capabilities -------------------------------------------------------------
 pub mod dns;
 pub mod net;
+pub mod sender;
 pub mod spool;
 
 // -- flows --------------------------------------------------------------------

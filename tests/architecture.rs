@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // -- capabilities
     ("dns", &["clock", "model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
+    ("sender", &["clock", "dns", "message", "model", "telemetry"]),
     ("spool", &["clock", "faults", "message", "model", "telemetry"]),
     // -- flows: intake and delivery don't know each other
     (

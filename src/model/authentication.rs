@@ -128,6 +128,16 @@ pub struct Dmarc {
     pub why: Option<Box<str>>,
 }
 
+/// One question to the DNS and what came back, for the Explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub name: Box<str>,
+    /// Record type.
+    pub kind: Box<str>,
+    /// The records, or why there are none; cut at 240 octets.
+    pub answer: Box<str>,
+}
+
 /// Everything together.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Authentication {
