@@ -5,6 +5,8 @@
 //! case that is named and passes is an error too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod arc;
+mod dkim;
 mod spf;
 
 use std::collections::BTreeMap;

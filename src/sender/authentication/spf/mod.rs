@@ -341,7 +341,7 @@ fn can_be_asked(name: &str) -> bool {
     name.len() <= macros::LONGEST_DOMAIN
         && name.contains('.')
         && !name.starts_with('[')
-        && name.bytes().all(|byte| byte.is_ascii_graphic())
+        && name.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && name.split('.').all(|label| (1..=63).contains(&label.len()))
 }
 
