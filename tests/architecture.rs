@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // -- capabilities
     ("dns", &["clock", "model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
-    ("sender", &["clock", "dns", "model", "telemetry"]),
+    ("sender", &["clock", "dns", "message", "model", "telemetry"]),
     ("limits", &["model", "telemetry"]),
     ("spool", &["clock", "faults", "message", "model", "telemetry"]),
     // -- flows: intake and delivery don't know each other
@@ -34,7 +34,23 @@ const ARROWS: &[(&str, &[&str])] = &[
         "delivery",
         &["clock", "dns", "faults", "message", "model", "net", "policy", "smtp", "spool", "telemetry", "tenant"],
     ),
-    ("intake", &["clock", "faults", "message", "model", "net", "policy", "smtp", "spool", "telemetry", "tenant"]),
+    (
+        "intake",
+        &[
+            "clock",
+            "faults",
+            "limits",
+            "message",
+            "model",
+            "net",
+            "policy",
+            "sender",
+            "smtp",
+            "spool",
+            "telemetry",
+            "tenant",
+        ],
+    ),
     // -- edges
     ("store", &["clock", "model", "telemetry", "tenant"]),
     ("admin", &["clock", "model", "telemetry"]),

@@ -128,6 +128,16 @@ pub struct Dmarc {
     pub why: Option<Box<str>>,
 }
 
+/// One question to the DNS and what came back, for the Explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub name: Box<str>,
+    /// Record type.
+    pub kind: Box<str>,
+    /// The records, or why there are none; cut at 240 octets.
+    pub answer: Box<str>,
+}
+
 /// Everything together.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Authentication {
@@ -142,4 +152,35 @@ pub struct Authentication {
     pub dmarc: Dmarc,
     /// By the tree walk of RFC 9989, logged beside it.
     pub dmarc_tree_walk: Dmarc,
+}
+
+impl Authentication {
+    /// Whether the message is proven to come from `domain` (or a name below it): DMARC passes for its From domain, or SPF
+    /// or DKIM passes for a name of `domain` that the From domain aligns with. A message without one From domain is
+    /// nobody's.
+    #[must_use]
+    pub fn authenticates(&self, domain: &Domain) -> bool {
+        let Some(from) = &self.from else { return false };
+        if !within(from.as_str(), domain.as_str()) {
+            return false;
+        }
+        if self.dmarc.result == DmarcResult::Pass {
+            return true;
+        }
+        // Aligned without a DMARC record: the proven name lies within the entry's domain, as From does.
+        let proven = |name: &str| within(name, domain.as_str());
+        let mail_from = self.spf.iter().find(|spf| spf.identity == SpfIdentity::MailFrom);
+        let spf = mail_from.or_else(|| self.spf.iter().find(|spf| spf.identity == SpfIdentity::Helo));
+        spf.is_some_and(|spf| spf.result == SpfResult::Pass && proven(&spf.domain))
+            || self.dkim.iter().any(|dkim| dkim.result == DkimResult::Pass && proven(&dkim.domain))
+    }
+}
+
+/// `name` is `domain` or below it.
+fn within(name: &str, domain: &str) -> bool {
+    let Some(split) = name.len().checked_sub(domain.len()) else { return false };
+    match (name.get(..split), name.get(split..)) {
+        (Some(before), Some(end)) => end.eq_ignore_ascii_case(domain) && (before.is_empty() || before.ends_with('.')),
+        _ => false,
+    }
 }

@@ -1,4 +1,4 @@
-//! What we know of the sender: reputation, known-source lists, reverse name, country, greylist, harvest defence.
+//! What we know of the sender: whether it is who it says, reputation, known-source lists, reverse name, country, greylist, harvest defence.
 //!
 //! Facts only. What they lead to is decided in `policy`; this room neither replies nor refuses.
 //!
@@ -6,6 +6,7 @@
 //! "listed" and never "clean". State that can't be read at start is given up with a warning; mail goes on.
 //! **Invariants**: every table is bounded in entries; every question in time; secrets of zones are in no text that leaves here.
 
+pub mod authentication;
 pub mod blocklists;
 mod bounded;
 pub mod geography;

@@ -1,0 +1,148 @@
+//! SPF, DKIM, ARC and DMARC of one message: who it says it is from, and what of that is proven.
+//!
+//! **Failure**: every method has its own word for "could not be found out"; DNS trouble is `temperror` and never a pass.
+//! A message without one readable From domain has `from: None` and DMARC `permerror`.
+//! **Invariants**: all questions of a message go through its [`Budget`], 64 at most; nothing here panics on or allocates
+//! by what a message claims; the same octets and answers give the same results (but for `pct`, which rolls dice).
+//!
+//! **Elsewhere**: what becomes of the results is `policy`'s; the reverse name of the address (iprev) and lists of bad
+//! sources are other files of this room.
+
+pub mod arc;
+pub mod block;
+pub mod budget;
+pub mod dkim;
+pub mod dmarc;
+pub mod from;
+pub mod keys;
+pub mod organization;
+pub mod results;
+pub mod sign;
+pub mod spf;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::clock::Clock;
+use crate::dns::Resolver;
+use crate::model::authentication::{Authentication, Dmarc, DmarcResult, Spf, SpfIdentity, SpfResult};
+use crate::model::{Address, Domain};
+use block::Block;
+use budget::Budget;
+use dkim::Bodies;
+
+/// `[authentication]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The name under which results are written (RFC 8601 section 2.5) and that SPF explanations call the receiver.
+    pub authserv_id: String,
+    /// Questions to the DNS for one message.
+    pub questions: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { authserv_id: "localhost".into(), questions: budget::QUESTIONS }
+    }
+}
+
+/// Authenticates. Cheap to share; holds nothing of any message.
+#[derive(Debug)]
+pub struct Authenticator {
+    config: Config,
+    resolver: Arc<dyn Resolver>,
+    clock: Clock,
+}
+
+impl Authenticator {
+    #[must_use]
+    pub fn build(config: Config, resolver: Arc<dyn Resolver>, clock: Clock) -> Self {
+        Self { config, resolver, clock }
+    }
+
+    #[must_use]
+    pub fn authserv_id(&self) -> &str {
+        &self.config.authserv_id
+    }
+
+    /// A budget for one message (or one connection's facts).
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget::with_limit(self.resolver.clone(), self.config.questions)
+    }
+
+    /// SPF of HELO and of MAIL FROM, in this order. `mail_from` is `None` for the null sender: then HELO alone speaks
+    /// (RFC 7208 section 2.4). A HELO that is an address literal or no domain name is `none` by itself.
+    pub async fn spf(&self, ip: IpAddr, helo: &str, mail_from: Option<&Address>, budget: &Budget) -> Vec<Spf> {
+        let question = |domain, sender_local| spf::Question {
+            ip,
+            domain,
+            sender_local,
+            sender_domain: domain,
+            helo,
+            receiver: &self.config.authserv_id,
+            now: self.seconds(),
+        };
+        let mut found = Vec::with_capacity(2);
+        let checked = spf::check_host(budget, &question(helo, "postmaster")).await;
+        found.push(of(SpfIdentity::Helo, helo, checked));
+        if let Some(address) = mail_from {
+            let domain = address.domain().as_str();
+            let checked = spf::check_host(budget, &question(domain, address.local())).await;
+            found.push(of(SpfIdentity::MailFrom, domain, checked));
+        }
+        found
+    }
+
+    /// DKIM, ARC and DMARC of a whole message (canonical CRLF), with the SPF results of its transaction.
+    ///
+    /// The body is hashed here and now, about a millisecond for each 2 MB and each kind of signature.
+    pub async fn message(&self, raw: &[u8], spf: &[Spf], budget: &Budget) -> Authentication {
+        let now = self.seconds();
+        let block = Block::read(raw);
+        let bodies = Bodies::new(block.body);
+        let from = from::domain(&block);
+        let domain = from.as_ref().ok().map(Domain::as_str);
+        let dkim = dkim::verify(&block, &bodies, domain, budget, now).await;
+        let arc = arc::verify(&block, &bodies, budget, now).await;
+        let (dmarc, dmarc_tree_walk) = match &from {
+            Ok(from) => {
+                let facts = dmarc::Facts { from, spf, dkim: &dkim, roll: roll() };
+                (dmarc::by_list(budget, &facts).await, dmarc::by_walk(budget, &facts).await)
+            }
+            Err(error) => {
+                let why = Some(error.to_string().into());
+                let none = Dmarc { result: DmarcResult::PermError, why, ..Dmarc::default() };
+                (none.clone(), none)
+            }
+        };
+        Authentication { from: from.ok(), spf: spf.to_vec(), dkim, arc, dmarc, dmarc_tree_walk }
+    }
+
+    fn seconds(&self) -> u64 {
+        self.clock.now().as_millis() / 1_000
+    }
+}
+
+fn of(identity: SpfIdentity, domain: &str, checked: spf::Checked) -> Spf {
+    let domain: String = domain.chars().take(255).collect();
+    // A domain without a record is no news: the word "none" says it.
+    let why = checked.why.filter(|_| checked.result != SpfResult::None);
+    Spf { identity, result: checked.result, domain: domain.into(), why }
+}
+
+/// 0 to 99, for `pct`.
+fn roll() -> u8 {
+    let mut octets = [0u8; 2];
+    match aws_lc_rs::rand::fill(&mut octets) {
+        Ok(()) => u8::try_from(u16::from_be_bytes(octets) % 100).unwrap_or(0),
+        // Without dice the policy applies as it is written.
+        Err(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;
