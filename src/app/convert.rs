@@ -1,14 +1,16 @@
 //! From the settings file's sections to the `Config` of each room. Nothing is decided here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{ListenerSettings, ListenerTls, Settings};
-use crate::model::Direction;
+use crate::model::{Address, Direction};
 use crate::model::units::Span;
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};
-use crate::{delivery, dns, intake, spool};
+use crate::sender::authentication;
+use crate::{delivery, dns, intake, limits, sender, spool};
 
 /// Inline custody keeps messages off the disk, so they may take more memory while they arrive.
 const INLINE_MEMORY_FACTOR: u64 = 16;
@@ -103,6 +105,26 @@ pub(super) fn spool(settings: &Settings) -> spool::Config {
         body_cache: own.body_cache,
         ..spool::Config::new(&own.dir)
     }
+}
+
+pub(super) fn authentication(settings: &Settings) -> authentication::Config {
+    authentication::Config { authserv_id: settings.hostname.as_str().to_owned(), ..authentication::Config::default() }
+}
+
+pub(super) fn source(settings: &Settings) -> sender::Config {
+    let _ = settings;
+    sender::Config::default()
+}
+
+pub(super) fn rates(settings: &Settings) -> limits::Config {
+    let _ = settings;
+    limits::Config::default()
+}
+
+/// Sorted, so that they can be searched.
+pub(super) fn spam_traps(settings: &Settings) -> Arc<[Address]> {
+    let _ = settings;
+    Arc::default()
 }
 
 pub(super) fn dns(settings: &Settings) -> dns::Config {

@@ -10,5 +10,6 @@ pub mod node;
 mod queue_control;
 mod reload;
 mod reputation_control;
+mod senders;
 mod resources;
 pub mod serve;

@@ -19,7 +19,7 @@ use super::next_hop::ByDelivery;
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
-use super::{convert, resources};
+use super::{convert, resources, senders};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -28,14 +28,14 @@ use crate::delivery;
 use crate::dns::{HickoryResolver, Resolver};
 use crate::faults::Faults;
 use crate::intake::listener::Listener;
+use crate::intake::judging::Judges;
 use crate::intake::{self, Intake};
 use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
-use crate::sender::{self, Source};
 use crate::spool::{self, Spool};
-use crate::store::{Follower, SharedTenants, SqliteTenants, Step, StoreError};
+use crate::store::{Follower, SharedLists, SharedTenants, SqliteLists, SqliteTenants, Step, StoreError};
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 use crate::tenant::Snapshot;
@@ -85,7 +85,8 @@ struct Parts {
     snapshot: Arc<ArcSwap<Snapshot>>,
     spool: Spool,
     admission: Arc<Admission>,
-    source: Arc<Source>,
+    judges: Judges,
+    lists: SharedLists,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -131,8 +132,9 @@ impl Node {
                 HickoryResolver::new(&convert::dns(settings)).map_err(|error| StartError::Other(error.to_string()))?,
             ),
         };
-        let source = open_source(settings, Arc::clone(&resolver), Arc::clone(&metrics)).await?;
-        let parts = Parts::open(settings, &store, source, metrics).await?;
+        let clock = Clock::default();
+        let judges = senders::open(settings, Arc::clone(&resolver), clock.clone(), Arc::clone(&metrics)).await?;
+        let parts = Parts::open(settings, &store, (clock, judges), metrics).await?;
         let tls = client_tls(settings)?;
         let mut delivery_config = convert::delivery(settings);
         delivery_config.mx_port = overrides.mx_port.unwrap_or(delivery_config.mx_port);
@@ -213,8 +215,7 @@ impl Node {
         };
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
-        let (source, data_dir) = (self.parts.source, self.parts.data_dir);
-        let _ = tokio::task::spawn_blocking(move || source.save(&data_dir)).await;
+        senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
         self.parts.log.flush();
     }
 }
@@ -223,7 +224,7 @@ impl Parts {
     async fn open(
         settings: &Settings,
         store: &SharedTenants,
-        source: Arc<Source>,
+        (clock, judges): (Clock, Judges),
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let log = match &settings.log.mail {
@@ -235,8 +236,9 @@ impl Parts {
             Ok(text) => Faults::parse(&text).map_err(StartError::Other)?,
             Err(_) => Faults::default(),
         };
-        let clock = Clock::default();
-        let snapshot = crate::store::snapshot(&**store).await?;
+        let lists: SharedLists = Arc::new(SqliteLists::open(&settings.data_dir).await?);
+        let entries = crate::store::lists(&*lists).await?;
+        let snapshot = crate::store::snapshot(&**store).await?.with_lists(Arc::new(entries));
         count(&metrics, &snapshot);
         let deps = spool::Deps {
             clock: clock.clone(),
@@ -268,7 +270,8 @@ impl Parts {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             spool,
             admission,
-            source,
+            judges,
+            lists,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -280,6 +283,7 @@ impl Parts {
             spool: self.spool.clone(),
             next_hop: Arc::clone(&next_hop) as Arc<_>,
             probe: next_hop,
+            judges: self.judges.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -303,7 +307,7 @@ impl Parts {
         });
         let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
         let reputation = Arc::new(Records {
-            reputation: Arc::clone(&self.source.reputation),
+            reputation: Arc::clone(&self.judges.source.reputation),
             clock: self.clock.clone(),
             data_dir: settings.data_dir.clone(),
         });
@@ -322,7 +326,7 @@ impl Parts {
     fn start_helpers(&self, settings: &Settings, store: SharedTenants) -> Vec<JoinHandle<()>> {
         let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let live = Arc::clone(&self.snapshot);
-        let follower = Follower::new(store, Arc::clone(&live));
+        let follower = Follower::new(store, Arc::clone(&live)).with_lists(Arc::clone(&self.lists));
         let following = follower.run(move |step| match step {
             Ok(Step::Unchanged) => {}
             Ok(Step::Live { version, tenants, entries }) => {
@@ -339,25 +343,10 @@ impl Parts {
         });
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
-        let source = Arc::clone(&self.source).watch(self.shutdown.clone());
-        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(source)]
+        let source = Arc::clone(&self.judges.source).watch(self.shutdown.clone());
+        let kept = senders::keep(self.judges.clone(), Arc::clone(&self.lists), self.shutdown.clone());
+        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(source), tokio::spawn(kept)]
     }
-}
-
-/// What is known of senders, with the counters of the last run.
-async fn open_source(
-    settings: &Settings,
-    resolver: Arc<dyn Resolver>,
-    metrics: Arc<Metrics>,
-) -> Result<Arc<Source>, StartError> {
-    let data_dir = settings.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        let source = Source::build(sender::Config::default(), resolver, metrics)?;
-        source.load(&data_dir);
-        Ok::<_, sender::geography::GeographyError>(Arc::new(source))
-    });
-    let other = |error: String| StartError::Other(error);
-    opened.await.map_err(|error| other(error.to_string()))?.map_err(|error| other(error.to_string()))
 }
 
 fn count(metrics: &Metrics, snapshot: &Snapshot) {

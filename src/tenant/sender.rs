@@ -217,7 +217,7 @@ impl Default for SenderPolicy {
         Self {
             level: Level::default(),
             known_sources: true,
-            greylisting: true,
+            greylisting: false,
             tls_required_from: Box::default(),
             reverse: ReverseRules::default(),
             authentication: AuthenticationActions::default(),

@@ -13,9 +13,10 @@ use crate::model::explanation::Moment;
 use crate::model::{Address, Decision, Reply, ReversePath, Timestamp};
 use crate::policy::explain::judgement;
 use crate::policy::sender::{MessageFacts, Ruling, at_message};
-use crate::sender::authentication::results;
+use crate::sender::authentication::{from, results};
 use crate::sender::reputation::Observation;
-use crate::tenant::{Query, Snapshot};
+use crate::tenant::Snapshot;
+use crate::tenant::lists::Query;
 
 /// What is done with the message.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Judges {
     ) -> Judged {
         self.ask_spf(who, known).await;
         let authentication = self.authenticator.message(message, &known.spf, &known.budget).await;
-        let author = author(&authentication, message);
+        let author = from::author(message).map(ReversePath::Mailbox);
         let mut discarded = HashSet::new();
         let mut refusal: Option<Ruling> = None;
         let mut accepted: Option<Ruling> = None;
@@ -114,11 +115,4 @@ impl Judges {
             provisional: taken.provisional(),
         })
     }
-}
-
-/// The one address of the one From field.
-fn author(authentication: &Authentication, message: &[u8]) -> Option<ReversePath> {
-    authentication.from.as_ref()?;
-    let from = crate::message::header::fields(message).find(|field| field.is("from"))?;
-    crate::message::author(from.value).map(ReversePath::Mailbox)
 }

@@ -23,7 +23,8 @@ use crate::policy::sender::{Provisional, Ruling, Tls, same_fate};
 use crate::sender::Source;
 use crate::sender::authentication::Authenticator;
 use crate::sender::authentication::budget::Budget;
-use crate::tenant::{Hits, SenderPolicy, Snapshot, Tenant, TenantDomain};
+use crate::tenant::lists::Hits;
+use crate::tenant::{SenderPolicy, Snapshot, Tenant, TenantDomain};
 
 pub use message::{Judged, Verdict};
 pub use record::Beside;

@@ -17,7 +17,8 @@ use crate::sender::greylist::Greyed;
 use crate::sender::reputation::{Judged, Observation};
 use crate::sender::reverse::reverse;
 use crate::telemetry::metrics::Limit;
-use crate::tenant::{Query, Tenant};
+use crate::tenant::Tenant;
+use crate::tenant::lists::Query;
 
 impl Judges {
     /// A client that guesses addresses learns nothing more, whichever it names next (reliability row SEC-P12).

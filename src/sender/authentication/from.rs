@@ -6,7 +6,7 @@
 //! **Invariants**: never a guess; nothing of a display name or comment is taken for the address.
 
 use super::block::Block;
-use crate::model::Domain;
+use crate::model::{Address, Domain};
 
 /// Octets of a From field that are read.
 pub const LONGEST: usize = 16_384;
@@ -25,11 +25,23 @@ pub enum FromError {
     OddLine,
 }
 
+/// The one author of a message, if there is one and it can be read as an address.
+#[must_use]
+pub fn author(message: &[u8]) -> Option<Address> {
+    Address::parse(&address(&Block::read(message)).ok()?).ok()
+}
+
 /// The domain of the one address.
 ///
 /// # Errors
 /// [`FromError`].
 pub fn domain(block: &Block<'_>) -> Result<Domain, FromError> {
+    let address = address(block)?;
+    let (_, domain) = address.rsplit_once('@').ok_or(FromError::Unreadable)?;
+    Domain::parse(domain).map_err(|_| FromError::Unreadable)
+}
+
+fn address(block: &Block<'_>) -> Result<String, FromError> {
     let mut fields = block.named("From");
     let field = fields.next().ok_or(FromError::Missing)?;
     if fields.next().is_some() || block.false_from {
@@ -49,9 +61,7 @@ pub fn domain(block: &Block<'_>) -> Result<Domain, FromError> {
         }
         found = Some(mailbox);
     }
-    let address = found.ok_or(FromError::Unreadable)?;
-    let (_, domain) = address.rsplit_once('@').ok_or(FromError::Unreadable)?;
-    Domain::parse(domain).map_err(|_| FromError::Unreadable)
+    found.ok_or(FromError::Unreadable)
 }
 
 /// The addresses of a mailbox list (or of a group), without names and comments. `None`: not well formed.
