@@ -85,12 +85,15 @@ fn authentication(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: 
     let vouched = vouched(facts, allowed.as_ref(), &mut walk);
     let dmarc = dmarc_result(facts.authentication);
     let pending = dmarc == DmarcResult::TempError;
+    // Whatever the record that can't be had says: an aligned pass is all that it can ask for.
+    let proven =
+        facts.authentication.from.as_ref().map(|from| proof(facts.authentication, from)) == Some(Proof::Proven);
     let mut decisive: Option<Action> = None;
     let found = [from(facts), dmarc_action(facts, dmarc), spf(facts), dkim(facts)];
     for mut action in found.into_iter().flatten() {
         let overruled = match action.stage {
             Stage::From => false,
-            Stage::Dmarc => vouched,
+            Stage::Dmarc => vouched || (pending && proven),
             _ => vouched || dmarc == DmarcResult::Pass,
         };
         let waits = pending && matches!(action.stage, Stage::Spf | Stage::Dkim);
