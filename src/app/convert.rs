@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{ListenerSettings, ListenerTls, Settings};
-use crate::model::{Address, Direction};
 use crate::model::units::Span;
+use crate::model::{Address, Direction};
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
-use crate::smtp::{AuthOffer, Limits, SessionConfig};
 use crate::sender::authentication;
+use crate::smtp::{AuthOffer, Limits, SessionConfig};
 use crate::{delivery, dns, intake, limits, sender, spool};
 
 /// Inline custody keeps messages off the disk, so they may take more memory while they arrive.

@@ -10,6 +10,6 @@ pub mod node;
 mod queue_control;
 mod reload;
 mod reputation_control;
-mod senders;
 mod resources;
+mod senders;
 pub mod serve;

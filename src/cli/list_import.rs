@@ -97,7 +97,10 @@ pub(super) async fn run(
     told.checked(&checked, encoding);
     if checked.errors > args.max_errors {
         let bad = checked.errors;
-        return Err(Failure::Other(format!("{bad} bad rows, at most {} are left out; nothing written", args.max_errors)));
+        return Err(Failure::Other(format!(
+            "{bad} bad rows, at most {} are left out; nothing written",
+            args.max_errors
+        )));
     }
     let mut import = Import { store, file, mode: if args.dry_run { Mode::DryRun } else { Mode::Write }, done: 0 };
     if args.restart {
@@ -105,7 +108,9 @@ pub(super) async fn run(
     }
     let skip = if args.dry_run { 0 } else { store.checkpoint(&file).await?.unwrap_or(0) };
     if skip > 0 {
-        eprintln!("sekisho: an earlier import of this file was cut off after {skip} rows; going on there (--restart begins anew)");
+        eprintln!(
+            "sekisho: an earlier import of this file was cut off after {skip} rows; going on there (--restart begins anew)"
+        );
     }
     let mut counts = Counts { errors: checked.errors, ..Counts::default() };
     let size = if args.dry_run { DRY_BATCH } else { BATCH };
@@ -356,7 +361,10 @@ impl Told {
         }
         if self.style.json {
             let encoding = encoding.as_str();
-            println!("{}", json!({ "v": 1, "event": "checked", "rows": rows, "errors": errors, "normalised": normalised, "encoding": encoding }));
+            println!(
+                "{}",
+                json!({ "v": 1, "event": "checked", "rows": rows, "errors": errors, "normalised": normalised, "encoding": encoding })
+            );
         } else if self.progress.every.is_some() {
             eprintln!("sekisho: {rows} rows in {}, {errors} bad, {normalised} read in narrow form", encoding.as_str());
         }

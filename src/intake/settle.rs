@@ -105,7 +105,9 @@ impl Connection {
             Err(error) => return (storage_refusal(&error), None),
         };
         let Transaction { snapshot, sender, known, .. } = transaction;
-        let Some(known) = known else { return (self.settle(transaction, lanes, complete, question.size(), "").await, None) };
+        let Some(known) = known else {
+            return (self.settle(transaction, lanes, complete, question.size(), "").await, None);
+        };
         let whole = match self.whole(&complete).await {
             Ok(whole) => whole,
             Err(error) => return (storage_refusal(&error), None),
@@ -177,7 +179,12 @@ impl Connection {
     }
 
     /// The message without some octets of its header, where it was.
-    async fn without(&self, whole: &Bytes, ranges: &[Range<usize>], complete: Complete) -> Result<Complete, SpoolError> {
+    async fn without(
+        &self,
+        whole: &Bytes,
+        ranges: &[Range<usize>],
+        complete: Complete,
+    ) -> Result<Complete, SpoolError> {
         let kept = kept(whole, ranges);
         match complete {
             Complete::Memory(_) => Ok(Complete::Memory(kept.into())),

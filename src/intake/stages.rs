@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::Intake;
 use super::authenticate::Checked;
 use super::connection::Connection;
-use super::Intake;
 use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;

@@ -48,7 +48,7 @@
 //! |---|---|---|
 //! | `reputation` | `2` | level of dynamic reputation: 0 off (still counted), 1 most lenient, 4 lists a source after one spam |
 //! | `known_sources` | `true` | known-source lists refuse |
-//! | `greylisting` | `true` | unknown servers are asked to come back, at levels 2 and 3 |
+//! | `greylisting` | `false` | unknown servers are asked to come back, at levels 2 and 3 |
 //! | `tls_required_from` | none | sender domains (with subdomains), client networks, or `"*"` |
 //! | `trusted_sealers` | none | domains (with subdomains) whose newest ARC seal stands for authentication; name only forwarders that check what they take, for what they found is not asked |
 //! | `reverse` | none | rows of `sender` (a domain with subdomains, `default`, `empty`), `missing`, `invalid`: `accept` or `reject`; the longest domain is the one |

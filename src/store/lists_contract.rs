@@ -162,14 +162,17 @@ async fn contract(store: &dyn ListStore) {
     assert_eq!(changes.len(), 2);
     assert_eq!(store.changes_since(2).await.unwrap(), ListChanges { version: 2, changes: Some(vec![]) });
     assert_eq!(store.changes_since(99).await.unwrap().changes, None);
-    let [Put::Added(brief)] = store.put(&all_new(&["beta allow q.example"]), Mode::Write, None).await.unwrap()[..] else {
+    let [Put::Added(brief)] = store.put(&all_new(&["beta allow q.example"]), Mode::Write, None).await.unwrap()[..]
+    else {
         panic!()
     };
     let gone = [brief, EntryId(8), EntryId(777), brief];
     assert_eq!(store.remove(&gone, Mode::DryRun).await.unwrap().len(), 2);
     assert_eq!(store.remove(&gone, Mode::Write).await.unwrap().len(), 2);
     assert!(store.remove(&gone, Mode::Write).await.unwrap().is_empty());
-    let ListChanges { version: 4, changes: Some(mut changes) } = store.changes_since(2).await.unwrap() else { panic!() };
+    let ListChanges { version: 4, changes: Some(mut changes) } = store.changes_since(2).await.unwrap() else {
+        panic!()
+    };
     changes.sort_by_key(|change| matches!(change, ListChange::Remove(_, EntryId(9))));
     let removed = |at| ListChange::Remove(Some(id("beta")), EntryId(at));
     assert_eq!(changes, [removed(8), removed(9)]);
@@ -189,7 +192,8 @@ async fn contract(store: &dyn ListStore) {
     assert_eq!(store.version().await.unwrap(), version);
 
     // A mailbox has a hundred; what is there may still be changed.
-    let many: Vec<NewEntry> = (0..=MAX_IN_MAILBOX).map(|n| new(&format!("acme/s@acme.example block m{n}.example"))).collect();
+    let many: Vec<NewEntry> =
+        (0..=MAX_IN_MAILBOX).map(|n| new(&format!("acme/s@acme.example block m{n}.example"))).collect();
     let puts = store.put(&many, Mode::Write, None).await.unwrap();
     assert_eq!(puts.iter().filter(|put| matches!(put, Put::Full(MAX_IN_MAILBOX))).count(), 1);
     assert_eq!(puts.last(), Some(&Put::Full(MAX_IN_MAILBOX)));

@@ -62,7 +62,10 @@ async fn dkimpy() {
         Shared::new(resolver)
     };
     let football = [
-        ("brisbane._domainkey.football.example.com", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned()),
+        (
+            "brisbane._domainkey.football.example.com",
+            "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned(),
+        ),
         ("test._domainkey.football.example.com", text("test.txt")),
     ];
     let pass = DkimResult::Pass;
@@ -110,7 +113,8 @@ fn body_hashes_of_a_mailing_list() {
             if let Some(length) = signature.length {
                 canonical.truncate(usize::try_from(length).unwrap_or(usize::MAX));
             }
-            let hash = if signature.hash() == HashAlgorithm::Sha1 { HashAlgorithm::Sha1 } else { HashAlgorithm::Sha256 };
+            let hash =
+                if signature.hash() == HashAlgorithm::Sha1 { HashAlgorithm::Sha1 } else { HashAlgorithm::Sha256 };
             let reference = hash.hash(canonical.as_slice());
             same += usize::from(*ours.hash == *reference.as_ref());
             if *reference.as_ref() == *signature.body_hash {

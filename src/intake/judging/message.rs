@@ -7,12 +7,13 @@
 
 use std::collections::HashSet;
 
-use super::{Judges, SenderKnown, Taken, Who};
+use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult};
 use crate::model::explanation::Moment;
 use crate::model::{Address, Decision, Reply, ReversePath, Timestamp};
 use crate::policy::explain::judgement;
-use crate::policy::sender::{MessageFacts, Ruling, at_message};
+use crate::policy::replies;
+use crate::policy::sender::{MessageFacts, Ruling, Together, at_message, together};
 use crate::sender::authentication::{from, results};
 use crate::sender::reputation::Observation;
 use crate::tenant::Snapshot;
@@ -51,34 +52,34 @@ impl Judges {
         self.ask_spf(who, known).await;
         let authentication = self.authenticator.message(message, &known.spf, &known.budget).await;
         let author = from::author(message).map(ReversePath::Mailbox);
-        let mut discarded = HashSet::new();
-        let mut refusal: Option<Ruling> = None;
-        let mut accepted: Option<Ruling> = None;
-        for taken in &known.taken {
-            let ruling = self.one(who, (snapshot, taken), (&authentication, author.as_ref()), now);
-            if ruling.is_accepted() {
-                accepted.get_or_insert(ruling);
-            } else {
-                self.count_hit(&ruling.decided_by, super::Mode::Live, now);
-                discarded.insert(taken.recipient.clone());
-                refusal.get_or_insert(ruling);
+        let one = |taken: &Taken| self.one(who, (snapshot, taken), (&authentication, author.as_ref()), now);
+        let rulings: Vec<Ruling> = known.taken.iter().map(one).collect();
+        let verdict = match together(&rulings) {
+            Together::Accept => Verdict::Accept { discarded: HashSet::new() },
+            Together::Refuse(at) => match rulings.get(at).map(|ruling| &ruling.decision) {
+                Some(Decision::Defer(reply) | Decision::Reject(reply) | Decision::Disconnect(reply)) => {
+                    Verdict::Refuse(reply.clone())
+                }
+                _ => Verdict::Refuse(replies::LOCAL_TROUBLE),
+            },
+            Together::Split => {
+                let refused = known.taken.iter().zip(&rulings).filter(|(_, ruling)| !ruling.is_accepted());
+                Verdict::Accept { discarded: refused.map(|(taken, _)| taken.recipient.clone()).collect() }
             }
-        }
-        let clean = accepted.as_ref().is_some_and(|ruling| ruling.marks().next().is_none());
-        if clean {
+        };
+        if matches!(verdict, Verdict::Accept { .. }) && rulings.iter().all(|ruling| ruling.marks().next().is_none()) {
             let domain = authentication.from.as_ref().filter(|_| authentication.dmarc.result == DmarcResult::Pass);
             self.source.reputation.saw(who.ip, domain, Observation::Ham, now);
         }
-        let verdict = match (&accepted, &refusal) {
-            (None, Some(Ruling { decision: Decision::Defer(reply) | Decision::Reject(reply), .. })) => {
-                Verdict::Refuse(reply.clone())
-            }
-            _ => Verdict::Accept { discarded },
-        };
-        for ruling in accepted.iter().chain(&refusal) {
+        // One of each kind is told; they differ by lists alone.
+        let accepted = rulings.iter().find(|ruling| ruling.is_accepted());
+        let refused = rulings.iter().find(|ruling| !ruling.is_accepted());
+        for ruling in accepted.into_iter().chain(refused) {
+            self.count_hit(&ruling.decided_by, Mode::Live, now);
             known.judgements.push(judgement(Moment::Message, None, ruling));
         }
-        let smtp = results::Smtp { helo: who.helo, mail_from: &who.mail_from().map(ToString::to_string).unwrap_or_default() };
+        let smtp =
+            results::Smtp { helo: who.helo, mail_from: &who.mail_from().map(ToString::to_string).unwrap_or_default() };
         let authserv_id = self.authenticator.authserv_id();
         let forged = results::forged(message, authserv_id);
         let results = results::make(authserv_id, &authentication, smtp, &[]);
@@ -110,7 +111,11 @@ impl Judges {
             sender: who.sender,
             client: who.ip,
             sender_entries: &taken.entries,
-            author_entries: of_author.as_deref().unwrap_or(if author == Some(who.sender) { &taken.entries } else { &[] }),
+            author_entries: of_author.as_deref().unwrap_or(if author == Some(who.sender) {
+                &taken.entries
+            } else {
+                &[]
+            }),
             authentication,
             provisional: taken.provisional(),
         })

@@ -119,7 +119,10 @@ impl Judges {
         if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
             ruling.decision = Decision::Defer(replies::SEND_SEPARATELY);
         }
-        self.count_hit(&ruling.decided_by, mode, now);
+        // An entry that speaks for the sender is counted when the message is there.
+        if !ruling.is_accepted() {
+            self.count_hit(&ruling.decided_by, mode, now);
+        }
         if mode == Mode::Live && is_spam(&ruling) {
             self.source.reputation.saw(who.ip, None, Observation::Spam, now);
         }
@@ -129,7 +132,12 @@ impl Judges {
 
     /// A recipient refused before its sender was judged.
     #[must_use]
-    pub fn refused(&self, whom: &crate::model::Address, decision: &Decision, rule: Rule) -> crate::model::explanation::Judgement {
+    pub fn refused(
+        &self,
+        whom: &crate::model::Address,
+        decision: &Decision,
+        rule: Rule,
+    ) -> crate::model::explanation::Judgement {
         plain_judgement(Moment::Rcpt, Some(whom), decision, rule)
     }
 

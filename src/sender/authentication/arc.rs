@@ -176,7 +176,8 @@ pub async fn verify(block: &Block<'_>, bodies: &Bodies<'_>, resolver: &dyn Resol
     }
     let Some(newest) = sets.last() else { return Arc::default() };
     // The newest message signature and every seal, each key once (the budget remembers).
-    let mut keys = vec![Box::pin(key::fetch(resolver, &newest.signature.selector, &newest.signature.domain)) as Fetching<'_>];
+    let mut keys =
+        vec![Box::pin(key::fetch(resolver, &newest.signature.selector, &newest.signature.domain)) as Fetching<'_>];
     for set in &sets {
         keys.push(Box::pin(key::fetch(resolver, &set.parsed.selector, &set.parsed.domain)));
     }

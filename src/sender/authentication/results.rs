@@ -93,7 +93,11 @@ fn quoted(value: &str) -> String {
     let token = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b);
     let plain = |text: &str| !text.is_empty() && text.bytes().all(token);
     let address = value.split_once('@').is_some_and(|(local, domain)| plain(local) && plain(domain));
-    if value.len() <= LONGEST_VALUE && (plain(value) || address) { value.to_owned() } else { quote(value, LONGEST_VALUE) }
+    if value.len() <= LONGEST_VALUE && (plain(value) || address) {
+        value.to_owned()
+    } else {
+        quote(value, LONGEST_VALUE)
+    }
 }
 
 fn quote(value: &str, longest: usize) -> String {

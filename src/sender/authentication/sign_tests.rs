@@ -9,7 +9,8 @@ use crate::sender::authentication::budget::Budget;
 use crate::sender::authentication::dkim::{self as verifier, Bodies};
 use crate::sender::authentication::keys::SigningKey;
 
-const MESSAGE: &[u8] = b"From: A <a@example.com>\r\nTo: b@example.net\r\nSubject: x\r\n\ty\r\nDate: now\r\n\r\nHello  you \r\n \r\n\r\n";
+const MESSAGE: &[u8] =
+    b"From: A <a@example.com>\r\nTo: b@example.net\r\nSubject: x\r\n\ty\r\nDate: now\r\n\r\nHello  you \r\n \r\n\r\n";
 
 fn key() -> SigningKey {
     SigningKey::read(&SigningKey::generate_rsa().unwrap()).unwrap()

@@ -187,9 +187,8 @@ impl Lists {
     /// How many tenants' blocks are not the same allocation in both; the operator's counts as one.
     #[must_use]
     pub fn blocks_not_shared_with(&self, other: &Self) -> usize {
-        let differs = |entry: &&OfTenant| {
-            other.block(Some(&entry.tenant)).is_none_or(|block| !Arc::ptr_eq(block, &entry.block))
-        };
+        let differs =
+            |entry: &&OfTenant| other.block(Some(&entry.tenant)).is_none_or(|block| !Arc::ptr_eq(block, &entry.block));
         usize::from(!Arc::ptr_eq(&self.operator, &other.operator)) + self.tenants.iter().filter(differs).count()
     }
 }

@@ -140,8 +140,14 @@ mod tests {
 
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
-            Just(&b"\r\n"[..]), Just(&b" "[..]), Just(&b"\t"[..]), Just(&b"a"[..]), Just(&b"bc"[..]),
-            Just(&b"  \r\n"[..]), Just(&b"\r\n\r\n"[..]), Just(&b"long enough a line"[..])
+            Just(&b"\r\n"[..]),
+            Just(&b" "[..]),
+            Just(&b"\t"[..]),
+            Just(&b"a"[..]),
+            Just(&b"bc"[..]),
+            Just(&b"  \r\n"[..]),
+            Just(&b"\r\n\r\n"[..]),
+            Just(&b"long enough a line"[..])
         ];
         prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }

@@ -66,7 +66,8 @@ impl Signature {
     /// What is wrong.
     pub fn common(tags: &Tags<'_>) -> Result<Self, &'static str> {
         let (header_form, body_form) = forms(tags.get("c"))?;
-        let names: Vec<String> = tags.items("h").ok_or("no h=")?.map(|name| without_space(name).to_ascii_lowercase()).collect();
+        let names: Vec<String> =
+            tags.items("h").ok_or("no h=")?.map(|name| without_space(name).to_ascii_lowercase()).collect();
         if names.len() > NAMES {
             return Err("h= has too many names");
         }
