@@ -20,7 +20,9 @@ pub mod tenant;
 
 // -- capabilities -------------------------------------------------------------
 pub mod dns;
+pub mod limits;
 pub mod net;
+pub mod sender;
 pub mod spool;
 
 // -- flows --------------------------------------------------------------------

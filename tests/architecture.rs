@@ -25,7 +25,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["message", "model", "smtp", "tenant"]),
     // -- capabilities
     ("dns", &["clock", "model", "telemetry"]),
+    ("limits", &["model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
+    ("sender", &["clock", "dns", "model", "telemetry"]),
     ("spool", &["clock", "faults", "message", "model", "telemetry"]),
     // -- flows: intake and delivery don't know each other
     (
@@ -50,10 +52,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dns",
             "faults",
             "intake",
+            "limits",
             "message",
             "model",
             "net",
             "policy",
+            "sender",
             "smtp",
             "spool",
             "store",

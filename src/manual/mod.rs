@@ -5,6 +5,7 @@
 //! | [`message_path`] | one message from connect to outcome, and the table that finds the room for a change |
 //! | [`durability`] | when a 250 is given, what survives what, how the log on disk works |
 //! | [`tenancy`] | tenants, snapshots, lanes, custody |
+//! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -14,6 +15,7 @@ pub mod decisions;
 pub mod durability;
 pub mod message_path;
 pub mod operations;
+pub mod reputation;
 pub mod tenancy;
 pub mod testing;
 pub mod threats;

@@ -35,6 +35,16 @@
 //! goes to the mail log. The commands speak HTTP over the control socket: `GET /queue`, `GET /queue/summary`, `GET /queue/{id}`,
 //! `POST /queue`, `POST /reload`.
 //!
+//! # Reputation
+//!
+//! ```text
+//! sekisho reputation show ADDRESS       counts of an IP address or a domain, and what each level makes of it
+//! sekisho reputation set ADDRESS good|delayed|refused --for 24h --reason TEXT
+//! sekisho reputation forget ADDRESS     counts and what was set
+//! ```
+//! What is set stands over all counts at levels 1 to 4, and is saved at once; without `--for` it stands until it is set anew or forgotten.
+//! Behind it: `GET`, `PUT` and `DELETE /reputation/{address}` on the control socket. The numbers are in [`super::reputation`].
+//!
 //! # Exit codes
 //!
 //! | code | means |
@@ -166,6 +176,22 @@
 //! | `tenant_domains` | | in the running snapshot |
 //! | `snapshot_version` | | of the running snapshot |
 //! | `snapshots_total` | result | snapshots built |
+//! | `dnsxl_answers_total` | result | answers of known-source lists |
+//! | `dnsxl_self_tests_total` | result | their self-tests |
+//! | `dnsxl_lists_degraded` | | lists out of service: **alert if not 0** |
+//! | `reputation_standings_total` | standing | judgements by dynamic reputation |
+//! | `reputation_observations_total` | kind | what sources did |
+//! | `reputation_sources` | | sources with a record |
+//! | `reputation_evicted_total` | | records that made room for others |
+//! | `greylist_total` | result | answers of the greylist |
+//! | `greylist_entries` | | its entries |
+//! | `harvest_detected_total` | | sources found trying recipients at random |
+//! | `reverse_names_total` | result | reverse names looked up |
+//! | `geography_loads_total` | result | loads of the database of countries |
+//! | `limits_refused_total` | limit | checks over a rate limit |
+//! | `limits_keys` | | keys in use at the last sweep |
+//! | `limits_bytes` | | their memory |
+//! | `limits_evicted_total` | | keys in use that made room: **alert if it grows** |
 //! | `mail_log_lines_total` | | lines handed to the writer |
 //! | `mail_log_lost_total` | | lines lost: **alert if it grows** |
 //! | `build_info` | version | 1 |

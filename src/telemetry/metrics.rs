@@ -109,6 +109,61 @@ label_set! {
     DnsResult("result") { Found = "found", Nothing = "nothing", Temporary = "temporary" }
 }
 
+label_set! {
+    /// What is limited (`limits`).
+    Limit("limit") {
+        SenderIp = "sender_ip",
+        SenderNetwork = "sender_network",
+        SenderAddress = "sender_address",
+        Recipient = "recipient",
+        Connections = "connections",
+        OutboundClient = "outbound_client",
+        OutboundSender = "outbound_sender",
+    }
+}
+
+label_set! {
+    /// How a known-source list (DNSxL) answered.
+    ListAnswer("result") {
+        Listed = "listed",
+        NotListed = "not_listed",
+        /// An error code: we may not ask, or asked wrongly.
+        Refused = "refused",
+        /// A code that the settings don't know.
+        UnknownCode = "unknown_code",
+        /// Time-out, SERVFAIL.
+        NoAnswer = "no_answer",
+        /// Not asked, because the list is out of service.
+        NotAsked = "not_asked",
+    }
+}
+
+label_set! {
+    /// What reputation made of a source.
+    StandingKind("standing") { Good = "good", Unknown = "unknown", Delayed = "delayed", Refused = "refused" }
+}
+
+label_set! {
+    /// What a source did.
+    Observed("kind") { Ham = "ham", Spam = "spam", UnknownRecipient = "unknown_recipient", Malformed = "malformed" }
+}
+
+label_set! {
+    /// What the greylist said.
+    GreylistAnswer("result") {
+        /// A sender known from before.
+        Known = "known",
+        /// It came back in time.
+        Passed = "passed",
+        Wait = "wait",
+    }
+}
+
+label_set! {
+    /// The reverse name of a client.
+    ReverseResult("result") { Pass = "pass", Missing = "missing", Mismatch = "mismatch", TempError = "temp_error" }
+}
+
 /// Seconds, from a tenth of a millisecond.
 const FAST: [f64; 12] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.0];
 /// Seconds, to the ten minutes of RFC 5321 section 4.5.3.2.6.
@@ -305,6 +360,61 @@ impl TenantMetrics {
 }
 
 #[derive(Debug)]
+pub struct SenderMetrics {
+    pub list_answers: Counters<ListAnswer>,
+    pub list_tests: Counters<Worked>,
+    /// Lists out of service: above 0 somebody should look.
+    pub lists_degraded: IntGauge,
+    pub standings: Counters<StandingKind>,
+    pub observed: Counters<Observed>,
+    pub sources: IntGauge,
+    pub sources_evicted: IntCounter,
+    pub greylist: Counters<GreylistAnswer>,
+    pub greylist_entries: IntGauge,
+    pub harvests: IntCounter,
+    pub reverse: Counters<ReverseResult>,
+    pub geography_loads: Counters<Worked>,
+}
+
+impl SenderMetrics {
+    fn new(r: &Registrar<'_>) -> Self {
+        Self {
+            list_answers: r.counters("dnsxl_answers_total", "Answers of known-source lists."),
+            list_tests: r.counters("dnsxl_self_tests_total", "Self-tests of known-source lists (RFC 5782)."),
+            lists_degraded: r.gauge("dnsxl_lists_degraded", "Known-source lists that are out of service."),
+            standings: r.counters("reputation_standings_total", "Judgements by dynamic reputation."),
+            observed: r.counters("reputation_observations_total", "What sources did."),
+            sources: r.gauge("reputation_sources", "Sources with a record."),
+            sources_evicted: r.counter("reputation_evicted_total", "Records that made room for others."),
+            greylist: r.counters("greylist_total", "Answers of the greylist."),
+            greylist_entries: r.gauge("greylist_entries", "Entries of the greylist."),
+            harvests: r.counter("harvest_detected_total", "Sources found trying recipients at random."),
+            reverse: r.counters("reverse_names_total", "Reverse names looked up."),
+            geography_loads: r.counters("geography_loads_total", "Loads of the database of countries."),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct LimitMetrics {
+    pub refused: Counters<Limit>,
+    pub keys: IntGauge,
+    pub bytes: IntGauge,
+    pub evicted: IntCounter,
+}
+
+impl LimitMetrics {
+    fn new(r: &Registrar<'_>) -> Self {
+        Self {
+            refused: r.counters("limits_refused_total", "Checks over a rate limit."),
+            keys: r.gauge("limits_keys", "Keys of rate limits in use, at the last sweep."),
+            bytes: r.gauge("limits_bytes", "Memory of rate limits, at the last sweep."),
+            evicted: r.counter("limits_evicted_total", "Keys in use that made room for others."),
+        }
+    }
+}
+
+#[derive(Debug)]
 pub struct LogMetrics {
     pub lines: IntCounter,
     pub lost: IntCounter,
@@ -321,6 +431,8 @@ pub struct Metrics {
     pub handoff: HandoffMetrics,
     pub config: ConfigMetrics,
     pub tenants: TenantMetrics,
+    pub sender: SenderMetrics,
+    pub limits: LimitMetrics,
     pub log: LogMetrics,
 }
 
@@ -340,11 +452,12 @@ impl Metrics {
         }
         let (smtp, spool, delivery) = (SmtpMetrics::new(r), SpoolMetrics::new(r), DeliveryMetrics::new(r));
         let (handoff, config, tenants) = (HandoffMetrics::new(r), ConfigMetrics::new(r), TenantMetrics::new(r));
+        let (sender, limits) = (SenderMetrics::new(r), LimitMetrics::new(r));
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
             lost: r.counter("mail_log_lost_total", "Lines lost because the mail log's disk failed or was too slow."),
         };
-        Arc::new(Self { balance, smtp, spool, delivery, handoff, config, tenants, log, registry })
+        Arc::new(Self { balance, smtp, spool, delivery, handoff, config, tenants, sender, limits, log, registry })
     }
 
     /// Text exposition format 0.0.4.
