@@ -19,16 +19,26 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
+use super::reputation::{ReputationControl, Set, Subject};
 use super::{AdminError, Reload};
 use crate::model::MessageId;
+use crate::model::sender::Standing;
 
 /// The socket's name in the data directory.
 pub const SOCKET: &str = "control.sock";
 
+/// What stands behind the socket.
 #[derive(Clone)]
-struct Deps {
-    queue: Arc<dyn QueueControl>,
-    reload: Arc<dyn Reload>,
+pub struct Ports {
+    pub queue: Arc<dyn QueueControl>,
+    pub reload: Arc<dyn Reload>,
+    pub reputation: Arc<dyn ReputationControl>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
 }
 
 /// The running server; it ends with its token and takes its socket away.
@@ -43,16 +53,11 @@ impl Control {
     ///
     /// # Errors
     /// [`AdminError::Bind`].
-    pub fn start(
-        data_dir: &Path,
-        queue: Arc<dyn QueueControl>,
-        reload: Arc<dyn Reload>,
-        stop: CancellationToken,
-    ) -> Result<Self, AdminError> {
+    pub fn start(data_dir: &Path, ports: Ports, stop: CancellationToken) -> Result<Self, AdminError> {
         let path = data_dir.join(SOCKET);
         let listener =
             listen(&path).map_err(|source| AdminError::Bind { place: path.display().to_string(), source })?;
-        let router = routes(queue, reload);
+        let router = routes(ports);
         let task = tokio::spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
             if let Err(error) = served {
@@ -82,16 +87,17 @@ fn listen(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn routes(queue: Arc<dyn QueueControl>, reload: Arc<dyn Reload>) -> Router {
+fn routes(ports: Ports) -> Router {
     Router::new()
         .route("/queue", get(list).post(change))
         .route("/queue/summary", get(summary))
         .route("/queue/{id}", get(show))
         .route("/reload", post(read_again))
-        .with_state(Deps { queue, reload })
+        .route("/reputation/{subject}", get(show_source).put(set_source).delete(forget_source))
+        .with_state(ports)
 }
 
-async fn list(State(deps): State<Deps>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
+async fn list(State(deps): State<Ports>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
     let Query(mut filter) = match filter {
         Ok(filter) => filter,
         Err(rejection) => return refused(&rejection.body_text()),
@@ -100,14 +106,14 @@ async fn list(State(deps): State<Deps>, filter: Result<Query<Filter>, QueryRejec
     lines(deps.queue.list(filter).await)
 }
 
-async fn summary(State(deps): State<Deps>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
+async fn summary(State(deps): State<Ports>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
     match filter {
         Ok(Query(filter)) => lines(deps.queue.summary(filter).await),
         Err(rejection) => refused(&rejection.body_text()),
     }
 }
 
-async fn show(State(deps): State<Deps>, Segment(id): Segment<String>) -> Response {
+async fn show(State(deps): State<Ports>, Segment(id): Segment<String>) -> Response {
     let Ok(id) = id.parse::<MessageId>() else { return refused("not a message id") };
     match deps.queue.show(id).await {
         Ok(Some(entry)) => lines(Ok(vec![entry])),
@@ -116,7 +122,7 @@ async fn show(State(deps): State<Deps>, Segment(id): Segment<String>) -> Respons
     }
 }
 
-async fn change(State(deps): State<Deps>, change: Result<Json<Change>, JsonRejection>) -> Response {
+async fn change(State(deps): State<Ports>, change: Result<Json<Change>, JsonRejection>) -> Response {
     let Json(change) = match change {
         Ok(change) => change,
         Err(rejection) => return refused(&rejection.body_text()),
@@ -136,9 +142,53 @@ async fn change(State(deps): State<Deps>, change: Result<Json<Change>, JsonRejec
     }
 }
 
-async fn read_again(State(deps): State<Deps>) -> Response {
+async fn read_again(State(deps): State<Ports>) -> Response {
     match deps.reload.reload().await {
         Ok(text) => (StatusCode::OK, text + "\n").into_response(),
+        Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text + "\n").into_response(),
+    }
+}
+
+async fn show_source(State(deps): State<Ports>, Segment(subject): Segment<String>) -> Response {
+    match subject.parse::<Subject>() {
+        Ok(subject) => lines(Ok(vec![deps.reputation.show(subject).await])),
+        Err(text) => refused(&text),
+    }
+}
+
+async fn set_source(
+    State(deps): State<Ports>,
+    Segment(subject): Segment<String>,
+    change: Result<Json<Set>, JsonRejection>,
+) -> Response {
+    let (subject, change) = match (subject.parse::<Subject>(), change) {
+        (Ok(subject), Ok(Json(change))) => (subject, change),
+        (Err(text), _) => return refused(&text),
+        (_, Err(rejection)) => return refused(&rejection.body_text()),
+    };
+    if change.reason.trim().is_empty() {
+        return refused("a reason is needed");
+    }
+    if change.reason.chars().count() > MAX_REASON {
+        return refused("the reason is too long (200 characters)");
+    }
+    if change.standing == Standing::Unknown {
+        return refused("a source is set to good, delayed or refused; unknown is what it is when forgotten");
+    }
+    match deps.reputation.set(subject, change).await {
+        Ok(shown) => lines(Ok(vec![shown])),
+        Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text + "\n").into_response(),
+    }
+}
+
+async fn forget_source(State(deps): State<Ports>, Segment(subject): Segment<String>) -> Response {
+    let subject = match subject.parse::<Subject>() {
+        Ok(subject) => subject,
+        Err(text) => return refused(&text),
+    };
+    match deps.reputation.forget(subject.clone()).await {
+        Ok(true) => StatusCode::OK.into_response(),
+        Ok(false) => (StatusCode::NOT_FOUND, format!("nothing is known of {subject}\n")).into_response(),
         Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text + "\n").into_response(),
     }
 }

@@ -8,6 +8,7 @@
 pub mod control;
 pub mod observe;
 pub mod queue;
+pub mod reputation;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -169,7 +169,7 @@ pub struct Destination {
 }
 
 /// Timestamps as people read them.
-mod rfc3339 {
+pub(super) mod rfc3339 {
     use serde::{Deserialize, Deserializer, Serializer};
     use time::OffsetDateTime;
     use time::format_description::well_known::Rfc3339;
@@ -234,6 +234,24 @@ pub(crate) mod tests {
                 last_error: Some("451 4.4.1 \u{202e}no answer\u{1b}[2J".into()),
                 recipients: vec![Address::parse("taro@acme.example").unwrap()],
             }],
+        }
+    }
+
+    /// For the tests of other resources.
+    pub(crate) struct NoQueue;
+
+    impl QueueControl for NoQueue {
+        fn list(&self, _: Filter) -> Answer<'_, Result<Vec<Entry>, QueueError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+        fn summary(&self, _: Filter) -> Answer<'_, Result<Vec<Destination>, QueueError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+        fn show(&self, _: MessageId) -> Answer<'_, Result<Option<Entry>, QueueError>> {
+            Box::pin(async { Ok(None) })
+        }
+        fn change(&self, _: Change) -> Answer<'_, Result<Changed, QueueError>> {
+            Box::pin(async { Ok(Changed::default()) })
         }
     }
 

@@ -9,5 +9,6 @@ mod next_hop;
 pub mod node;
 mod queue_control;
 mod reload;
+mod reputation_control;
 mod resources;
 pub mod serve;

@@ -18,8 +18,9 @@ use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
+use super::reputation_control::Records;
 use super::{convert, resources};
-use crate::admin::control::Control;
+use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
 use crate::config::{ListenerSettings, Loaded, MailLogTarget, Settings};
@@ -32,6 +33,7 @@ use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
+use crate::sender::{self, Source};
 use crate::spool::{self, Spool};
 use crate::store::{Follower, SharedTenants, SqliteTenants, Step, StoreError};
 use crate::telemetry::metrics::Worked;
@@ -83,6 +85,9 @@ struct Parts {
     snapshot: Arc<ArcSwap<Snapshot>>,
     spool: Spool,
     admission: Arc<Admission>,
+    source: Arc<Source>,
+    /// Counters of sources are saved here on exit.
+    data_dir: PathBuf,
     shutdown: CancellationToken,
 }
 
@@ -120,14 +125,15 @@ impl Node {
         let sockets = bind_all(settings)?;
         let metrics = Metrics::new();
         let store: SharedTenants = Arc::new(SqliteTenants::open(&settings.data_dir).await?);
-        let parts = Parts::open(settings, &store, metrics).await?;
-        let tls = client_tls(settings)?;
-        let resolver = match overrides.resolver {
+        let resolver: Arc<dyn Resolver> = match overrides.resolver {
             Some(resolver) => resolver,
             None => Arc::new(
                 HickoryResolver::new(&convert::dns(settings)).map_err(|error| StartError::Other(error.to_string()))?,
             ),
         };
+        let source = open_source(settings, Arc::clone(&resolver), Arc::clone(&metrics)).await?;
+        let parts = Parts::open(settings, &store, source, metrics).await?;
+        let tls = client_tls(settings)?;
         let mut delivery_config = convert::delivery(settings);
         delivery_config.mx_port = overrides.mx_port.unwrap_or(delivery_config.mx_port);
         delivery_config.private_targets |= overrides.private_targets;
@@ -207,12 +213,19 @@ impl Node {
         };
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        let (source, data_dir) = (self.parts.source, self.parts.data_dir);
+        let _ = tokio::task::spawn_blocking(move || source.save(&data_dir)).await;
         self.parts.log.flush();
     }
 }
 
 impl Parts {
-    async fn open(settings: &Settings, store: &SharedTenants, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+    async fn open(
+        settings: &Settings,
+        store: &SharedTenants,
+        source: Arc<Source>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let log = match &settings.log.mail {
             MailLogTarget::Stdout => MailLog::to_stdout(&metrics),
             MailLogTarget::File(path) => MailLog::to_file(path, &metrics),
@@ -255,6 +268,8 @@ impl Parts {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             spool,
             admission,
+            source,
+            data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
     }
@@ -287,8 +302,13 @@ impl Parts {
             shutdown: self.shutdown.clone(),
         });
         let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
-        let reload = Arc::clone(reloader) as Arc<_>;
-        let control = Control::start(&settings.data_dir, queue, reload, stop.clone()).map_err(other)?;
+        let reputation = Arc::new(Records {
+            reputation: Arc::clone(&self.source.reputation),
+            clock: self.clock.clone(),
+            data_dir: settings.data_dir.clone(),
+        });
+        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation };
+        let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,
             Some(bind) => {
@@ -319,8 +339,25 @@ impl Parts {
         });
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
-        vec![tokio::spawn(following), tokio::spawn(memory)]
+        let source = Arc::clone(&self.source).watch(self.shutdown.clone());
+        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(source)]
     }
+}
+
+/// What is known of senders, with the counters of the last run.
+async fn open_source(
+    settings: &Settings,
+    resolver: Arc<dyn Resolver>,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Source>, StartError> {
+    let data_dir = settings.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let source = Source::build(sender::Config::default(), resolver, metrics)?;
+        source.load(&data_dir);
+        Ok::<_, sender::geography::GeographyError>(Arc::new(source))
+    });
+    let other = |error: String| StartError::Other(error);
+    opened.await.map_err(|error| other(error.to_string()))?.map_err(|error| other(error.to_string()))
 }
 
 fn count(metrics: &Metrics, snapshot: &Snapshot) {

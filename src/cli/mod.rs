@@ -6,6 +6,7 @@ pub mod exit;
 mod failure;
 pub mod queue;
 mod queue_text;
+pub mod reputation;
 mod serve;
 mod settings;
 mod tenant;
@@ -49,6 +50,8 @@ enum Command {
     Tenant(tenant::TenantCommand),
     /// See and change what waits on the running node
     Queue(queue::QueueArgs),
+    /// See and change what the running node knows of a source
+    Reputation(reputation::ReputationArgs),
     /// Check, show and explain the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -103,6 +106,10 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::Queue(args) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 Ok(queue::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)
+            }
+            Command::Reputation(args) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                Ok(reputation::run(args, &data_dir, &mut out).await)
             }
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
             Command::Completion { shell } => {

@@ -6,9 +6,10 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::admin::control::Control;
+use crate::admin::control::{Control, Ports};
 use crate::admin::queue::tests::entry;
 use crate::admin::queue::{QueueControl, QueueError};
+use crate::admin::reputation::tests::NoRecords;
 use crate::admin::{Answer, Reload};
 
 #[derive(Parser)]
@@ -55,7 +56,8 @@ struct Node {
 
 fn node() -> Node {
     let (dir, table, stop) = (tempfile::tempdir().unwrap(), Arc::<Table>::default(), CancellationToken::new());
-    let control = Control::start(dir.path(), table.clone(), table.clone(), stop.clone()).unwrap();
+    let ports = Ports { queue: table.clone(), reload: table.clone(), reputation: Arc::new(NoRecords) };
+    let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, table, stop, control }
 }
 

@@ -64,6 +64,8 @@ fn the_command_line_is_sound() {
         "config explain smtp.recipients",
         "config explain",
         "queue ls --json",
+        "reputation show 192.0.2.7 --json",
+        "reputation set mail.example delayed --for 24h --reason abuse",
         "completion bash",
         "--no-color --json config check",
     ] {

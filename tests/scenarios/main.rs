@@ -34,6 +34,7 @@ mod queue_cli;
 mod relay_inbound;
 mod relay_outbound_mx;
 mod reload_invalid_keeps_running;
+mod reputation_cli;
 mod resources_run_short;
 mod restart_keeps_queue;
 mod sender_domain_must_be_the_tenants;
