@@ -2,11 +2,11 @@
 //!
 //! One message to one recipient counts one. Beyond the limit the answer is 4xx and says when to come back; nothing is ever lost by a
 //! limit. The arithmetic is governor's (GCRA): a full burst at once, then one by one as the time allows.
-//! Keys are hashed to 64 bits with a secret of the process, and all kinds share one [`table`] of bounded size.
+//! Keys are hashed to 64 bits with a secret of the process, and all kinds share one table of bounded size.
 //!
 //! **Failure**: a table that is full forgets the key that has used least of its burst: such a source gets more than it should for a
 //! moment, never less.
-//! **Invariants**: at most [`Config::most_keys`] keys of 27 octets each; a check takes no lock but that of one shard and never waits.
+//! **Invariants**: at most [`Config::most_keys`] keys, 53 octets each with all slack (`benches/limits.rs`); a check takes no lock but that of one shard and never waits.
 
 mod table;
 

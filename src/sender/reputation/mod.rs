@@ -118,7 +118,7 @@ const PINS: &str = "reputation-set.json";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Addresses, networks and domains together; about 100 octets each.
+    /// Addresses, networks and domains together; about 170 octets each (`benches/limits.rs`).
     pub most_sources: usize,
 }
 
