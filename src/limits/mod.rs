@@ -6,8 +6,8 @@
 //!
 //! **Failure**: a table that is full forgets the key that has used least of its burst: such a source gets more than it should for a
 //! moment, never less.
-//! **Invariants**: at most about [`Config::most_keys`] keys, 53 octets each with all slack (`benches/limits.rs`); a check takes the lock of one
-//! shard and never waits for anything else.
+//! **Invariants**: at most 52 octets for each of [`Config::most_keys`], however many keys there are (`benches/limits.rs` measures what
+//! the allocator adds); a check takes the lock of one shard and never waits for anything else.
 
 mod table;
 
