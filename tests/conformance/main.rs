@@ -7,6 +7,7 @@
 
 mod arc;
 mod dkim;
+mod dmarc;
 mod spf;
 
 use std::collections::BTreeMap;
@@ -49,7 +50,8 @@ impl Tally {
             let reason = exceptions.iter().find(|(known, _)| known == name).map_or("NOT NAMED", |(_, reason)| reason);
             println!("  {name}: {why} ({reason})");
         }
-        let unnamed: Vec<_> = self.failed.keys().filter(|name| !exceptions.iter().any(|(known, _)| known == name)).collect();
+        let unnamed: Vec<_> =
+            self.failed.keys().filter(|name| !exceptions.iter().any(|(known, _)| known == name)).collect();
         let stale: Vec<_> = exceptions.iter().filter(|(name, _)| !self.failed.contains_key(*name)).collect();
         assert!(unnamed.is_empty(), "{suite}: fail and are not named: {unnamed:?}");
         assert!(stale.is_empty(), "{suite}: are named and pass: {stale:?}");

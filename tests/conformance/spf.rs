@@ -127,7 +127,8 @@ impl Zone {
     }
 
     fn addresses<T: std::str::FromStr>(&self, name: &str, kind: &str) -> Answer<Vec<T>> {
-        self.look(name, kind, |data| data.as_str().and_then(|text| text.parse().ok())).map(|all| all.into_iter().flatten().collect())
+        self.look(name, kind, |data| data.as_str().and_then(|text| text.parse().ok()))
+            .map(|all| all.into_iter().flatten().collect())
     }
 }
 

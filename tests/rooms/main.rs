@@ -5,5 +5,6 @@
 mod support;
 
 mod delivery;
+mod sender;
 mod smtp;
 mod spool;

@@ -175,27 +175,38 @@ pub async fn verify(block: &Block<'_>, bodies: &Bodies<'_>, resolver: &dyn Resol
         return failed(why, sealers);
     }
     let Some(newest) = sets.last() else { return Arc::default() };
-    // The newest message signature and every seal, each key once (the budget remembers).
-    let mut keys = vec![Box::pin(key::fetch(resolver, &newest.signature.selector, &newest.signature.domain)) as Fetching<'_>];
-    for set in &sets {
-        keys.push(Box::pin(key::fetch(resolver, &set.parsed.selector, &set.parsed.domain)));
+    match fits_keys(block, &sets, newest, resolver).await {
+        Ok(()) => Arc { result: ArcResult::Pass, sealers, why: None },
+        Err(error) => of_error(&error, sealers),
     }
-    let mut keys = all(keys).await.into_iter();
-    let judged = match keys.next() {
-        Some(Ok(key)) => message_fits(block, newest, &key),
-        Some(Err(error)) => Err(error),
-        None => Err(KeyError::Wrong("not asked for")),
+}
+
+/// The newest message signature and every seal; each key is asked for once, all of them together.
+async fn fits_keys(
+    block: &Block<'_>,
+    sets: &[Set<'_>],
+    newest: &Set<'_>,
+    resolver: &dyn Resolver,
+) -> Result<(), KeyError> {
+    let mut names: Vec<(&str, &str)> = vec![(&newest.signature.selector, &newest.signature.domain)];
+    names.extend(sets.iter().map(|set| (&*set.parsed.selector, &*set.parsed.domain)));
+    let mut once = names.clone();
+    once.sort_unstable();
+    once.dedup();
+    let fetching =
+        once.iter().map(|(selector, domain)| Box::pin(key::fetch(resolver, selector, domain)) as Fetching<'_>);
+    let keys = all(fetching.collect()).await;
+    let key_of = |name: &(&str, &str)| {
+        let found = once.iter().position(|known| known == name).and_then(|at| keys.get(at));
+        found.map_or(Err(KeyError::Wrong("not asked for")), |key| key.as_ref().map_err(Clone::clone))
     };
-    if let Err(error) = judged {
-        return of_error(&error, sealers);
+    let mut names = names.iter();
+    let key = names.next().ok_or(KeyError::Wrong("not asked for")).and_then(key_of)?;
+    message_fits(block, newest, key)?;
+    for (at, name) in names.enumerate() {
+        seal_fits(sets.get(..=at).unwrap_or_default(), key_of(name)?)?;
     }
-    for (at, key) in keys.enumerate() {
-        let below = sets.get(..=at).unwrap_or_default();
-        if let Err(error) = key.and_then(|key| seal_fits(below, &key)) {
-            return of_error(&error, sealers);
-        }
-    }
-    Arc { result: ArcResult::Pass, sealers, why: None }
+    Ok(())
 }
 
 fn before_keys(sets: &[Set<'_>], bodies: &Bodies<'_>, now: u64) -> Result<(), &'static str> {

@@ -115,9 +115,7 @@ impl Sign for SigningKey {
                 Ok(signature)
             }
             // RFC 8463 section 3: the hash is what is signed.
-            Pair::Ed25519(pair) => {
-                Ok(pair.sign(digest::digest(&digest::SHA256, data).as_ref()).as_ref().to_vec())
-            }
+            Pair::Ed25519(pair) => Ok(pair.sign(digest::digest(&digest::SHA256, data).as_ref()).as_ref().to_vec()),
         }
     }
 }

@@ -63,7 +63,11 @@ fn forty_ways_to_claim_our_name_are_found() {
         assert_eq!(found.len(), 1, "{variant:?}");
         let mut left = header.clone().into_bytes();
         left.drain(found[0].clone());
-        assert_eq!(String::from_utf8(left).unwrap(), format!("From: a@b\r\nTo: c@d\r\n\r\n{variant}\r\n"), "{variant:?}");
+        assert_eq!(
+            String::from_utf8(left).unwrap(),
+            format!("From: a@b\r\nTo: c@d\r\n\r\n{variant}\r\n"),
+            "{variant:?}"
+        );
     }
 }
 
@@ -119,7 +123,7 @@ fn our_field_is_folded_quoted_and_read_back_as_ours() {
          \tarc=pass header.d=list.example;\r\n\
          \tiprev=pass policy.iprev=192.0.2.1 (x)\r\n"
     );
-    assert_eq!(forged(field.as_bytes(), OURS), [0..field.len()]);
+    assert_eq!(forged(field.as_bytes(), OURS).first(), Some(&(0..field.len())));
     let merged = merged(field.as_bytes(), OURS).unwrap();
     assert_eq!(merged.matches(";\r\n\t").count(), 5, "{merged}");
 }
@@ -145,5 +149,8 @@ fn several_fields_of_ours_become_one_payload() {
         Authentication-Results: mx.example; dkim=pass (1024-bit; key) header.i=@b\r\n\
         Authentication-Results: nobody.example; x=ignored\r\nA: b\r\n\r\n";
     let merged = merged(header, OURS).unwrap();
-    assert_eq!(merged, "mx.example; arc=none;\r\n\tspf=pass smtp.mfrom=a@b;\r\n\tdkim=pass (1024-bit; key) header.i=@b");
+    assert_eq!(
+        merged,
+        "mx.example; arc=none;\r\n\tspf=pass smtp.mfrom=a@b;\r\n\tdkim=pass (1024-bit; key) header.i=@b"
+    );
 }

@@ -20,13 +20,27 @@ use crate::model::authentication::ArcResult;
 
 /// Fields signed if they are there.
 const SIGNED: [&str; 18] = [
-    "from", "to", "cc", "subject", "date", "message-id", "reply-to", "sender", "in-reply-to", "references",
-    "mime-version", "content-type", "content-transfer-encoding", "list-id", "list-unsubscribe",
-    "list-unsubscribe-post", "auto-submitted", "resent-from",
+    "from",
+    "to",
+    "cc",
+    "subject",
+    "date",
+    "message-id",
+    "reply-to",
+    "sender",
+    "in-reply-to",
+    "references",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    "list-id",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
+    "auto-submitted",
+    "resent-from",
 ];
 /// Of these one more than there are: an added one breaks the signature.
-const SEALED_SHUT: [&str; 8] =
-    ["from", "to", "cc", "subject", "date", "reply-to", "mime-version", "content-type"];
+const SEALED_SHUT: [&str; 8] = ["from", "to", "cc", "subject", "date", "reply-to", "mime-version", "content-type"];
 /// Names in one `h=`.
 const NAMES: usize = 100;
 

@@ -115,7 +115,8 @@ async fn a_flood_of_signatures_costs_five_keys() {
     let good = signed(&key);
     let mut message = Vec::new();
     for n in 0..300 {
-        let own = Signer { key: &key, domain: "evil.example", selector: &format!("s{n}"), now: 1, layout: Layout::Folded };
+        let own =
+            Signer { key: &key, domain: "evil.example", selector: &format!("s{n}"), now: 1, layout: Layout::Folded };
         message.extend_from_slice(&sign::dkim(MESSAGE, &own, None).unwrap());
     }
     let end = good.len() - MESSAGE.len();

@@ -164,7 +164,8 @@ fn first_half<'a>(field: &RawField<'a>, bodies: &Bodies<'_>, now: u64) -> Step<'
             return Step::Judged(dkim(&domain, &selector, DkimResult::Neutral, Some(why.into())));
         }
     };
-    let judged = |result, why: &str| Step::Judged(dkim(&signature.domain, &signature.selector, result, Some(why.into())));
+    let judged =
+        |result, why: &str| Step::Judged(dkim(&signature.domain, &signature.selector, result, Some(why.into())));
     if !signature.names.iter().any(|name| name == "from") {
         return judged(DkimResult::PermError, "From is not signed");
     }

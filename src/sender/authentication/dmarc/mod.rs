@@ -7,12 +7,10 @@
 
 pub mod record;
 
+use super::organization::by_suffix_list;
 use crate::dns::{Answer, Resolver};
 use crate::model::Domain;
-use crate::model::authentication::{
-    Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfIdentity, SpfResult,
-};
-use super::organization::by_suffix_list;
+use crate::model::authentication::{Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfIdentity, SpfResult};
 use record::{Psd, Record, milder};
 
 /// Questions of one tree walk (RFC 9989 section 4.10).
@@ -52,9 +50,10 @@ async fn look(resolver: &dyn Resolver, domain: &str) -> Looked {
 /// Whether the text counts as a record for "more than one" (RFC 7489 section 6.6.3).
 fn is_dmarc(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text.get(..text.len().min(64)).unwrap_or_default());
-    text.split(';').next().and_then(|tag| tag.split_once('=')).is_some_and(|(name, version)| {
-        name.trim_ascii().eq_ignore_ascii_case("v") && version.trim_ascii() == "DMARC1"
-    })
+    text.split(';')
+        .next()
+        .and_then(|tag| tag.split_once('='))
+        .is_some_and(|(name, version)| name.trim_ascii().eq_ignore_ascii_case("v") && version.trim_ascii() == "DMARC1")
 }
 
 /// RFC 7489.

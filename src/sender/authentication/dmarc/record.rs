@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn records() {
-        let record = Record::parse(b"v=DMARC1; p=Reject; sp=none; adkim=s; pct=5; t=y; psd=n; x=y; rua=mailto:a@b").unwrap();
+        let record =
+            Record::parse(b"v=DMARC1; p=Reject; sp=none; adkim=s; pct=5; t=y; psd=n; x=y; rua=mailto:a@b").unwrap();
         assert_eq!((record.policy, record.subdomains), (DmarcPolicy::Reject, Some(DmarcPolicy::None)));
         assert!(record.strict_dkim && !record.strict_spf && record.testing);
         assert_eq!((record.percent, record.psd), (5, Psd::No));
@@ -120,7 +121,9 @@ mod tests {
         assert_eq!(Record::parse(b"v=DMARC1; rua=mailto:a@b").unwrap().policy, DmarcPolicy::None);
         assert_eq!(Record::parse(b"v=DMARC1; p=odd; rua=mailto:a@b").unwrap().policy, DmarcPolicy::None);
         assert_eq!(Record::parse(b"v=DMARC1; p=quarantine; pct=777").unwrap().percent, 100);
-        for none in [&b""[..], b"v=DMARC1", b"v=dmarc1; p=none", b"p=none; v=DMARC1", b"v=DMARC12; p=none", b"v=DMARC1; p=odd"] {
+        for none in
+            [&b""[..], b"v=DMARC1", b"v=dmarc1; p=none", b"p=none; v=DMARC1", b"v=DMARC12; p=none", b"v=DMARC1; p=odd"]
+        {
             assert_eq!(Record::parse(none), None, "{:?}", String::from_utf8_lossy(none));
         }
     }

@@ -96,16 +96,55 @@ async fn where_the_record_is_found() {
     let p = "v=DMARC1; p=reject";
     for (zone, from, list, list_organization, walk, walk_organization) in [
         (vec![], "a.example.com", None, "example.com", None, "a.example.com"),
-        (vec![("_dmarc.a.example.com", p)], "a.example.com", Some("a.example.com"), "example.com", Some("a.example.com"), "a.example.com"),
-        (vec![("_dmarc.example.com", p)], "x.y.example.com", Some("example.com"), "example.com", Some("example.com"), "example.com"),
+        (
+            vec![("_dmarc.a.example.com", p)],
+            "a.example.com",
+            Some("a.example.com"),
+            "example.com",
+            Some("a.example.com"),
+            "a.example.com",
+        ),
+        (
+            vec![("_dmarc.example.com", p)],
+            "x.y.example.com",
+            Some("example.com"),
+            "example.com",
+            Some("example.com"),
+            "example.com",
+        ),
         // Between the name and the organization the walk sees records that the list does not.
-        (vec![("_dmarc.y.example.com", p)], "x.y.example.com", None, "example.com", Some("y.example.com"), "y.example.com"),
+        (
+            vec![("_dmarc.y.example.com", p)],
+            "x.y.example.com",
+            None,
+            "example.com",
+            Some("y.example.com"),
+            "y.example.com",
+        ),
         (
             vec![("_dmarc.y.example.com", "v=DMARC1; p=none; psd=n"), ("_dmarc.example.com", p)],
-            "x.y.example.com", Some("example.com"), "example.com", Some("y.example.com"), "y.example.com",
+            "x.y.example.com",
+            Some("example.com"),
+            "example.com",
+            Some("y.example.com"),
+            "y.example.com",
         ),
-        (vec![("_dmarc.com", "v=DMARC1; p=reject; psd=y")], "a.example.com", None, "example.com", Some("com"), "example.com"),
-        (vec![("_dmarc.com", "v=DMARC1; p=reject; psd=y"), ("_dmarc.example.com", p)], "a.example.com", Some("example.com"), "example.com", Some("example.com"), "example.com"),
+        (
+            vec![("_dmarc.com", "v=DMARC1; p=reject; psd=y")],
+            "a.example.com",
+            None,
+            "example.com",
+            Some("com"),
+            "example.com",
+        ),
+        (
+            vec![("_dmarc.com", "v=DMARC1; p=reject; psd=y"), ("_dmarc.example.com", p)],
+            "a.example.com",
+            Some("example.com"),
+            "example.com",
+            Some("example.com"),
+            "example.com",
+        ),
     ] {
         let texts: Vec<(&str, [&str; 1])> = zone.iter().map(|(name, text)| (*name, [*text])).collect();
         let zone: Vec<(&str, &[&str])> = texts.iter().map(|(name, text)| (*name, text.as_slice())).collect();

@@ -178,7 +178,13 @@ fn expand(inside: &str, text: bool) -> Option<Part> {
     if keep == 0 || !delimiters.bytes().all(|b| b".-+,/_=".contains(&b)) {
         return None;
     }
-    Some(Part::Macro { letter: lower, escape: letter.is_ascii_uppercase(), keep, reverse, delimiters: delimiters.into() })
+    Some(Part::Macro {
+        letter: lower,
+        escape: letter.is_ascii_uppercase(),
+        keep,
+        reverse,
+        delimiters: delimiters.into(),
+    })
 }
 
 fn value(letter: u8, values: &Values<'_>) -> String {
@@ -264,10 +270,7 @@ mod tests {
         }
         let v6 = Values { ip: "2001:db8::cb01".parse().unwrap(), ..values };
         let text = MacroString::parse("%{ir}.%{v}._spf.%{d2}", false).unwrap().expand(&v6);
-        assert_eq!(
-            text,
-            "1.0.B.C.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2.ip6._spf.example.com"
-        );
+        assert_eq!(text, "1.0.B.C.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2.ip6._spf.example.com");
     }
 
     #[test]

@@ -69,9 +69,9 @@ pub async fn check_host(resolver: &dyn Resolver, question: &Question<'_>) -> Che
             Err(stop) => stop.into(),
         }
     };
-    tokio::time::timeout(DEADLINE, whole).await.unwrap_or_else(|_| {
-        Stop::Temporary(format!("not done within {} s", DEADLINE.as_secs())).into()
-    })
+    tokio::time::timeout(DEADLINE, whole)
+        .await
+        .unwrap_or_else(|_| Stop::Temporary(format!("not done within {} s", DEADLINE.as_secs())).into())
 }
 
 /// Evaluation ends here.
@@ -320,7 +320,9 @@ impl Run<'_> {
     fn void(&mut self, kind: &str, name: &str) -> Result<(), Stop> {
         self.voids += 1;
         if self.voids > VOIDS {
-            return Err(Stop::Permanent(format!("more than {VOIDS} answers without records, last {kind} of {name:.120}")));
+            return Err(Stop::Permanent(format!(
+                "more than {VOIDS} answers without records, last {kind} of {name:.120}"
+            )));
         }
         Ok(())
     }

@@ -175,7 +175,8 @@ fn trailing_number(text: &str) -> Option<(&str, &str)> {
 
 /// `"0" / %x31-39 0*1DIGIT`, up to `most`.
 fn length(digits: &str, most: u8) -> Option<u8> {
-    if digits.len() > 3 || (digits.len() > 1 && digits.starts_with('0')) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    if digits.len() > 3 || (digits.len() > 1 && digits.starts_with('0')) || !digits.bytes().all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     digits.parse().ok().filter(|length| *length <= most)
@@ -243,7 +244,11 @@ mod tests {
             "v=spf1 a:example.com\0",
             "v=spf1 mx:\u{e9}.example",
         ] {
-            assert!(Record::parse(wrong.as_bytes()).is_err(), "{wrong} was taken: {:?}", Record::parse(wrong.as_bytes()));
+            assert!(
+                Record::parse(wrong.as_bytes()).is_err(),
+                "{wrong} was taken: {:?}",
+                Record::parse(wrong.as_bytes())
+            );
         }
         assert!(!is_spf(b"v=spf10") && !is_spf(b"v=spf") && is_spf(b"V=spF1 "));
     }

@@ -1,0 +1,3 @@
+//! The sender room from outside: the fuzz targets' checks under the ordinary tests.
+
+mod fuzz;
