@@ -198,10 +198,10 @@ async fn fits_keys(
     let keys = all(fetching.collect()).await;
     let key_of = |name: &(&str, &str)| {
         let found = once.iter().position(|known| known == name).and_then(|at| keys.get(at));
-        found.map_or(Err(KeyError::Wrong("not asked for")), |key| key.as_ref().map_err(Clone::clone))
+        found.map_or(Err(KeyError::Misfit("not asked for")), |key| key.as_ref().map_err(Clone::clone))
     };
     let mut names = names.iter();
-    let key = names.next().ok_or(KeyError::Wrong("not asked for")).and_then(key_of)?;
+    let key = names.next().ok_or(KeyError::Misfit("not asked for")).and_then(key_of)?;
     message_fits(block, newest, key)?;
     for (at, name) in names.enumerate() {
         seal_fits(sets.get(..=at).unwrap_or_default(), key_of(name)?)?;
@@ -231,25 +231,25 @@ fn before_keys(sets: &[Set<'_>], bodies: &Bodies<'_>, now: u64) -> Result<(), &'
 }
 
 fn message_fits(block: &Block<'_>, set: &Set<'_>, key: &Key) -> Result<(), KeyError> {
-    fits(set.signature.algorithm, key).map_err(KeyError::Wrong)?;
+    fits(set.signature.algorithm, key).map_err(KeyError::Misfit)?;
     let own = without_signature(set.message.value);
     let fields = signed_fields(block, &set.signature.names);
     let fields = fields.iter().map(|field| (field.name, field.value));
     let signed = canonical_fields(set.signature.header_form, fields, (set.message.name, &own));
     key.verifying
         .verify_bytes(&signed, &set.signature.signature, set.signature.algorithm)
-        .map_err(|_| KeyError::Wrong("the newest message signature does not fit the header"))
+        .map_err(|_| KeyError::Misfit("the newest message signature does not fit the header"))
 }
 
 /// The last of `sets` seals them all (section 5.1.1).
 fn seal_fits(sets: &[Set<'_>], key: &Key) -> Result<(), KeyError> {
-    let Some(newest) = sets.last() else { return Err(KeyError::Wrong("no sets")) };
-    fits(newest.parsed.algorithm, key).map_err(KeyError::Wrong)?;
+    let Some(newest) = sets.last() else { return Err(KeyError::Misfit("no sets")) };
+    fits(newest.parsed.algorithm, key).map_err(KeyError::Misfit)?;
     let own = without_signature(newest.seal.value);
     let signed = sealed_fields(sets, (newest.seal.name, &own));
     key.verifying
         .verify_bytes(&signed, &newest.parsed.signature, newest.parsed.algorithm)
-        .map_err(|_| KeyError::Wrong("a seal does not fit the chain"))
+        .map_err(|_| KeyError::Misfit("a seal does not fit the chain"))
 }
 
 /// What a seal signs: every set in order, the newest seal's own content last.

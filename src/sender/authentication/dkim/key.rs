@@ -28,6 +28,9 @@ pub enum KeyError {
     Size(usize),
     #[error("no answer for the key: {0}")]
     Temporary(String),
+    /// The key is good, and what it should have signed is not what is there.
+    #[error("{0}")]
+    Misfit(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -88,7 +88,7 @@ pub async fn verify(
         judged.push(match step {
             Step::Judged(dkim) => dkim,
             Step::NeedsKey { field, signature, left_out } => {
-                let key = keys.next().unwrap_or(Err(KeyError::Wrong("not asked for")));
+                let key = keys.next().unwrap_or(Err(KeyError::Misfit("not asked for")));
                 let (result, why) = second_half(block, &field, &signature, left_out, key);
                 dkim(&signature.domain, &signature.selector, result, why)
             }
@@ -225,7 +225,7 @@ pub(super) fn of_key_error(error: &KeyError) -> DkimResult {
     match error {
         KeyError::Temporary(_) => DkimResult::TempError,
         KeyError::Size(_) => DkimResult::Neutral,
-        KeyError::Missing(_) | KeyError::Revoked | KeyError::Wrong(_) => DkimResult::PermError,
+        KeyError::Missing(_) | KeyError::Revoked | KeyError::Wrong(_) | KeyError::Misfit(_) => DkimResult::PermError,
     }
 }
 
