@@ -33,10 +33,13 @@ use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
 use crate::spool::{self, Spool};
-use crate::store::{Follower, SharedTenants, SqliteTenants, Step, StoreError};
+use crate::store::{
+    Follower, SharedLists, SharedTenants, SqliteLists, SqliteTenants, Step, StoreError, keep_hits, write_hits,
+};
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 use crate::tenant::Snapshot;
+use crate::tenant::lists::Hits;
 
 /// The environment variable that arms a drill point (see [`crate::faults`]).
 const DRILL: &str = "SEKISHO_DRILL_KILL";
@@ -81,6 +84,9 @@ struct Parts {
     clock: Clock,
     faults: Faults,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    lists: SharedLists,
+    /// Of list entries that decided; written down every now and then.
+    hits: Arc<Hits>,
     spool: Spool,
     admission: Arc<Admission>,
     shutdown: CancellationToken,
@@ -198,6 +204,9 @@ impl Node {
         for helper in self.helpers {
             helper.abort();
         }
+        if let Err(error) = write_hits(&self.parts.hits, &*self.parts.lists).await {
+            tracing::warn!(%error, "hits of list entries are lost");
+        }
         self.stop_admin.cancel();
         let ended = async {
             self.control.ended().await;
@@ -223,7 +232,9 @@ impl Parts {
             Err(_) => Faults::default(),
         };
         let clock = Clock::default();
+        let lists: SharedLists = Arc::new(SqliteLists::open(&settings.data_dir).await?);
         let snapshot = crate::store::snapshot(&**store).await?;
+        let snapshot = snapshot.with_lists(Arc::new(crate::store::lists(&*lists).await?));
         count(&metrics, &snapshot);
         let deps = spool::Deps {
             clock: clock.clone(),
@@ -253,6 +264,8 @@ impl Parts {
             clock,
             faults,
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            lists,
+            hits: Arc::default(),
             spool,
             admission,
             shutdown: CancellationToken::new(),
@@ -302,7 +315,7 @@ impl Parts {
     fn start_helpers(&self, settings: &Settings, store: SharedTenants) -> Vec<JoinHandle<()>> {
         let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let live = Arc::clone(&self.snapshot);
-        let follower = Follower::new(store, Arc::clone(&live));
+        let follower = Follower::new(store, Arc::clone(&live)).with_lists(Arc::clone(&self.lists));
         let following = follower.run(move |step| match step {
             Ok(Step::Unchanged) => {}
             Ok(Step::Live { version, tenants, entries }) => {
@@ -319,7 +332,8 @@ impl Parts {
         });
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
-        vec![tokio::spawn(following), tokio::spawn(memory)]
+        let hits = keep_hits(Arc::clone(&self.hits), Arc::clone(&self.lists));
+        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(hits)]
     }
 }
 

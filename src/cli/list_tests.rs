@@ -95,7 +95,11 @@ async fn what_cannot_be_added_says_why() {
         ("add block x.example --operator --reason r --for soon", exit::USAGE, "write 30m, 12h, 30d"),
         ("add block x.example --tenant gamma --reason r", exit::NOT_FOUND, "there is no tenant gamma"),
         ("add block x.example --domain gamma.example --reason r", exit::NOT_FOUND, "no domain of any tenant"),
-        ("add block x.example --tenant beta --domain acme.example --reason r", exit::NOT_FOUND, "no domain of tenant beta"),
+        (
+            "add block x.example --tenant beta --domain acme.example --reason r",
+            exit::NOT_FOUND,
+            "no domain of tenant beta",
+        ),
         ("add block x.example --operator --reason r --from-network 192.0.2.0/24", exit::USAGE, "goes with an allow"),
     ] {
         let (found, out) = place.run(words).await;
@@ -163,7 +167,10 @@ async fn an_export_comes_back_exactly() {
         let exported = place.export(&words).await;
         assert_eq!(exported.starts_with(b"\xef\xbb\xbf"), encoding == "utf-8-bom");
         let (code, out) = place.feed_octets("import - --dry-run", &exported).await;
-        assert_eq!((code, out.as_str()), (exit::OK, "0 added, 0 changed, 4 unchanged, 0 bad rows left out; nothing written (dry run)\n"));
+        assert_eq!(
+            (code, out.as_str()),
+            (exit::OK, "0 added, 0 changed, 4 unchanged, 0 bad rows left out; nothing written (dry run)\n")
+        );
         let other = Place::new().await;
         assert_eq!(other.feed_octets("import -", &exported).await.0, exit::OK);
         assert_eq!(other.export(&words).await, exported, "{encoding}");

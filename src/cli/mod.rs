@@ -24,8 +24,10 @@ use failure::Failure;
 /// The checkpoint for mail: a multi-tenant mail security gateway.
 #[derive(Debug, Parser)]
 #[command(name = "sekisho", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 5 conflict, 6 done in part, 69 no node answers, \
-                        78 bad settings.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 5 conflict, 6 done in part, 69 no node answers, \
+                        78 bad settings."
+)]
 pub struct Cli {
     /// The settings file [default: ./sekisho.toml, otherwise /etc/sekisho/sekisho.toml]
     #[arg(long, short, global = true, env = "SEKISHO_CONFIG", value_name = "FILE")]

@@ -38,9 +38,7 @@ impl Place {
             Command::Apply(args) => apply::run(args, &self.path("var"), style, &mut out).await,
             Command::Tenant(command) => tenant::run(command, &file, style, &mut out).await,
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
-            Command::List(command) => {
-                list::run(command, &self.path("var"), style, std::io::empty(), &mut out).await
-            }
+            Command::List(command) => list::run(command, &self.path("var"), style, std::io::empty(), &mut out).await,
             other => panic!("{other:?}"),
         };
         match done {

@@ -5,6 +5,7 @@
 //! | [`message_path`] | one message from connect to outcome, and the table that finds the room for a change |
 //! | [`durability`] | when a 250 is given, what survives what, how the log on disk works |
 //! | [`tenancy`] | tenants, snapshots, lanes, custody |
+//! | [`lists`] | allow and block lists: which entry decides, import and export |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -12,6 +13,7 @@
 
 pub mod decisions;
 pub mod durability;
+pub mod lists;
 pub mod message_path;
 pub mod operations;
 pub mod tenancy;

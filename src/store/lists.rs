@@ -106,12 +106,7 @@ pub trait ListStore: Send + Sync + std::fmt::Debug {
     fn list<'a>(&'a self, filter: &'a ListFilter, each: &'a mut (dyn FnMut(Kept) -> bool + Send)) -> Answer<'a, ()>;
 
     /// Puts entries in one transaction; answers for each. The checkpoint is kept with them.
-    fn put<'a>(
-        &'a self,
-        entries: &'a [NewEntry],
-        mode: Mode,
-        checkpoint: Option<Checkpoint>,
-    ) -> Answer<'a, Vec<Put>>;
+    fn put<'a>(&'a self, entries: &'a [NewEntry], mode: Mode, checkpoint: Option<Checkpoint>) -> Answer<'a, Vec<Put>>;
 
     /// Removes entries in one transaction; answers what they were, for those that there were.
     fn remove<'a>(&'a self, ids: &'a [EntryId], mode: Mode) -> Answer<'a, Vec<Kept>>;

@@ -157,19 +157,29 @@ async fn contract(store: &dyn ListStore) {
     store.list(&ListFilter::default(), &mut first_only).await.unwrap();
     assert_eq!(one.len(), 1);
 
+    changes_and_removal(store, &first, &compiled).await;
+    hits_and_limits(store).await;
+    checkpoints(store).await;
+}
+
+/// The store holds `first`, and was changed once since.
+async fn changes_and_removal(store: &dyn ListStore, first: &[NewEntry], compiled: &Lists) {
     // What happened since; an entry that came and went is gone.
     let ListChanges { version: 2, changes: Some(changes) } = store.changes_since(1).await.unwrap() else { panic!() };
     assert_eq!(changes.len(), 2);
     assert_eq!(store.changes_since(2).await.unwrap(), ListChanges { version: 2, changes: Some(vec![]) });
     assert_eq!(store.changes_since(99).await.unwrap().changes, None);
-    let [Put::Added(brief)] = store.put(&all_new(&["beta allow q.example"]), Mode::Write, None).await.unwrap()[..] else {
+    let [Put::Added(brief)] = store.put(&all_new(&["beta allow q.example"]), Mode::Write, None).await.unwrap()[..]
+    else {
         panic!()
     };
     let gone = [brief, EntryId(8), EntryId(777), brief];
     assert_eq!(store.remove(&gone, Mode::DryRun).await.unwrap().len(), 2);
     assert_eq!(store.remove(&gone, Mode::Write).await.unwrap().len(), 2);
     assert!(store.remove(&gone, Mode::Write).await.unwrap().is_empty());
-    let ListChanges { version: 4, changes: Some(mut changes) } = store.changes_since(2).await.unwrap() else { panic!() };
+    let ListChanges { version: 4, changes: Some(mut changes) } = store.changes_since(2).await.unwrap() else {
+        panic!()
+    };
     changes.sort_by_key(|change| matches!(change, ListChange::Remove(_, EntryId(9))));
     let removed = |at| ListChange::Remove(Some(id("beta")), EntryId(at));
     assert_eq!(changes, [removed(8), removed(9)]);
@@ -178,7 +188,9 @@ async fn contract(store: &dyn ListStore) {
     // An id is never used again.
     let again = store.put(&first[7..], Mode::Write, None).await.unwrap();
     assert_eq!(again, [Put::Added(EntryId(10))]);
+}
 
+async fn hits_and_limits(store: &dyn ListStore) {
     // Hits: no new version, no entry that is gone.
     let version = store.version().await.unwrap();
     let hit = |id, count, last| Hit { id: EntryId(id), count, last: Timestamp::from_millis(last) };
@@ -189,14 +201,17 @@ async fn contract(store: &dyn ListStore) {
     assert_eq!(store.version().await.unwrap(), version);
 
     // A mailbox has a hundred; what is there may still be changed.
-    let many: Vec<NewEntry> = (0..=MAX_IN_MAILBOX).map(|n| new(&format!("acme/s@acme.example block m{n}.example"))).collect();
+    let many: Vec<NewEntry> =
+        (0..=MAX_IN_MAILBOX).map(|n| new(&format!("acme/s@acme.example block m{n}.example"))).collect();
     let puts = store.put(&many, Mode::Write, None).await.unwrap();
     assert_eq!(puts.iter().filter(|put| matches!(put, Put::Full(MAX_IN_MAILBOX))).count(), 1);
     assert_eq!(puts.last(), Some(&Put::Full(MAX_IN_MAILBOX)));
     let mut one = many[0].clone();
     one.note.reason = "x".into();
     assert!(matches!(store.put(&[one], Mode::Write, None).await.unwrap()[..], [Put::Changed(..)]));
+}
 
+async fn checkpoints(store: &dyn ListStore) {
     // Checkpoints go with the entries they are put with.
     let file = [7; 32];
     assert_eq!(store.checkpoint(&file).await.unwrap(), None);

@@ -62,7 +62,8 @@ impl State {
     /// As many as there may be.
     fn full(&self, place: &Place) -> Option<u32> {
         let count = |meant: &dyn Fn(&Place) -> bool| {
-            u32::try_from(self.entries.values().filter(|kept| meant(&kept.entry.rule.place)).count()).unwrap_or(u32::MAX)
+            u32::try_from(self.entries.values().filter(|kept| meant(&kept.entry.rule.place)).count())
+                .unwrap_or(u32::MAX)
         };
         if place.scope() == Scope::Mailbox && count(&|other| other == place) >= MAX_IN_MAILBOX {
             return Some(MAX_IN_MAILBOX);
@@ -122,7 +123,9 @@ impl State {
                 bound: &bound,
                 expires: u32::try_from(seconds(*expires)).unwrap_or(u32::MAX),
             };
-            compiler.entry(&written).map_err(|error| StoreError::DamagedEntry { id: id.0, reason: error.to_string() })?;
+            compiler
+                .entry(&written)
+                .map_err(|error| StoreError::DamagedEntry { id: id.0, reason: error.to_string() })?;
         }
         Ok(self.version)
     }
@@ -177,12 +180,7 @@ impl ListStore for MemoryLists {
         ready(Ok(()))
     }
 
-    fn put<'a>(
-        &'a self,
-        entries: &'a [NewEntry],
-        mode: Mode,
-        checkpoint: Option<Checkpoint>,
-    ) -> Answer<'a, Vec<Put>> {
+    fn put<'a>(&'a self, entries: &'a [NewEntry], mode: Mode, checkpoint: Option<Checkpoint>) -> Answer<'a, Vec<Put>> {
         let mut state = self.state();
         let puts = state.edit(mode, |state| {
             let puts: Vec<Put> = entries.iter().map(|new| state.put(new)).collect();

@@ -16,7 +16,8 @@ use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use crate::model::lists::{Action, EntryId, EntryKind, Scope};
 use crate::model::{Address, Domain, TenantId, Timestamp};
 use crate::tenant::lists::{
-    Compiler, Entry, Hit, Kept, ListChange, MAX_IN_MAILBOX, MAX_IN_TENANT, NewEntry, Note, Pattern, Place, Rule, Written,
+    Compiler, Entry, Hit, Kept, ListChange, MAX_IN_MAILBOX, MAX_IN_TENANT, NewEntry, Note, Pattern, Place, Rule,
+    Written,
 };
 
 use super::database::{self, unsigned};
@@ -198,7 +199,9 @@ impl SqliteLists {
             if let Some(number) = number {
                 query.push(" AND e.tenant = ").push_bind(number);
             }
-            query.push(" ORDER BY e.tenant, e.scope, e.name, e.kind, e.value, e.action, e.bound LIMIT ").push_bind(LISTED);
+            query
+                .push(" ORDER BY e.tenant, e.scope, e.name, e.kind, e.value, e.action, e.bound LIMIT ")
+                .push_bind(LISTED);
             let rows = query.build().fetch_all(&mut *reading).await?;
             let Some(end) = rows.last() else { return Ok(()) };
             let next = Key {
@@ -237,11 +240,13 @@ impl SqliteLists {
         edit.end(&mut editing).await?;
         if let Some(Checkpoint { file, row }) = checkpoint {
             let row = i64::try_from(row).unwrap_or(i64::MAX);
-            sqlx::query("INSERT INTO imports (file, row) VALUES (?, ?) ON CONFLICT (file) DO UPDATE SET row = excluded.row")
-                .bind(file.as_slice())
-                .bind(row)
-                .execute(&mut *editing)
-                .await?;
+            sqlx::query(
+                "INSERT INTO imports (file, row) VALUES (?, ?) ON CONFLICT (file) DO UPDATE SET row = excluded.row",
+            )
+            .bind(file.as_slice())
+            .bind(row)
+            .execute(&mut *editing)
+            .await?;
         }
         match mode {
             Mode::Write => editing.commit().await?,
@@ -638,12 +643,7 @@ impl ListStore for SqliteLists {
         Box::pin(self.read_list(filter, each))
     }
 
-    fn put<'a>(
-        &'a self,
-        entries: &'a [NewEntry],
-        mode: Mode,
-        checkpoint: Option<Checkpoint>,
-    ) -> Answer<'a, Vec<Put>> {
+    fn put<'a>(&'a self, entries: &'a [NewEntry], mode: Mode, checkpoint: Option<Checkpoint>) -> Answer<'a, Vec<Put>> {
         Box::pin(self.write_entries(entries, mode, checkpoint))
     }
 

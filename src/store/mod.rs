@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 pub use follow::{Follower, Step, lists, snapshot};
 pub use lists::{
-    Checkpoint, FileHash, HITS_EVERY, ListChanges, ListFilter, ListStore, Put, SharedLists, Whose, keep_hits, write_hits,
+    Checkpoint, FileHash, HITS_EVERY, ListChanges, ListFilter, ListStore, Put, SharedLists, Whose, keep_hits,
+    write_hits,
 };
 pub use lists_memory::MemoryLists;
 pub use lists_sqlite::SqliteLists;

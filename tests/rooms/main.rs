@@ -5,5 +5,6 @@
 mod support;
 
 mod delivery;
+mod lists;
 mod smtp;
 mod spool;

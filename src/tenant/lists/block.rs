@@ -235,7 +235,7 @@ impl Block {
     fn bucket(&self, tag: u32) -> std::ops::Range<usize> {
         let buckets = self.directory.len().saturating_sub(1).max(1);
         // A power of two: this many of the upper bits.
-        let bucket = (u64::from(tag) * buckets as u64 >> 32) as usize;
+        let bucket = ((u64::from(tag) * buckets as u64) >> 32) as usize;
         let begin = |bucket: usize| self.directory.get(bucket).copied().unwrap_or_default() as usize;
         begin(bucket)..begin(bucket + 1)
     }
@@ -448,7 +448,7 @@ impl Parts {
         let mut directory = Vec::with_capacity(buckets + 1);
         let mut begin = 0;
         for bucket in 0..=buckets {
-            let ends = |tag: &u32| u64::from(*tag) * buckets as u64 >> 32 < bucket as u64;
+            let ends = |tag: &u32| (u64::from(*tag) * buckets as u64) >> 32 < bucket as u64;
             while self.tags.get(begin).is_some_and(ends) {
                 begin += 1;
             }

@@ -187,15 +187,14 @@ impl Lists {
     /// How many tenants' blocks are not the same allocation in both; the operator's counts as one.
     #[must_use]
     pub fn blocks_not_shared_with(&self, other: &Self) -> usize {
-        let differs = |entry: &&OfTenant| {
-            other.block(Some(&entry.tenant)).is_none_or(|block| !Arc::ptr_eq(block, &entry.block))
-        };
+        let differs =
+            |entry: &&OfTenant| other.block(Some(&entry.tenant)).is_none_or(|block| !Arc::ptr_eq(block, &entry.block));
         usize::from(!Arc::ptr_eq(&self.operator, &other.operator)) + self.tenants.iter().filter(differs).count()
     }
 }
 
 /// Compiles what a store holds, tenant by tenant, from its texts: millions of entries, none of them built as a value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Compiler {
     lists: Lists,
     builder: Builder,
@@ -216,12 +215,6 @@ pub struct Written<'a> {
     pub bound: &'a str,
     /// Seconds since 1970; 0: never.
     pub expires: u32,
-}
-
-impl Default for Compiler {
-    fn default() -> Self {
-        Self { lists: Lists::empty(), builder: Builder::default(), tenant: None }
-    }
 }
 
 impl Compiler {

@@ -42,8 +42,7 @@ fn matches(pattern: &Pattern, query: &Query<'_>) -> bool {
         Pattern::Address(address) => query.sender.address().is_some_and(|sender| sender.key() == address.key()),
         Pattern::Domain(domain) => query.sender.address().is_some_and(|sender| {
             let of_sender = sender.domain().as_str();
-            of_sender == domain.as_str()
-                || (!of_sender.starts_with('[') && of_sender.ends_with(&format!(".{domain}")))
+            of_sender == domain.as_str() || (!of_sender.starts_with('[') && of_sender.ends_with(&format!(".{domain}")))
         }),
         Pattern::Network(network) => network.contains(&query.ip.to_canonical()),
         Pattern::Country(country) => query.country == Some(*country),
@@ -81,7 +80,9 @@ fn order(a: &Entry, b: &Entry) -> Ordering {
     let allow_first = (a.rule.action == Action::Block).cmp(&(b.rule.action == Action::Block));
     let older = a.id.cmp(&b.id);
     match a.rule.pattern.kind() {
-        EntryKind::Address | EntryKind::Domain => by_sender(a).cmp(by_sender(b)).then(narrower).then(longer).then(older),
+        EntryKind::Address | EntryKind::Domain => {
+            by_sender(a).cmp(by_sender(b)).then(narrower).then(longer).then(older)
+        }
         EntryKind::Network | EntryKind::Country => longer.then(allow_first).then(narrower).then(older),
     }
 }

@@ -11,12 +11,11 @@ use time::format_description::well_known::Rfc3339;
 use crate::model::lists::{Action, EntryKind, Scope};
 use crate::model::{Address, Domain, TenantId, Timestamp};
 
-use super::entry::{EntryError, Entry, NewEntry, Note, Pattern, Place, Rule};
+use super::entry::{Entry, EntryError, NewEntry, Note, Pattern, Place, Rule};
 
 /// The columns, in the order of an export.
-pub const COLUMNS: [&str; 11] = [
-    "action", "kind", "value", "scope", "tenant", "for", "from_network", "expires", "owner", "reason", "created",
-];
+pub const COLUMNS: [&str; 11] =
+    ["action", "kind", "value", "scope", "tenant", "for", "from_network", "expires", "owner", "reason", "created"];
 
 /// Why a row is no entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,12 +98,7 @@ impl Header {
     ///
     /// # Errors
     /// [`RowError`].
-    pub fn row(
-        &self,
-        fields: &[&str],
-        defaults: &Defaults,
-        owners: &dyn Owners,
-    ) -> Result<(NewEntry, bool), RowError> {
+    pub fn row(&self, fields: &[&str], defaults: &Defaults, owners: &dyn Owners) -> Result<(NewEntry, bool), RowError> {
         if fields.len() != self.count {
             return Err(RowError::Fields { found: fields.len(), expected: self.count });
         }
@@ -161,7 +155,7 @@ impl<'r> Row<'r> {
     fn place(&self, defaults: &Defaults, owners: &dyn Owners) -> Result<Place, RowError> {
         let scope = match self.word("scope").map(|scope| scope.to_ascii_lowercase()) {
             None => None,
-            Some(scope) => Some(Scope::parse(&scope).ok_or_else(|| RowError::Word {
+            Some(scope) => Some(Scope::parse(&scope).ok_or(RowError::Word {
                 column: "scope",
                 value: scope,
                 help: "write operator, tenant, domain or mailbox",

@@ -50,21 +50,49 @@ fn rows_say_as_much_as_they_need_to() {
 #[test]
 fn wrong_rows_say_why() {
     for (header, row, error) in [
-        ("action,value,tenat", "", "there is no column \"tenat\"; known are action, kind, value, scope, tenant, for, from_network, expires, owner, reason, created"),
+        (
+            "action,value,tenat",
+            "",
+            "there is no column \"tenat\"; known are action, kind, value, scope, tenant, for, from_network, expires, owner, reason, created",
+        ),
         ("action,tenant", "", "the header has no column \"value\""),
         ("action,value,action", "", "column \"action\" stands twice"),
         ("action,value", "block", "1 fields, the header has 2"),
         ("action,value,tenant", "deny,x.example,acme", "action \"deny\": write allow or block"),
-        ("action,value", "block,x.example", "it is not said for whom: a scope, a tenant or a domain or mailbox is needed"),
+        (
+            "action,value",
+            "block,x.example",
+            "it is not said for whom: a scope, a tenant or a domain or mailbox is needed",
+        ),
         ("action,value,tenant", "block,x.example,gamma", "there is no tenant gamma"),
         ("action,value,for", "block,x.example,gamma.example", "gamma.example is no domain of any tenant"),
         ("action,value,for,tenant", "block,x.example,acme.example,beta", "acme.example is no domain of tenant beta"),
-        ("action,value,scope,tenant", "block,x.example,operator,beta", "scope operator and the other columns contradict each other"),
-        ("action,value,scope,for", "block,x.example,tenant,acme.example", "scope tenant and the other columns contradict each other"),
-        ("action,value,tenant,expires", "block,x.example,acme,soon", "expires \"soon\" is no time; write 2026-11-20T12:07:31Z or 2026-11-20"),
+        (
+            "action,value,scope,tenant",
+            "block,x.example,operator,beta",
+            "scope operator and the other columns contradict each other",
+        ),
+        (
+            "action,value,scope,for",
+            "block,x.example,tenant,acme.example",
+            "scope tenant and the other columns contradict each other",
+        ),
+        (
+            "action,value,tenant,expires",
+            "block,x.example,acme,soon",
+            "expires \"soon\" is no time; write 2026-11-20T12:07:31Z or 2026-11-20",
+        ),
         ("action,value,tenant", "block,x\u{fffd}.example,acme", "octets that are no text in this encoding"),
-        ("action,value,tenant", "block,*.example,acme", "\"*.example\" is no domain: the domain is empty, too long or has a label that no host name may have; write example.com, it includes every domain below"),
-        ("action,value,tenant,from_network", "block,x.example,acme,192.0.2.1", "from_network goes with an allow entry for an address or domain"),
+        (
+            "action,value,tenant",
+            "block,*.example,acme",
+            "\"*.example\" is no domain: the domain is empty, too long or has a label that no host name may have; write example.com, it includes every domain below",
+        ),
+        (
+            "action,value,tenant,from_network",
+            "block,x.example,acme,192.0.2.1",
+            "from_network goes with an allow entry for an address or domain",
+        ),
     ] {
         assert_eq!(read(header, row).unwrap_err().to_string(), error, "{header}: {row}");
     }
@@ -79,7 +107,8 @@ fn times_are_read_as_written() {
 
 #[test]
 fn the_guard_stands_before_formulas_alone() {
-    for (cell, written) in [("=1+1", "'=1+1"), ("+81", "'+81"), ("'=1", "''=1"), ("a=1", "a=1"), ("'a", "'a"), ("", "")] {
+    for (cell, written) in [("=1+1", "'=1+1"), ("+81", "'+81"), ("'=1", "''=1"), ("a=1", "a=1"), ("'a", "'a"), ("", "")]
+    {
         assert_eq!(guarded(cell.to_owned()), written);
         assert_eq!(unguarded(written), cell);
     }

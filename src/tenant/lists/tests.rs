@@ -167,7 +167,8 @@ fn a_mailbox_with_detail_has_the_entries_of_both() {
 
 #[test]
 fn an_edit_shares_what_it_does_not_touch() {
-    let before = Lists::compile(1, entries(&["operator block x.example", "acme block x.example", "beta block x.example"]));
+    let before =
+        Lists::compile(1, entries(&["operator block x.example", "acme block x.example", "beta block x.example"]));
     let mut new = entries(&["acme allow y.example"]).remove(0);
     new.id = EntryId(9);
     let put = before.edited(2, &[ListChange::Put(new.clone())]);
@@ -230,17 +231,47 @@ fn values_are_read_and_refused() {
     let block = Rule::new(Place::Operator, Action::Block, rule("acme allow x.example").pattern, bound);
     assert_eq!(block, Err(EntryError::Bound));
     let broad = |text: &str| Pattern::parse(Pattern::guess(text), text).unwrap().broad();
-    assert_eq!(["co.jp", "x.co.jp", "0.0.0.0/0", "10.0.0.0/8"].map(broad).map(|one| one.is_some()), [true, false, true, false]);
+    assert_eq!(
+        ["co.jp", "x.co.jp", "0.0.0.0/0", "10.0.0.0/8"].map(broad).map(|one| one.is_some()),
+        [true, false, true, false]
+    );
 }
 
 const PLACES: &[&str] = &[
-    "operator", "acme", "beta", "acme/acme.example", "acme/other.example", "acme/taro@acme.example", "acme/jiro@acme.example",
-    "acme/taro+x@acme.example", "beta/taro@beta.example",
+    "operator",
+    "acme",
+    "beta",
+    "acme/acme.example",
+    "acme/other.example",
+    "acme/taro@acme.example",
+    "acme/jiro@acme.example",
+    "acme/taro+x@acme.example",
+    "beta/taro@beta.example",
 ];
 const VALUES: &[&str] = &[
-    "a@x.example", "b@x.example", "a@sub.x.example", "\"a b\"@x.example", "x.example", "sub.x.example", "example",
-    "a.b.c.d.e.f.example", "e.f.example", "ax.example", "a@[192.0.2.1]", "[192.0.2.1]", "0.0.0.0/0", "192.0.2.0/24", "192.0.2.1",
-    "192.0.2.0/31", "198.51.100.0/22", "::/0", "2001:db8::/32", "2001:db8::1", "2001:db8::/121", "JP", "US",
+    "a@x.example",
+    "b@x.example",
+    "a@sub.x.example",
+    "\"a b\"@x.example",
+    "x.example",
+    "sub.x.example",
+    "example",
+    "a.b.c.d.e.f.example",
+    "e.f.example",
+    "ax.example",
+    "a@[192.0.2.1]",
+    "[192.0.2.1]",
+    "0.0.0.0/0",
+    "192.0.2.0/24",
+    "192.0.2.1",
+    "192.0.2.0/31",
+    "198.51.100.0/22",
+    "::/0",
+    "2001:db8::/32",
+    "2001:db8::1",
+    "2001:db8::/121",
+    "JP",
+    "US",
 ];
 const BOUNDS: &[&str] = &["192.0.2.0/24", "192.0.2.1/32", "2001:db8::/32"];
 
@@ -265,13 +296,28 @@ fn any_entry() -> impl Strategy<Value = (Rule, Option<Timestamp>)> {
 
 fn any_asked() -> impl Strategy<Value = Asked> {
     let senders = &[
-        "", "a@x.example", "A@X.example", "b@x.example", "a@sub.x.example", "c@deep.sub.x.example", "\"a b\"@x.example",
-        "z@a.b.c.d.e.f.example", "a@[192.0.2.1]", "a@ax.example", "a@example",
+        "",
+        "a@x.example",
+        "A@X.example",
+        "b@x.example",
+        "a@sub.x.example",
+        "c@deep.sub.x.example",
+        "\"a b\"@x.example",
+        "z@a.b.c.d.e.f.example",
+        "a@[192.0.2.1]",
+        "a@ax.example",
+        "a@example",
     ][..];
-    let ips = &["192.0.2.1", "192.0.2.200", "198.51.100.7", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::80", "::1"][..];
+    let ips =
+        &["192.0.2.1", "192.0.2.200", "198.51.100.7", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::80", "::1"][..];
     let mailboxes = &[
-        "acme/taro@acme.example", "acme/TARO+x@acme.example", "acme/taro+y@acme.example", "acme/jiro@acme.example",
-        "acme/a@other.example", "beta/taro@beta.example", "gamma/taro@acme.example",
+        "acme/taro@acme.example",
+        "acme/TARO+x@acme.example",
+        "acme/taro+y@acme.example",
+        "acme/jiro@acme.example",
+        "acme/a@other.example",
+        "beta/taro@beta.example",
+        "gamma/taro@acme.example",
     ][..];
     let parts = (
         prop::sample::select(senders),
