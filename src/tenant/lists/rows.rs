@@ -66,8 +66,46 @@ impl<R: Read> Rows<R> {
             return Ok(None);
         }
         self.length.row_ended();
-        let line = self.record.position().map_or(0, csv::Position::line);
         let fields: Vec<&str> = self.record.iter().collect();
+        // The reader's own count stands before blank lines: it is counted back from the row's end.
+        let inside = memchr::memchr_iter(b'\n', self.record.as_slice().as_bytes()).count();
+        let behind = self.csv.position().line().saturating_sub(1).saturating_sub(inside as u64);
+        let line = behind.max(self.record.position().map_or(0, csv::Position::line));
         Ok(Some(ReadRow { line, entry: self.header.row(&fields, defaults, owners) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Domain, TenantId, Timestamp};
+
+    struct Nobody;
+
+    impl Owners for Nobody {
+        fn owner(&self, _: &Domain) -> Option<TenantId> {
+            None
+        }
+
+        fn exists(&self, _: &TenantId) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        let file = "action,value,scope,reason\nblock,a.example,operator,\n\n\nblock,b.example,operator,\"two\nlines\"\nblock,c.example,operator,";
+        let defaults = Defaults { place: None, owner: "ops".into(), now: Timestamp::from_millis(0) };
+        for end in ["\n", "\r\n", "\r"] {
+            for last in ["", end] {
+                let file = file.replace('\n', end) + last;
+                let mut rows = Rows::open(file.as_bytes(), Encoding::Utf8).unwrap();
+                let mut lines = Vec::new();
+                while let Some(row) = rows.row(&defaults, &Nobody).unwrap() {
+                    lines.push((row.line, row.entry.is_ok()));
+                }
+                assert_eq!(lines, [(2, true), (5, false), (7, true)], "{file:?}");
+            }
+        }
     }
 }
