@@ -65,6 +65,11 @@ fn the_command_line_is_sound() {
         "config explain smtp.recipients",
         "config explain",
         "queue ls --json",
+        "list add block x.example --tenant acme --reason r --for 30d",
+        "list rm 1 2 -",
+        "list ls --mailbox a@b.example --type network --json",
+        "list import lists.csv --dry-run --encoding cp932 --max-errors 3",
+        "list export --operator --encoding utf-8",
         "completion bash",
         "--no-color --json config check",
     ] {
