@@ -3,19 +3,22 @@
 //! **Failure**: every wait is bounded; whatever breaks is a [`Trouble`] that names what was waited for.
 //! **Invariants**: a resting connection holds no buffers; after STARTTLS nothing that was read before is left.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use prometheus::IntGauge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use super::trouble::Trouble;
 use crate::model::{Remote, Reply, TlsFacts};
+use crate::net::alarm::Alarm;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::reply_reader::ReplyReader;
 use crate::tenant::TlsPolicy;
@@ -50,6 +53,7 @@ pub(super) struct Connection {
     pub rested: bool,
     /// The rule it was opened under.
     pub policy: TlsPolicy,
+    alarm: Alarm,
     open: IntGauge,
 }
 
@@ -66,20 +70,40 @@ pub(super) enum Until {
     At(Instant),
 }
 
+impl Until {
+    fn instant(self) -> Instant {
+        match self {
+            Self::Within(limit) => Instant::now() + limit,
+            Self::At(end) => end,
+        }
+    }
+}
+
 async fn bounded<T>(
+    alarm: &mut Alarm,
     until: Until,
     work: impl Future<Output = io::Result<T>>,
     phase: &'static str,
 ) -> Result<T, Trouble> {
-    let done = match until {
-        Until::Within(limit) => timeout(limit, work).await,
-        Until::At(end) => timeout_at(end, work).await,
+    let mut work = pin!(work);
+    // What can be done at once asks no clock.
+    let done = match poll_once(work.as_mut()).await {
+        Some(done) => done,
+        None => tokio::select! {
+            biased;
+            done = work => done,
+            () = alarm.at(until.instant()) => return Err(Trouble::TimedOut { phase }),
+        },
     };
-    match done {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Trouble::Lost { phase, source }),
-        Err(_) => Err(Trouble::TimedOut { phase }),
-    }
+    done.map_err(|source| Trouble::Lost { phase, source })
+}
+
+async fn poll_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 impl Connection {
@@ -98,6 +122,7 @@ impl Connection {
             reset_first: false,
             rested: false,
             policy: TlsPolicy::None,
+            alarm: Alarm::default(),
             open,
         }
     }
@@ -146,8 +171,8 @@ impl Connection {
                 let piece = left.get(..left.len().min(64 << 10)).unwrap_or(left);
                 let length = piece.len();
                 match &mut self.stream {
-                    Stream::Plain(stream) => bounded(until, stream.write_all(piece), phase).await?,
-                    Stream::Tls(stream) => bounded(until, stream.write_all(piece), phase).await?,
+                    Stream::Plain(stream) => bounded(&mut self.alarm, until, stream.write_all(piece), phase).await?,
+                    Stream::Tls(stream) => bounded(&mut self.alarm, until, stream.write_all(piece), phase).await?,
                     Stream::Gone => return Err(Trouble::Closed { phase }),
                 }
                 left.advance(length);
@@ -155,7 +180,7 @@ impl Connection {
         }
         self.output.clear();
         if let Stream::Tls(stream) = &mut self.stream {
-            bounded(until, stream.flush(), phase).await?;
+            bounded(&mut self.alarm, until, stream.flush(), phase).await?;
         }
         Ok(())
     }
@@ -171,8 +196,10 @@ impl Connection {
             }
             self.input.reserve(READ);
             let read = match &mut self.stream {
-                Stream::Plain(stream) => bounded(until, stream.read_buf(&mut self.input), phase).await?,
-                Stream::Tls(stream) => bounded(until, stream.read_buf(&mut self.input), phase).await?,
+                Stream::Plain(stream) => {
+                    bounded(&mut self.alarm, until, stream.read_buf(&mut self.input), phase).await?
+                }
+                Stream::Tls(stream) => bounded(&mut self.alarm, until, stream.read_buf(&mut self.input), phase).await?,
                 Stream::Gone => 0,
             };
             if read == 0 {

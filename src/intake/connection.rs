@@ -20,6 +20,7 @@ use super::stages::Transaction;
 use crate::faults::Point;
 use crate::model::{ConnectionId, Decision, Peer, TlsFacts};
 use crate::net::admission::Permit;
+use crate::net::alarm::Alarm;
 use crate::net::listener::{self, Accepted, Greeter as _};
 use crate::net::transport::Transport;
 use crate::policy::replies;
@@ -50,6 +51,7 @@ pub(super) struct Connection {
     pub(super) out: BytesMut,
     pub(super) draft: Draft,
     pub(super) deadlines: Deadlines,
+    alarm: Alarm,
     pub(super) tls: Option<TlsFacts>,
     /// A proxy spoke for the client (XCLIENT), so that the TLS facts are the proxy's own.
     pub(super) spoken_for: bool,
@@ -115,6 +117,7 @@ impl Connection {
             out: BytesMut::new(),
             draft,
             deadlines,
+            alarm: Alarm::default(),
             tls: None,
             spoken_for: false,
             known_by_ip,
@@ -161,9 +164,7 @@ impl Connection {
                         return end;
                     }
                 }
-                Step::Ask(question) => {
-                    Box::pin(self.answer(question)).await;
-                }
+                Step::Ask(question) => self.answer(question).await,
                 Step::RcptRefused(refused) => self.rcpt_refused(&refused),
                 Step::Reset => self.end_transaction(),
                 Step::Refused(refused) => self.session_refused(&refused),
@@ -188,10 +189,7 @@ impl Connection {
 
     /// Flushes replies, then waits for bytes, the clock or the drain.
     async fn read(&mut self, drain: impl Future<Output = ()>) -> Result<(), End> {
-        if !self.out.is_empty() {
-            // Something was answered, so a whole command came: the next one has its full time.
-            self.deadlines.command_answered(Instant::now(), &self.config);
-        }
+        let answered = !self.out.is_empty();
         if !self.flush().await {
             return Err(LOST);
         }
@@ -200,6 +198,10 @@ impl Connection {
         let config = &self.config;
         let in_body = self.session.phase() == Phase::Body;
         let now = Instant::now();
+        if answered {
+            // Something was answered, so a whole command came: the next one has its full time.
+            self.deadlines.command_answered(now, config);
+        }
         if in_body && self.deadlines.too_slow(now, config) {
             return Err(self.cut(Late::Rate).await);
         }
@@ -207,18 +209,19 @@ impl Connection {
         let idle = self.session.idle();
         let read = tokio::select! {
             biased;
-            read = tokio::time::timeout_at(deadline, self.transport.read_into(&mut self.input)) => read,
+            read = self.transport.read_into(&mut self.input) => Some(read),
+            () = self.alarm.at(deadline) => None,
             () = drain, if idle => return Ok(()),
         };
         match read {
-            Ok(Ok(0)) | Ok(Err(_)) => Err(LOST),
-            Ok(Ok(count)) => {
+            Some(Ok(0) | Err(_)) => Err(LOST),
+            Some(Ok(count)) => {
                 if in_body {
                     self.deadlines.body_read(Instant::now(), count);
                 }
                 Ok(())
             }
-            Err(_) => Err(self.cut(Late::Silence).await),
+            None => Err(self.cut(Late::Silence).await),
         }
     }
 
@@ -274,8 +277,11 @@ impl Connection {
         if self.out.is_empty() {
             return true;
         }
-        let written = tokio::time::timeout(WRITE_TIME, self.transport.flush(&mut self.out)).await;
-        let written = matches!(written, Ok(Ok(())));
+        // Nearly always the socket takes it at once, and no clock is asked.
+        let written = self.transport.flush_now(&mut self.out) || {
+            let written = tokio::time::timeout(WRITE_TIME, self.transport.flush(&mut self.out)).await;
+            matches!(written, Ok(Ok(())))
+        };
         if written {
             self.promised.kept();
         }

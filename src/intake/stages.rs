@@ -39,15 +39,17 @@ impl Transaction {
 }
 
 impl Connection {
+    /// Questions that nobody else need be asked for are answered on the spot; each of the others has a future of its own
+    /// size, and none of them is part of an idle connection.
     pub(super) async fn answer(&mut self, question: Question) {
         match question {
             Question::Helo(question) => self.answer_helo(question),
-            Question::Auth(question) => self.answer_auth(question).await,
             Question::Xclient(question) => self.answer_xclient(question),
             Question::Mail(question) => self.answer_mail(question),
-            Question::Rcpt(question) => self.answer_rcpt(question).await,
             Question::Data(question) => self.answer_data(question),
-            Question::Message(question) => self.answer_message(question).await,
+            Question::Auth(question) => Box::pin(self.answer_auth(question)).await,
+            Question::Rcpt(question) => Box::pin(self.answer_rcpt(question)).await,
+            Question::Message(question) => Box::pin(self.answer_message(question)).await,
         }
     }
 
@@ -85,7 +87,7 @@ impl Connection {
         if let Some(ip) = told.addr.value() {
             let real = self.peer.via.unwrap_or(self.peer.addr);
             let port = told.port.value().copied().unwrap_or(0);
-            self.peer = Peer { addr: (*ip, port).into(), via: Some(real), local: self.peer.local };
+            self.peer = Peer { addr: (*ip, port).into(), via: Some(real) };
         }
         self.known_by_ip = told.addr.value().is_some();
         self.spoken_for = true;

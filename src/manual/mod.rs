@@ -5,6 +5,8 @@
 //! | [`message_path`] | one message from connect to outcome, and the table that finds the room for a change |
 //! | [`durability`] | when a 250 is given, what survives what, how the log on disk works |
 //! | [`tenancy`] | tenants, snapshots, lanes, custody |
+//! | [`sender`] | how a sender is judged, lists, what a tenant may set |
+//! | [`explanation`] | the record of one judgement, `explanation/v1` |
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
@@ -13,9 +15,11 @@
 
 pub mod decisions;
 pub mod durability;
+pub mod explanation;
 pub mod lists;
 pub mod message_path;
 pub mod operations;
+pub mod sender;
 pub mod tenancy;
 pub mod testing;
 pub mod threats;

@@ -43,8 +43,6 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// The address the connection really came from, where a trusted proxy spoke for the client.
     pub via: Option<SocketAddr>,
-    /// The address of ours the client spoke to.
-    pub local: SocketAddr,
 }
 
 impl Peer {

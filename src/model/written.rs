@@ -277,6 +277,25 @@ impl<'a, 'i> Section<'a, 'i> {
         number
     }
 
+    pub fn boolean(&self, key: &str, problems: &mut Problems) -> Option<bool> {
+        let item = self.item(key)?;
+        if let DeValue::Boolean(written) = item.0 {
+            return Some(*written);
+        }
+        self.wrong_type(&item, key, "true or false", problems);
+        None
+    }
+
+    /// The table of `[key]`.
+    pub fn table(&self, key: &str, problems: &mut Problems) -> Option<(&'a DeTable<'i>, Range<usize>)> {
+        let item = self.item(key)?;
+        if let DeValue::Table(table) = item.0 {
+            return Some((table, item.1));
+        }
+        self.wrong_type(&item, key, "a table", problems);
+        None
+    }
+
     /// The elements of a list.
     pub fn list(&self, key: &str, problems: &mut Problems) -> Option<Vec<Item<'a, 'i>>> {
         let item = self.item(key)?;

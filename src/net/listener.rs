@@ -66,6 +66,8 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // Every accepted socket inherits it (tcp(7)), at no system call of its own.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
@@ -115,7 +117,6 @@ fn admit<G: Greeter>(stream: TcpStream, addr: SocketAddr, admission: &Arc<Admiss
     let permit = if greeter.is_behind_proxy() { admission.admit_unknown() } else { admission.admit(addr.ip()) };
     match permit {
         Ok(permit) => {
-            let _ = stream.set_nodelay(true);
             Arc::clone(greeter).accepted(Accepted { stream, addr, permit });
         }
         Err(refusal) => send_off(&stream, &greeter.refused(addr, refusal)),
@@ -171,8 +172,7 @@ pub enum IdentifyError {
 /// # Errors
 /// [`IdentifyError`]; drop the connection.
 pub async fn identify(stream: &mut TcpStream, addr: SocketAddr, config: &Config) -> Result<Peer, IdentifyError> {
-    let local = stream.local_addr()?;
-    let direct = Peer { addr, via: None, local };
+    let direct = Peer { addr, via: None };
     if config.proxy == ProxyMode::Off {
         return Ok(direct);
     }
@@ -182,7 +182,7 @@ pub async fn identify(stream: &mut TcpStream, addr: SocketAddr, config: &Config)
     let spoken = tokio::time::timeout(PROXY_TIME, read_header(stream)).await.map_err(|_| IdentifyError::Time)??;
     Ok(match spoken {
         Spoken::Local => direct,
-        Spoken::Client { source, destination } => Peer { addr: source, via: Some(addr), local: destination },
+        Spoken::Client { source, .. } => Peer { addr: source, via: Some(addr) },
     })
 }
 

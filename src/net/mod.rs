@@ -4,6 +4,7 @@
 //! running out of descriptors pauses accepting instead of spinning.
 
 pub mod admission;
+pub mod alarm;
 pub mod client_tls;
 pub mod listener;
 pub mod proxy;

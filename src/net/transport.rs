@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -59,6 +60,19 @@ impl Transport {
         })
     }
 
+    /// Writes what the socket takes without waiting, and keeps the rest. True if nothing is left; an error shows at the
+    /// next [`Transport::flush`].
+    ///
+    /// Goes to the system itself: of a socket accepted this instant the runtime doesn't know yet that it can be written.
+    pub fn flush_now(&mut self, out: &mut BytesMut) -> bool {
+        if let Self::Plain(stream) = self
+            && let Ok(written) = SockRef::from(&*stream).send(out)
+        {
+            out.advance(written);
+        }
+        out.is_empty()
+    }
+
     /// Writes and empties `out`.
     ///
     /// # Errors
@@ -83,9 +97,9 @@ impl Transport {
     pub async fn close(mut self) {
         let goodbye = async {
             match &mut self {
-                Self::Plain(stream) => stream.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
-                Self::Gone => Ok(()),
+                // Closing the socket says it.
+                Self::Plain(_) | Self::Gone => Ok(()),
             }
         };
         let _ = tokio::time::timeout(CLOSE_TIME, goodbye).await;

@@ -1,5 +1,6 @@
 //! Every public reply text of a decision, in one place. Texts say what to do, never how we are configured.
 
+use crate::model::rule::LimitOf;
 use crate::model::{Enhanced, Reply};
 
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, Enhanced(4, 3, 2), "Too many connections, try again later");
@@ -41,3 +42,57 @@ pub const RECIPIENT_UNVERIFIED: Reply =
 pub const LOOP: Reply = Reply::new(554, Enhanced(5, 4, 6), "Mail loop: the message has passed too many servers");
 pub const NEXT_HOP_UNKNOWN: Reply =
     Reply::new(451, Enhanced(4, 4, 2), "The next hop did not confirm the message, try again later");
+
+// -- who sends (policy::sender) ---------------------------------------------------
+// Codes of authentication and reverse names: RFC 7372. 4xx wherever waiting helps a real server.
+pub const SENDER_BLOCKED: Reply = Reply::new(550, Enhanced(5, 7, 1), "The recipient does not take mail of this sender");
+pub const CLIENT_BLOCKED: Reply =
+    Reply::new(550, Enhanced(5, 7, 1), "The recipient does not take mail from your server");
+pub const TLS_REQUIRED: Reply =
+    Reply::new(550, Enhanced(5, 7, 10), "The recipient takes mail of this sender over TLS only, use STARTTLS");
+pub const KNOWN_SOURCE: Reply =
+    Reply::new(550, Enhanced(5, 7, 1), "Your server is on a list of known sources of unwanted mail");
+pub const REPUTATION_DELAYED: Reply =
+    Reply::new(450, Enhanced(4, 7, 1), "Unwanted mail came from your server lately, try again later");
+pub const REPUTATION_REFUSED: Reply =
+    Reply::new(550, Enhanced(5, 7, 1), "Too much unwanted mail came from your server lately");
+pub const REVERSE_MISSING: Reply =
+    Reply::new(550, Enhanced(5, 7, 25), "Your server's address has no reverse name (PTR)");
+pub const REVERSE_INVALID: Reply =
+    Reply::new(550, Enhanced(5, 7, 25), "The reverse name of your server does not lead back to its address");
+pub const REVERSE_BLOCKED: Reply =
+    Reply::new(550, Enhanced(5, 7, 25), "The recipient does not take mail from servers with such a reverse name");
+pub const REVERSE_UNAVAILABLE: Reply =
+    Reply::new(451, Enhanced(4, 7, 25), "The reverse name of your server cannot be looked up now, try again later");
+pub const HARVEST: Reply = Reply::new(450, Enhanced(4, 7, 1), "Too many unknown recipients, try again later");
+pub const GREYLISTED: Reply =
+    Reply::new(451, Enhanced(4, 7, 1), "Your server is not known here yet, try again in a few minutes");
+pub const SEND_SEPARATELY: Reply =
+    Reply::new(452, Enhanced(4, 5, 3), "This recipient's mail is judged otherwise, send it separately");
+
+/// Beyond a limit.
+#[must_use]
+pub const fn too_much(of: LimitOf) -> Reply {
+    match of {
+        LimitOf::Client => Reply::new(450, Enhanced(4, 7, 1), "Too much mail from your server, try again later"),
+        LimitOf::Sender => Reply::new(450, Enhanced(4, 7, 1), "Too much mail of this sender, try again later"),
+        LimitOf::Recipient => Reply::new(450, Enhanced(4, 2, 1), "Too much mail for this recipient, try again later"),
+    }
+}
+
+pub const FROM_INVALID: Reply =
+    Reply::new(550, Enhanced(5, 7, 1), "The message must have one From field with authors of one domain");
+pub const SPF_FAILED: Reply =
+    Reply::new(550, Enhanced(5, 7, 23), "The sender's domain does not let your server send (SPF)");
+pub const SPF_BROKEN: Reply = Reply::new(550, Enhanced(5, 7, 24), "The SPF record of the sender's domain is wrong");
+pub const SPF_UNAVAILABLE: Reply =
+    Reply::new(451, Enhanced(4, 7, 24), "The sender cannot be checked now (SPF), try again later");
+pub const DKIM_FAILED: Reply = Reply::new(550, Enhanced(5, 7, 20), "No signature of the message is valid (DKIM)");
+pub const DMARC_FAILED: Reply =
+    Reply::new(550, Enhanced(5, 7, 26), "The message is not authenticated as the author's domain asks for (DMARC)");
+pub const DMARC_BROKEN: Reply = Reply::new(550, Enhanced(5, 7, 26), "The DMARC record of the author's domain is wrong");
+pub const AUTHENTICATION_UNAVAILABLE: Reply =
+    Reply::new(451, Enhanced(4, 7, 26), "The author's domain cannot be checked now (DMARC), try again later");
+/// A rule of a tenant that puts off what others refuse.
+pub const AUTHENTICATION_DEFERRED: Reply =
+    Reply::new(451, Enhanced(4, 7, 26), "The message is not authenticated, try again later");

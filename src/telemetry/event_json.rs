@@ -5,6 +5,7 @@
 //! [`MAX_TEXT`] characters.
 
 use std::fmt::{self, Write};
+use std::net::IpAddr;
 
 use super::event::{Event, deceives};
 use crate::model::{Remote, Reply, Timestamp, TlsFacts};
@@ -23,9 +24,9 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     line.number("connection", event.connection.map(|id| id.0));
     line.text("message", event.message.as_ref());
     line.text("tenant", event.tenant);
-    line.text("direction", event.direction.map(|d| d.as_str()).as_ref());
+    line.plain("direction", event.direction.map(|direction| direction.as_str()));
     line.text("listener", event.listener.as_ref());
-    line.text("ip", event.ip.as_ref());
+    line.ip("ip", event.ip);
     line.text("helo", event.helo.as_ref());
     line.text("sender", event.sender);
     line.text("recipient", event.recipient);
@@ -63,6 +64,32 @@ impl Line<'_> {
         self.0.push(b'"');
     }
 
+    /// A word of ours, with nothing in it to escape.
+    fn plain(&mut self, name: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        self.name(name);
+        self.0.push(b'"');
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+    }
+
+    /// In nearly every line, so not by the formatter.
+    fn ip(&mut self, name: &str, value: Option<IpAddr>) {
+        match value {
+            Some(IpAddr::V4(ip)) => {
+                self.name(name);
+                let mut before = b'"';
+                for octet in ip.octets() {
+                    self.0.push(before);
+                    decimal(u64::from(octet), self.0);
+                    before = b'.';
+                }
+                self.0.push(b'"');
+            }
+            other => self.text(name, other.as_ref()),
+        }
+    }
+
     fn number(&mut self, name: &str, value: Option<u64>) {
         let Some(value) = value else { return };
         self.name(name);
@@ -88,7 +115,7 @@ impl Line<'_> {
         self.name("remote");
         self.0.push(b'{');
         self.text("host", Some(&remote.host));
-        self.text("ip", Some(&remote.ip));
+        self.ip("ip", Some(remote.ip));
         self.number("port", Some(u64::from(remote.port)));
         self.0.push(b'}');
     }

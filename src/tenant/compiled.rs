@@ -1,8 +1,11 @@
 //! A tenant as connections see it: compiled from its [`TenantSpec`], immutable, shared.
 
+use std::sync::Arc;
+
 use crate::model::{Address, Domain, TenantId};
 
 use super::recipients::Recipients;
+use super::sender::SenderPolicy;
 use super::spec::{ClientSpec, Custody, NextHop, TenantSpec, TenantState, TlsPolicy};
 
 /// One tenant.
@@ -24,11 +27,15 @@ pub struct TenantDomain {
     pub next_hops: Box<[NextHop]>,
     pub tls: TlsPolicy,
     pub recipients: Recipients,
+    /// `None`: the defaults; read it by [`Self::sender_policy`].
+    pub sender: Option<Arc<SenderPolicy>>,
 }
 
 impl Tenant {
     #[must_use]
     pub fn compile(spec: TenantSpec) -> Self {
+        let sender = spec.sender.as_deref();
+        let shared = SenderPolicy::of_tenant(sender);
         let domains = spec.domains.into_iter().map(|domain| {
             let mut next_hops = domain.next_hops;
             next_hops.sort_by_key(|hop| hop.priority);
@@ -37,6 +44,7 @@ impl Tenant {
                 next_hops: next_hops.into(),
                 tls: domain.tls,
                 recipients: Recipients::compile(&domain.recipients),
+                sender: SenderPolicy::of_domain(sender, shared.as_ref(), domain.sender.map(|own| *own)),
             }
         });
         Self {
@@ -62,6 +70,12 @@ impl Tenant {
 }
 
 impl TenantDomain {
+    /// What is done with senders of mail to this domain.
+    #[must_use]
+    pub fn sender_policy(&self) -> &SenderPolicy {
+        self.sender.as_deref().unwrap_or_else(|| SenderPolicy::default_ref())
+    }
+
     /// Whether the recipient exists; `None`: the next hop has to be asked.
     #[must_use]
     pub fn has_recipient(&self, recipient: &Address) -> Option<bool> {

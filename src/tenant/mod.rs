@@ -9,7 +9,9 @@ mod compiled;
 mod diff;
 pub mod lists;
 mod read;
+mod read_sender;
 mod recipients;
+mod sender;
 mod sharded;
 mod snapshot;
 mod spec;
@@ -18,6 +20,10 @@ pub use compiled::{Tenant, TenantDomain};
 pub use diff::{Changed, Diff, differences, hide_secrets};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};
+pub use sender::{
+    Act, AuthenticationActions, AuthenticationSpec, ReverseAct, ReverseKey, ReverseRow, ReverseRules, SenderPolicy,
+    SenderSpec, TlsPeer, is_within,
+};
 pub use snapshot::{DomainRef, Snapshot, SnapshotError, TenantChange};
 pub use spec::{
     Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,

@@ -10,13 +10,14 @@ use toml::de::{DeTable, DeValue};
 use crate::model::written::{Problem, Problems, Section, Source};
 use crate::model::{Address, Domain, TenantId};
 
+use super::read_sender;
 use super::spec::{
     Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
     TlsPolicy,
 };
 
-const TENANT_KEYS: &[&str] = &["id", "name", "state", "custody", "domain", "outbound_client"];
-const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients"];
+const TENANT_KEYS: &[&str] = &["id", "name", "state", "custody", "domain", "outbound_client", "sender"];
+const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender"];
 const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
 const HOP_KEYS: &[&str] = &["host", "port", "priority"];
 /// Wider networks than these are a slip that would make an open relay of the gateway.
@@ -124,6 +125,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let state = section.word("state", &states, self.problems).unwrap_or_default();
         let custodies = [("queued", Custody::Queued), ("inline", Custody::Inline)];
         let custody = section.word("custody", &custodies, self.problems).unwrap_or_default();
+        let sender = read_sender::sender(self.source, &section, &read_sender::TENANT, self.problems);
         let domains = section.tables("domain", self.problems);
         let domains: Vec<_> = domains.into_iter().filter_map(|table| self.domain(table)).collect();
         let clients = section.tables("outbound_client", self.problems);
@@ -138,6 +140,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             custody,
             domains,
             outbound_clients: clients,
+            sender: sender.map(Box::new),
         })
     }
 
@@ -153,8 +156,9 @@ impl<'a, 'i> Reader<'a, 'i> {
         let tls = section.word("tls", &policies, self.problems).unwrap_or_default();
         let next_hops = self.next_hops(&section);
         let recipients = self.recipients(&section, name.as_ref());
+        let sender = read_sender::sender(self.source, &section, &read_sender::DOMAIN, self.problems);
         self.places.push(section.item("name").map_or(section.span(), |(_, at)| at));
-        Some(DomainSpec { name: name?, next_hops, tls, recipients: recipients? })
+        Some(DomainSpec { name: name?, next_hops, tls, recipients: recipients?, sender: sender.map(Box::new) })
     }
 
     fn next_hops(&mut self, section: &Section<'a, 'i>) -> Vec<NextHop> {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Address, Domain, TenantId};
 
+use super::sender::SenderSpec;
+
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantSpec {
@@ -25,6 +27,9 @@ pub struct TenantSpec {
     pub domains: Vec<DomainSpec>,
     #[serde(default)]
     pub outbound_clients: Vec<ClientSpec>,
+    /// What is done with senders, for the domains that say nothing themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Box<SenderSpec>>,
 }
 
 /// Whether the gateway works for the tenant.
@@ -57,6 +62,8 @@ pub struct DomainSpec {
     pub tls: TlsPolicy,
     #[serde(default)]
     pub recipients: RecipientsSpec,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Box<SenderSpec>>,
 }
 
 /// A server that takes a domain's mail. Lower priorities are asked first, equal ones share.

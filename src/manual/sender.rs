@@ -1,0 +1,71 @@
+//! How a sender is judged: the order, what a list entry does, and what a tenant may set.
+//!
+//! # The order
+//!
+//! Inbound mail is judged at every RCPT, for the tenant of that recipient, and once more at end of data. The first rule that
+//! objects gives the answer. [`policy::sender`](crate::policy::sender) holds the rules, its tables show them line by line.
+//!
+//! | # | stage | answer | spared by |
+//! |---|---|---|---|
+//! | 1 | the recipient exists | 550, 451 | |
+//! | 2 | sender lists: mailbox block, administrator's block, mailbox allow, administrator's allow | 550 5.7.1 | |
+//! | 3 | TLS required | 550 5.7.10 | |
+//! | 4 | networks: the longest prefix, at equal prefixes allow before block; then countries: allow before block | 550 5.7.1 | sender allow |
+//! | 5 | known-source lists (DNSxL) | 550 5.7.1 | sender, network, country allow |
+//! | 6 | dynamic reputation | 450 4.7.1; at level 4, when there is very much spam, 550 | sender, network, country allow |
+//! | 7 | reverse name | 550 5.7.25, 451 4.7.25 | sender, network allow |
+//! | 8 | limits, directory harvest | 450 | nothing |
+//! | 9 | greylist (levels 2 and 3, unknown servers) | 451 4.7.1 | sender, network allow |
+//! | | the body | | |
+//! | 10 | sender lists for the author in the From field | 550 5.7.1 | |
+//! | 11 | From, DMARC, SPF, DKIM | by the tenant's actions | a trusted ARC sealer, a bound network |
+//!
+//! Limits protect the node and all tenants on it, so no tenant's list lifts them; they cost a real server a quarter of an hour.
+//! What could not be found out (a refused or unknown answer of a list, no answer for the reverse name) speaks neither for the mail nor
+//! against it, or puts it off; it never refuses.
+//!
+//! # When an allow entry counts
+//!
+//! An entry that allows a sender counts if the sender is **authenticated** (SPF or DKIM passes for a domain of the same
+//! organization, or DMARC passes for it), or if the entry is **bound to a network** that has the client. A bound entry never
+//! counts from elsewhere. It then spares reputation, spam and bulk checks, and nothing else: malware, attachments, content rules and
+//! what the author's domain asks for by DMARC stay as they are.
+//!
+//! At RCPT only SPF is known. If an entry would rescue a recipient but isn't proven yet, the recipient is taken **provisionally**; if
+//! DKIM or DMARC does not prove the sender either, the refusal of RCPT is given at end of data (451, if the proof could not be
+//! had). All recipients of one transaction must be able to have the same answer: the one that can't is told 452 4.5.3 and comes
+//! in a transaction of its own.
+//!
+//! # What a tenant may set
+//!
+//! `[tenant.sender]` is for all domains of a tenant, `[tenant.domain.sender]` for one. A domain's key stands in the place of the
+//! tenant's; a list replaces a list.
+//!
+//! | key | default | |
+//! |---|---|---|
+//! | `reputation` | `2` | level of dynamic reputation: 0 off (still counted), 1 most lenient, 4 lists a source after one spam |
+//! | `known_sources` | `true` | known-source lists refuse |
+//! | `greylisting` | `true` | unknown servers are asked to come back, at levels 2 and 3 |
+//! | `tls_required_from` | none | sender domains (with subdomains), client networks, or `"*"` |
+//! | `trusted_sealers` | none | domains (with subdomains) whose newest ARC seal stands for authentication |
+//! | `reverse` | none | rows of `sender` (a domain with subdomains, `default`, `empty`), `missing`, `invalid`: `accept` or `reject`; the longest domain is the one |
+//! | `reverse_blocked` | none | reverse names, with all below them, that are refused whoever sends |
+//!
+//! `authentication` has an action for each result: `accept`, `mark` (accepted, later checks are told), `defer` (451), `reject` (550).
+//! The severest decides. A DMARC pass ends the actions of SPF and DKIM, for forwarding breaks the one and mailing lists the other.
+//! While DMARC can't be evaluated, nothing refuses for good.
+//!
+//! | key | default | when |
+//! |---|---|---|
+//! | `from_invalid` | `reject` | no From field, several, or authors of several domains: nobody could be authenticated |
+//! | `spf_fail` | `mark` | the record ends in `-all`, and DMARC does not pass |
+//! | `spf_softfail` | `accept` | `~all` |
+//! | `spf_temperror` | `accept` | no answer; where the domain has DMARC, `dmarc_temperror` acts |
+//! | `spf_permerror` | `accept` | a wrong record |
+//! | `dkim_fail` | `accept` | signatures, and none is valid (RFC 6376 section 6.1: as if unsigned) |
+//! | `dmarc_reject` | `reject` | DMARC fails, the domain asks for `p=reject` |
+//! | `dmarc_quarantine` | `mark` | the domain asks for `p=quarantine` |
+//! | `dmarc_none` | `accept` | the domain only watches |
+//! | `dmarc_temperror` | `defer` | no answer for the record, or for an SPF or DKIM record that it rests on |
+//! | `dmarc_permerror` | `accept` | a wrong record |
+//! | `null_sender` | `reject` | the most that DMARC does to mail with an empty envelope sender. Not less by default, or `<>` would switch DMARC off |

@@ -1,0 +1,216 @@
+//! At end of data: what SPF, DKIM, DMARC and ARC together make of the message.
+//!
+//! Lists come first, as at RCPT, now for the author of the header too. Then an allow entry that was waiting for proof has
+//! its answer. Then the actions of the tenant: the severest decides, of equals the first of From, DMARC, SPF, DKIM.
+//!
+//! **Invariants**: a DMARC pass ends all actions: forwarding breaks SPF, lists break DKIM, and one aligned pass is enough
+//! (RFC 7489 section 3). While DMARC can't be evaluated nothing refuses for good, for it might yet pass.
+
+use std::net::IpAddr;
+
+use crate::model::authentication::{
+    ArcResult, Authentication, DkimResult, Dmarc, DmarcPolicy, DmarcResult, SpfIdentity, SpfResult,
+};
+use crate::model::lists::Matched;
+use crate::model::rule::{Effect, Rule, Skips, Stage};
+use crate::model::{Decision, Domain, Reply, ReversePath};
+use crate::policy::replies;
+use crate::tenant::{Act, SenderPolicy, is_within};
+
+use super::entries::{SenderLists, sender_lists};
+use super::proof::{Proof, aligned, proof};
+use super::ruling::{Provisional, Ruling, Walk};
+
+/// Everything a message is judged by, for the recipients that share a fate ([`super::same_fate`]).
+#[derive(Debug, Clone, Copy)]
+pub struct MessageFacts<'a> {
+    pub policy: &'a SenderPolicy,
+    pub sender: &'a ReversePath,
+    /// IPv4-mapped addresses folded to IPv4.
+    pub client: IpAddr,
+    /// Entries that match the envelope sender, as at RCPT.
+    pub sender_entries: &'a [Matched],
+    /// Entries that match the author in the From field.
+    pub author_entries: &'a [Matched],
+    pub authentication: &'a Authentication,
+    /// What the ruling at RCPT left open.
+    pub provisional: Option<&'a Provisional>,
+}
+
+/// Judges the message.
+#[must_use]
+pub fn at_message(facts: &MessageFacts<'_>) -> Ruling {
+    let mut walk = Walk::default();
+    let of_sender = match facts.sender.address() {
+        Some(sender) => proof(facts.authentication, sender.domain()),
+        None => Proof::Unproven,
+    };
+    let of_author = match &facts.authentication.from {
+        Some(from) => proof(facts.authentication, from),
+        None => Proof::Unproven,
+    };
+    let by_sender = facts.sender_entries.iter().map(|entry| (*entry, of_sender));
+    let by_author = facts.author_entries.iter().map(|entry| (*entry, of_author));
+    let lists = sender_lists(by_sender.chain(by_author), facts.client, &mut walk);
+    let allowed = match lists {
+        SenderLists::Blocked(entry) => {
+            return walk.end((Decision::Reject(replies::SENDER_BLOCKED), Rule::of_entry(&entry, None)));
+        }
+        SenderLists::Allowed(entry) => Some(entry),
+        SenderLists::Silent | SenderLists::Unproven(_) => None,
+    };
+    if let (Some(provisional), None) = (facts.provisional, allowed) {
+        // The entry that waits is one for the envelope sender.
+        let refusal = match of_sender {
+            Proof::Unknown => Decision::Defer(replies::AUTHENTICATION_UNAVAILABLE),
+            Proof::Proven | Proof::Unproven => provisional.refusal.clone(),
+        };
+        let objection = walk.object(Stage::Provisional, (refusal, provisional.rule.clone()));
+        return walk.end(objection);
+    }
+    authentication(facts, allowed, walk)
+}
+
+/// One rule of authentication, its action, and what it would answer.
+struct Action {
+    stage: Stage,
+    rule: Rule,
+    act: Act,
+    refusal: Reply,
+    delay: Reply,
+}
+
+fn authentication(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: Walk) -> Ruling {
+    let vouched = vouched(facts, allowed.as_ref(), &mut walk);
+    let dmarc = dmarc_result(facts.authentication);
+    let pending = dmarc == DmarcResult::TempError;
+    let mut decisive: Option<Action> = None;
+    let found = [from(facts), dmarc_action(facts, dmarc), spf(facts), dkim(facts)];
+    for mut action in found.into_iter().flatten() {
+        let overruled = match action.stage {
+            Stage::From => false,
+            Stage::Dmarc => vouched,
+            _ => vouched || dmarc == DmarcResult::Pass,
+        };
+        let waits = pending && matches!(action.stage, Stage::Spf | Stage::Dkim);
+        if waits && action.act == Act::Reject {
+            (action.act, action.delay) = (Act::Defer, replies::AUTHENTICATION_UNAVAILABLE);
+        }
+        let effect = match action.act {
+            Act::Accept => Effect::Passed,
+            _ if overruled => Effect::Overruled,
+            Act::Mark => Effect::Marked,
+            Act::Defer => Effect::Deferred,
+            Act::Reject => Effect::Refused,
+        };
+        walk.rule(action.stage, action.rule.clone(), effect);
+        let stops = matches!(effect, Effect::Deferred | Effect::Refused);
+        if stops && decisive.as_ref().is_none_or(|other| action.act > other.act) {
+            decisive = Some(action);
+        }
+    }
+    match decisive {
+        Some(Action { act: Act::Reject, rule, refusal, .. }) => walk.end((Decision::Reject(refusal), rule)),
+        Some(Action { rule, delay, .. }) => walk.end((Decision::Defer(delay), rule)),
+        None => match allowed {
+            Some(entry) => walk.accept(Rule::of_entry(&entry, None), Skips::ALLOWED_SENDER),
+            None => walk.accept(Rule::NothingAgainst, Skips::NONE),
+        },
+    }
+}
+
+/// Whether something else stands for authentication: the newest seal of a sound chain (RFC 8617) is of a sealer the tenant
+/// trusts, or an allow entry is bound to a network that has the client and its sender is aligned with the author.
+fn vouched(facts: &MessageFacts<'_>, allowed: Option<&Matched>, walk: &mut Walk) -> bool {
+    let arc = &facts.authentication.arc;
+    let sealer = arc.sealers.first().filter(|_| arc.result == ArcResult::Pass);
+    let trusted = sealer.filter(|sealer| {
+        let sealer = Domain::parse(sealer);
+        sealer.is_ok_and(|sealer| facts.policy.trusted_sealers.iter().any(|trusted| is_within(&sealer, trusted)))
+    });
+    if let Some(sealer) = trusted {
+        walk.rule(Stage::Arc, Rule::ArcSealer { sealer: sealer.clone() }, Effect::Allowed);
+        return true;
+    }
+    if arc.result != ArcResult::None {
+        let effect = if arc.result == ArcResult::TempError { Effect::Degraded } else { Effect::Passed };
+        walk.note(Stage::Arc, effect);
+    }
+    allowed.is_some_and(|entry| {
+        entry.bound.is_some_and(|bound| bound.contains(&facts.client)) && speaks_for_author(facts, entry)
+    })
+}
+
+/// Whether the entry's sender speaks for the author: it is an entry for the author, or the envelope sender is of the same
+/// organization.
+fn speaks_for_author(facts: &MessageFacts<'_>, entry: &Matched) -> bool {
+    let Some(from) = &facts.authentication.from else { return false };
+    let envelope = facts.sender.address().is_some_and(|sender| aligned(sender.domain().as_str(), from.as_str()));
+    envelope || facts.author_entries.iter().any(|own| own.id == entry.id)
+}
+
+/// The result of DMARC; a failure that rests on an answer that could not be had is none (RFC 7489 section 5.6.2).
+fn dmarc_result(authentication: &Authentication) -> DmarcResult {
+    let result = authentication.dmarc.result;
+    match &authentication.from {
+        Some(from) if result == DmarcResult::Fail && proof(authentication, from) == Proof::Unknown => {
+            DmarcResult::TempError
+        }
+        _ => result,
+    }
+}
+
+fn from(facts: &MessageFacts<'_>) -> Option<Action> {
+    if facts.authentication.from.is_some() {
+        return None;
+    }
+    let act = facts.policy.authentication.from_invalid;
+    let (refusal, delay) = (replies::FROM_INVALID, replies::AUTHENTICATION_DEFERRED);
+    Some(Action { stage: Stage::From, rule: Rule::From, act, refusal, delay })
+}
+
+fn dmarc_action(facts: &MessageFacts<'_>, result: DmarcResult) -> Option<Action> {
+    let Dmarc { policy, .. } = facts.authentication.dmarc;
+    let actions = &facts.policy.authentication;
+    let (refusal, later) = (replies::DMARC_FAILED, replies::AUTHENTICATION_DEFERRED);
+    let (act, refusal, delay) = match (result, policy) {
+        (DmarcResult::None, _) => return None,
+        (DmarcResult::Pass, _) => (Act::Accept, refusal, later),
+        (DmarcResult::Fail, DmarcPolicy::Reject) => (actions.dmarc_reject, refusal, later),
+        (DmarcResult::Fail, DmarcPolicy::Quarantine) => (actions.dmarc_quarantine, refusal, later),
+        (DmarcResult::Fail, DmarcPolicy::None) => (actions.dmarc_none, refusal, later),
+        (DmarcResult::TempError, _) => (actions.dmarc_temperror, refusal, replies::AUTHENTICATION_UNAVAILABLE),
+        (DmarcResult::PermError, _) => (actions.dmarc_permerror, replies::DMARC_BROKEN, later),
+    };
+    let act = if *facts.sender == ReversePath::Null { act.min(actions.null_sender) } else { act };
+    Some(Action { stage: Stage::Dmarc, rule: Rule::Dmarc { result, policy }, act, refusal, delay })
+}
+
+/// MAIL FROM if it was checked; for the empty envelope sender, HELO.
+fn spf(facts: &MessageFacts<'_>) -> Option<Action> {
+    let checks = &facts.authentication.spf;
+    let own = checks.iter().find(|spf| spf.identity == SpfIdentity::MailFrom).or_else(|| checks.first())?;
+    let actions = &facts.policy.authentication;
+    let (failed, later) = (replies::SPF_FAILED, replies::AUTHENTICATION_DEFERRED);
+    let (act, refusal, delay) = match own.result {
+        SpfResult::None | SpfResult::Neutral | SpfResult::Pass => (Act::Accept, failed, later),
+        SpfResult::Fail => (actions.spf_fail, failed, later),
+        SpfResult::SoftFail => (actions.spf_softfail, failed, later),
+        SpfResult::TempError => (actions.spf_temperror, failed, replies::SPF_UNAVAILABLE),
+        SpfResult::PermError => (actions.spf_permerror, replies::SPF_BROKEN, later),
+    };
+    let rule = Rule::Spf { result: own.result, identity: own.identity };
+    Some(Action { stage: Stage::Spf, rule, act, refusal, delay })
+}
+
+/// Signatures that can't be judged for now are no failure.
+fn dkim(facts: &MessageFacts<'_>) -> Option<Action> {
+    let signatures = &facts.authentication.dkim;
+    let open = |result| matches!(result, DkimResult::Pass | DkimResult::TempError);
+    if signatures.is_empty() || signatures.iter().any(|signature| open(signature.result)) {
+        return None;
+    }
+    let act = facts.policy.authentication.dkim_fail;
+    let (refusal, delay) = (replies::DKIM_FAILED, replies::AUTHENTICATION_DEFERRED);
+    Some(Action { stage: Stage::Dkim, rule: Rule::Dkim, act, refusal, delay })
+}

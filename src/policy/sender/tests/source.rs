@@ -1,0 +1,97 @@
+//! What known-source lists, reputation, reverse names and the greylist say by themselves.
+
+use super::Row;
+
+pub(super) const ROWS: &[Row] = &[
+    // known sources
+    ("not listed", "zone=no", "250 nothing"),
+    ("degraded is neither listed nor clean", "zone=degraded", "250 nothing"),
+    ("degraded beside a listing", "zone=degraded zone=+10", "550 5.7.1 list +10"),
+    ("a listing that only counts", "zone=0", "250 nothing"),
+    ("the heaviest is named", "zone=+2 zone=+10 zone=+3", "550 5.7.1 list +10"),
+    ("good and bad lists even out", "zone=+5 zone=-5", "250 nothing"),
+    ("a good list outweighs", "zone=+5 zone=-10", "250 nothing"),
+    ("a bad list outweighs", "zone=+10 zone=-5", "550 5.7.1 list +10"),
+    ("a good list alone", "zone=-10", "250 nothing"),
+    ("small weights add up", "zone=+1 zone=-1 zone=01", "550 5.7.1 list +1"),
+    ("known sources switched off", "zones-off zone=+10", "250 nothing"),
+    ("the greatest weights don't overflow", "zone=2147483647 zone=+2147483647", "550 5.7.1 list 2147483647"),
+    // reputation
+    ("level 0 looks and lets pass", "level=0 delayed", "250 nothing"),
+    ("level 1", "level=1 delayed", "450 4.7.1 reputation"),
+    ("level 2", "level=2 delayed", "450 4.7.1 reputation"),
+    ("level 3", "level=3 delayed", "450 4.7.1 reputation"),
+    ("level 4", "level=4 delayed", "450 4.7.1 reputation"),
+    ("level 4 and heavy", "level=4 refused", "550 5.7.1 reputation"),
+    ("below level 4 nothing is refused for good", "level=3 refused", "450 4.7.1 reputation"),
+    ("level 0 and heavy", "level=0 refused", "250 nothing"),
+    ("a good standing", "level=4", "250 nothing"),
+    ("unknown is not bad", "level=4 unknown", "250 nothing"),
+    // reverse names
+    ("missing, nobody minds", "ptr=missing", "250 nothing"),
+    ("missing, only invalid is refused", "ptr=missing ptr-row=default:invalid", "250 nothing"),
+    ("invalid", "ptr=invalid:a.test ptr-row=default:invalid", "550 5.7.25 ptr default invalid"),
+    ("invalid, only missing is refused", "ptr=invalid:a.test ptr-row=default:missing", "250 nothing"),
+    ("as it should be", "ptr-row=default:missing,invalid", "250 nothing"),
+    ("no answer, missing is refused", "ptr=temp ptr-row=default:missing", "451 4.7.25 ptr default unavailable"),
+    ("no answer, invalid is refused", "ptr=temp ptr-row=default:invalid", "451 4.7.25 ptr default unavailable"),
+    ("no answer, nobody minds", "ptr=temp ptr-row=default:-", "250 nothing"),
+    ("not asked", "ptr=not-asked ptr-row=default:missing", "250 nothing"),
+    ("a sender's own row", "ptr=missing ptr-row=partner.example:missing", "550 5.7.25 ptr partner.example missing"),
+    ("another sender's row", "ptr=missing ptr-row=other.example:missing", "250 nothing"),
+    (
+        "the row above the sender",
+        "ptr=missing sender=a@x.y.partner.example ptr-row=partner.example:missing",
+        "550 5.7.25 ptr partner.example missing",
+    ),
+    (
+        "the most specific row: spared",
+        "ptr=missing sender=a@x.partner.example ptr-row=partner.example:missing ptr-row=x.partner.example:-",
+        "250 nothing",
+    ),
+    (
+        "the most specific row: refused",
+        "ptr=missing sender=a@x.partner.example ptr-row=partner.example:- ptr-row=x.partner.example:missing",
+        "550 5.7.25 ptr x.partner.example missing",
+    ),
+    (
+        "an own row goes before the default",
+        "ptr=missing ptr-row=default:missing ptr-row=partner.example:-",
+        "250 nothing",
+    ),
+    ("the empty sender's row", "null ptr=missing ptr-row=empty:missing", "550 5.7.25 ptr empty missing"),
+    ("the empty sender's row is its own", "ptr=missing ptr-row=empty:missing", "250 nothing"),
+    (
+        "the empty sender without a row: the default",
+        "null ptr=missing ptr-row=default:missing",
+        "550 5.7.25 ptr default missing",
+    ),
+    ("the empty sender is spared", "null ptr=missing ptr-row=default:missing ptr-row=empty:-", "250 nothing"),
+    ("blocked name", "ptr=pass:h1.dyn.isp.test ptr-block=dyn.isp.test", "550 5.7.25 ptr dyn.isp.test blocked"),
+    (
+        "blocked name, in capitals and with a dot",
+        "ptr=pass:H1.DYN.isp.test. ptr-block=dyn.isp.test",
+        "550 5.7.25 ptr dyn.isp.test blocked",
+    ),
+    ("the very name is blocked", "ptr=pass:dyn.isp.test ptr-block=dyn.isp.test", "550 5.7.25 ptr dyn.isp.test blocked"),
+    ("a name that only ends alike", "ptr=pass:h1.nodyn.isp.test ptr-block=dyn.isp.test", "250 nothing"),
+    (
+        "a blocked name that leads elsewhere",
+        "ptr=invalid:h.dyn.isp.test ptr-block=dyn.isp.test",
+        "550 5.7.25 ptr dyn.isp.test blocked",
+    ),
+    (
+        "a blocked name before the row",
+        "ptr=invalid:h.dyn.isp.test ptr-block=dyn.isp.test ptr-row=default:invalid",
+        "550 5.7.25 ptr dyn.isp.test blocked",
+    ),
+    // greylist
+    ("greylist at level 0", "level=0 wait", "250 nothing"),
+    ("greylist at level 1", "level=1 wait", "250 nothing"),
+    ("greylist at level 3", "level=3 wait", "451 4.7.1 greylist"),
+    ("greylist at level 4", "level=4 wait", "250 nothing"),
+    ("greylist switched off", "greylist-off wait", "250 nothing"),
+    ("came back", "unknown", "250 nothing"),
+    ("the greylist is away", "greylist-down", "250 nothing"),
+    ("the empty sender waits like any other", "null wait", "451 4.7.1 greylist"),
+];
