@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ListenerSettings, ListenerTls, Settings};
+use crate::config::{
+    AnswerPattern, CodeSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls,
+    RateSettings, Settings,
+};
+use crate::limits::Rate;
 use crate::model::units::Span;
 use crate::model::{Address, Direction};
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
-use crate::sender::authentication;
+use crate::sender::blocklists::{self, Code, List, Pattern, SelfTest, Zone};
+use crate::sender::{authentication, greylist, harvest, reputation};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};
 use crate::{delivery, dns, intake, limits, sender, spool};
 
@@ -108,23 +113,86 @@ pub(super) fn spool(settings: &Settings) -> spool::Config {
 }
 
 pub(super) fn authentication(settings: &Settings) -> authentication::Config {
-    authentication::Config { authserv_id: settings.hostname.as_str().to_owned(), ..authentication::Config::default() }
+    let own = &settings.sender.authentication;
+    authentication::Config { authserv_id: own.authserv_id.as_str().to_owned(), questions: own.questions }
 }
 
 pub(super) fn source(settings: &Settings) -> sender::Config {
-    let _ = settings;
-    sender::Config::default()
+    let own = &settings.sender;
+    sender::Config {
+        lists: own.known_sources.iter().filter_map(known_source).collect(),
+        countries: own.countries.clone(),
+        reputation: reputation::Config { most_sources: own.reputation.entries },
+        greylist: greylist::Config {
+            wait: own.greylist.delay,
+            window: own.greylist.window,
+            memory: own.greylist.memory,
+            most_entries: own.greylist.entries,
+        },
+        harvest: harvest::Config {
+            most_unknown: own.harvest.unknown_recipients,
+            stay: own.harvest.stay,
+            ..harvest::Config::default()
+        },
+    }
+}
+
+/// A zone that the settings have taken is one that lists take: both are domains, and no address literals.
+fn known_source(settings: &KnownSourceSettings) -> Option<List> {
+    let code = |code: &CodeSettings| Code { when: pattern(&code.code), reason: code.reason.clone(), weight: code.weight };
+    Some(List {
+        name: settings.name.clone(),
+        zone: Zone::parse(settings.zone.reveal()).ok()?,
+        kind: match settings.kind {
+            KnownSourceKind::Ip => blocklists::Kind::Ip,
+            KnownSourceKind::Domain => blocklists::Kind::Domain,
+            KnownSourceKind::Allow => blocklists::Kind::Allow,
+        },
+        enabled: settings.enabled,
+        ipv6: settings.ipv6,
+        codes: settings.codes.iter().map(code).collect(),
+        errors: settings.errors.iter().map(pattern).collect(),
+        timeout: settings.timeout,
+        self_test: match &settings.self_test {
+            KnownSourceTest::Rfc5782 => SelfTest::Rfc5782,
+            KnownSourceTest::Names { listed, unlisted } => {
+                SelfTest::Names { listed: listed.clone(), unlisted: unlisted.clone() }
+            }
+            KnownSourceTest::Off => SelfTest::Off,
+        },
+    })
+}
+
+fn pattern(written: &AnswerPattern) -> Pattern {
+    match *written {
+        AnswerPattern::Exactly(answer) => Pattern::Exactly(answer),
+        AnswerPattern::Range(first, last) => Pattern::Range(first, last),
+        AnswerPattern::Network(network) => Pattern::Network(network),
+        AnswerPattern::Bit(mask) => Pattern::Bit(mask),
+    }
 }
 
 pub(super) fn rates(settings: &Settings) -> limits::Config {
-    let _ = settings;
-    limits::Config::default()
+    let own = &settings.sender.rates;
+    let rate = |rate: Option<RateSettings>| rate.and_then(|rate| Rate::new(rate.count, rate.per));
+    limits::Config {
+        sender_ip: rate(own.per_client),
+        sender_network: rate(own.per_network),
+        sender_address: rate(own.per_sender),
+        recipient: rate(own.per_recipient),
+        outbound_client: rate(own.outbound_client),
+        outbound_sender: rate(own.outbound_sender),
+        most_keys: own.entries,
+        ..limits::Config::default()
+    }
 }
 
-/// Sorted, so that they can be searched.
+/// Sorted by [`Address::key`], so that they can be searched.
 pub(super) fn spam_traps(settings: &Settings) -> Arc<[Address]> {
-    let _ = settings;
-    Arc::default()
+    let mut traps = settings.sender.reputation.spam_traps.clone();
+    traps.sort_by_cached_key(Address::key);
+    traps.dedup_by_key(|trap| trap.key());
+    traps.into()
 }
 
 pub(super) fn dns(settings: &Settings) -> dns::Config {

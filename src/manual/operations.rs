@@ -83,7 +83,8 @@
 //! | `released` | going on |
 //! | `retried` | made due by an operator |
 //! | `removed` | taken out by an operator; `reason` |
-//! | `discarded` | dropped by policy |
+//! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells |
+//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)) |
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |

@@ -59,7 +59,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn read(words: &str) -> Self {
         let mut scene = Self {
-            policy: SenderPolicy::default(),
+            policy: SenderPolicy { greylisting: true, ..SenderPolicy::default() },
             sender: ReversePath::Mailbox(Address::parse("anna@partner.example").unwrap()),
             ip: "192.0.2.10".parse().unwrap(),
             tls: Tls::Encrypted,
