@@ -139,7 +139,8 @@ pub(super) fn source(settings: &Settings) -> sender::Config {
 
 /// A zone that the settings have taken is one that lists take: both are domains, and no address literals.
 fn known_source(settings: &KnownSourceSettings) -> Option<List> {
-    let code = |code: &CodeSettings| Code { when: pattern(&code.code), reason: code.reason.clone(), weight: code.weight };
+    let code =
+        |code: &CodeSettings| Code { when: pattern(&code.code), reason: code.reason.clone(), weight: code.weight };
     Some(List {
         name: settings.name.clone(),
         zone: Zone::parse(settings.zone.reveal()).ok()?,

@@ -31,7 +31,8 @@ impl AnswerPattern {
     /// # Errors
     /// A sentence with the forms there are.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no answer of a list; write 127.0.0.2, 127.0.0.4-7, 127.0.0.0/24 or \"bit 64\"");
+        let wrong =
+            || format!("{text:?} is no answer of a list; write 127.0.0.2, 127.0.0.4-7, 127.0.0.0/24 or \"bit 64\"");
         let address = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| wrong());
         if let Some(bit) = text.strip_prefix("bit ") {
             return bit.parse().ok().filter(|mask| *mask != 0).map(Self::Bit).ok_or_else(wrong);

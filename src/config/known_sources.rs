@@ -105,8 +105,7 @@ fn self_test(take: &mut Taker<'_>) -> KnownSourceTest {
 fn test_name(take: &mut Taker<'_>, name: &str) -> Option<Box<str>> {
     let text = take.text(name)?;
     let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     if text.len() > MAX_TEST_NAME || !text.split('.').all(label) {
         take.wrong(name, format!("{name}: {text:?} is no name below a zone"), "as 2.0.0.127 or test");

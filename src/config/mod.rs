@@ -30,11 +30,11 @@ pub use kind::Kind;
 pub use known_sources::MAX_KNOWN_SOURCES;
 pub use secret::SecretDomain;
 pub use settings::{
-    AuthenticationSettings, CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts,
-    DnsSettings, GreylistSettings, HarvestSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, LimitSettings,
-    ListenerSettings, ListenerTls, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RateSettings, RatesSettings,
-    ReputationSettings, RetrySettings, SenderSettings, Settings, SmtpSettings, SmtpTimeouts, SpoolSettings, TlsFiles,
-    TlsSettings,
+    AuthenticationSettings, CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings,
+    DeliveryTimeouts, DnsSettings, GreylistSettings, HarvestSettings, KnownSourceKind, KnownSourceSettings,
+    KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings, MailLogTarget,
+    ObserveSettings, RateSettings, RatesSettings, ReputationSettings, RetrySettings, SenderSettings, Settings,
+    SmtpSettings, SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
 };
 pub use value::Value;
 

@@ -34,10 +34,7 @@ pub(super) fn fill(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<Se
         },
         countries: take.path("geography.database"),
         known_sources: known_sources::fill(take.merged, take.problems),
-        authentication: AuthenticationSettings {
-            questions,
-            authserv_id: authserv_id.or_else(|| hostname.cloned())?,
-        },
+        authentication: AuthenticationSettings { questions, authserv_id: authserv_id.or_else(|| hostname.cloned())? },
     };
     Some(settings)
 }
@@ -49,7 +46,11 @@ fn reputation(take: &mut Taker<'_>) -> ReputationSettings {
         take.wrong(TRAPS, format!("{TRAPS}: {} addresses are more than {MAX_TRAPS}", spam_traps.len()), "");
     }
     if let Some(trap) = spam_traps.iter().find(|trap| trap.local().eq_ignore_ascii_case("postmaster")) {
-        take.wrong(TRAPS, format!("{TRAPS}: {trap} is an address that everybody may write to"), "RFC 5321 section 4.5.1");
+        take.wrong(
+            TRAPS,
+            format!("{TRAPS}: {trap} is an address that everybody may write to"),
+            "RFC 5321 section 4.5.1",
+        );
     }
     ReputationSettings { entries: take.count("reputation.entries"), spam_traps }
 }

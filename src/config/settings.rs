@@ -241,7 +241,10 @@ pub enum KnownSourceTest {
     /// RFC 5782 section 5.
     Rfc5782,
     /// Names below the zone.
-    Names { listed: Box<str>, unlisted: Box<str> },
+    Names {
+        listed: Box<str>,
+        unlisted: Box<str>,
+    },
     Off,
 }
 

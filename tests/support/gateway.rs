@@ -21,7 +21,6 @@ use super::{Client, eventually, eventually_some, loopback};
 /// The port of mail exchangers: not 25, which asks for privileges.
 pub const MX_PORT: u16 = 2525;
 
-
 #[derive(Debug)]
 pub struct GatewayBuilder {
     dir: tempfile::TempDir,
