@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use crate::model::Address;
 use crate::model::written::{Place, Problem, Problems};
 
-use super::keys;
 use super::answers::{AnswerPattern, CodeSettings};
+use super::keys;
 use super::merge::{Entry, Merged};
 use super::secret::SecretDomain;
 use super::settings::{RateSettings, TlsFiles};
