@@ -251,3 +251,61 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
         ..usual
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{self, MAX_KNOWN_SOURCES};
+    use crate::model::written::Problems;
+
+    const MINIMAL: &str = "hostname = 'mx.gateway.example'\n[[listener]]\nname = 'mx'\ndirection = 'inbound'\nbind = '127.0.0.1:2525'\n";
+
+    fn settings(text: &str) -> Settings {
+        let files = [("s.toml".to_owned(), text)];
+        let loaded = config::read(&files, std::iter::empty(), Path::new("/base"), Problems::default());
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).settings
+    }
+
+    #[test]
+    fn defaults_of_the_settings_are_those_of_the_rooms() {
+        let settings = settings(MINIMAL);
+        assert_eq!(rates(&settings), limits::Config::default());
+        let (got, usual) = (source(&settings), sender::Config::default());
+        assert_eq!(
+            (got.lists, got.countries, got.reputation, got.greylist, got.harvest),
+            (usual.lists, usual.countries, usual.reputation, usual.greylist, usual.harvest)
+        );
+        let got = authentication(&settings);
+        assert_eq!((got.authserv_id.as_str(), got.questions), ("mx.gateway.example", authentication::Config::default().questions));
+        assert_eq!(MAX_KNOWN_SOURCES, blocklists::MAX_LISTS);
+    }
+
+    #[test]
+    fn the_lists_in_the_example_are_the_well_known_ones() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sekisho.example.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let text: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
+        let lists = source(&settings(&text)).lists;
+        for list in blocklists::examples() {
+            assert!(lists.contains(&List { enabled: true, ..list.clone() }), "{list:?} is not in {lists:#?}");
+        }
+    }
+
+    #[test]
+    fn spam_traps_are_found_whatever_their_case_and_order() {
+        let traps = "[reputation]\nspam_traps = ['Zoe@acme.example', 'b@acme.example', 'B@Acme.example', 'a@b.example']\n";
+        let traps = spam_traps(&settings(&format!("{MINIMAL}{traps}")));
+        let keys: Vec<String> = traps.iter().map(Address::key).collect();
+        assert_eq!(keys, ["a@b.example", "b@acme.example", "zoe@acme.example"]);
+    }
+
+    #[test]
+    fn rates_can_be_changed_and_switched_off() {
+        let settings = settings(&format!("{MINIMAL}[rates]\nper_client = 'off'\nper_network = '30/2m'\nentries = 1000\n"));
+        let rates = rates(&settings);
+        assert_eq!((rates.sender_ip, rates.most_keys), (None, 1000));
+        assert_eq!(rates.sender_network, Rate::new(30, Duration::from_secs(120)));
+    }
+}

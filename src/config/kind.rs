@@ -50,7 +50,7 @@ impl Kind {
             Self::Span => "length of time, as 1h30m".into(),
             Self::Rate => "rate, as 2000/1m, or \"off\"".into(),
             Self::Words(words) => format!("one of {}", words.join(", ")),
-            Self::Zone => "domain, kept secret".into(),
+            Self::Zone => "domain (never shown)".into(),
             Self::Networks => "list of networks, as 192.0.2.0/24".into(),
             Self::Sockets => "list of ip:port".into(),
             Self::Addresses => "list of mail addresses".into(),

@@ -31,7 +31,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Vec<KnownSourceS
             problems.push(Problem::new(entry.place("known_source.name"), what));
         }
         all.push(settings);
-        if settings_asked(&all) == MAX_KNOWN_SOURCES + 1 && all.last().is_some_and(|last| last.enabled) {
+        if enabled(&all) == MAX_KNOWN_SOURCES + 1 && all.last().is_some_and(|last| last.enabled) {
             let what = format!("more than {MAX_KNOWN_SOURCES} known sources are enabled");
             problems.push(Problem::new(entry.place.clone(), what).help("set enabled = false for some"));
         }
@@ -39,7 +39,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Vec<KnownSourceS
     all
 }
 
-fn settings_asked(all: &[KnownSourceSettings]) -> usize {
+fn enabled(all: &[KnownSourceSettings]) -> usize {
     all.iter().filter(|one| one.enabled).count()
 }
 

@@ -196,10 +196,9 @@ fn did_you_mean(name: &str, keys: &'static [Key]) -> Option<String> {
 impl Merged {
     fn environment(&mut self, variable: String, text: &str, problems: &mut Problems) {
         let path = variable.trim_start_matches(ENVIRONMENT).to_lowercase().replace("__", ".");
-        let table =
-            path.split_once('.').and_then(|(table, rest)| Some((TABLES.iter().find(|one| one.0 == table)?, rest)));
-        if let Some((table, rest)) = table {
-            return self.entry_environment(table, rest, variable.clone(), text, problems);
+        let of_table = |(table, rest)| Some((TABLES.iter().find(|one| one.0 == table)?, rest));
+        if let Some((table, rest)) = path.split_once('.').and_then(of_table) {
+            return self.entry_environment(*table, rest, variable.clone(), text, problems);
         }
         let Some(key) = KEYS.iter().find(|key| key.name == path) else {
             let problem = Problem::new(None, format!("environment {variable}: unknown key {path:?}"));
@@ -212,7 +211,7 @@ impl Merged {
     /// `SEKISHO__LISTENER__MX__BIND` is `bind` of the listener named `mx`.
     fn entry_environment(
         &mut self,
-        (table, keys): &(&'static str, &'static [Key]),
+        (table, keys): (&'static str, &'static [Key]),
         path: &str,
         variable: String,
         text: &str,
@@ -225,8 +224,7 @@ impl Merged {
             return problems.push(Problem { help: did_you_mean(&full, keys), ..problem });
         };
         let base = self.base.clone();
-        let named =
-            |entry: &&mut Entry| entry.table == *table && entry.label().to_lowercase().replace('-', "_") == name;
+        let named = |entry: &&mut Entry| entry.table == table && entry.label().to_lowercase().replace('-', "_") == name;
         let Some(entry) = self.entries.iter_mut().find(named) else {
             return problems.push(Problem::new(None, format!("environment {variable}: no {table} is named {name:?}")));
         };
