@@ -344,7 +344,7 @@ fn the_sender_stage_is_set() {
     .settings;
     let sender = settings.sender;
     assert_eq!(sender.authentication.authserv_id, settings.hostname);
-    assert_eq!(sender.reputation.spam_traps, ["Trap@acme.example".parse().unwrap()]);
+    assert_eq!(sender.reputation.spam_traps, [crate::model::Address::parse("Trap@acme.example").unwrap()]);
     let rate = |count, seconds| Some(RateSettings { count, per: std::time::Duration::from_secs(seconds) });
     assert_eq!((sender.rates.per_client, sender.rates.per_recipient), (rate(10, 1), None));
     assert_eq!((sender.rates.outbound_client, sender.rates.per_sender), (rate(1000, 300), None));
