@@ -103,7 +103,9 @@ impl HickoryResolver {
         };
         let asked = tokio::time::timeout(self.deadline, asking).await;
         match &asked {
-            Err(_) | Ok(Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections)) => self.silence.heard_nothing(),
+            Err(_) | Ok(Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections)) => {
+                self.silence.heard_nothing()
+            }
             Ok(_) => self.silence.heard(),
         }
         match asked {

@@ -86,7 +86,8 @@ impl Authenticator {
             receiver: &self.config.authserv_id,
             now: self.seconds(),
         };
-        let of_helo = async { of(SpfIdentity::Helo, helo, spf::check_host(budget, &question(helo, "postmaster")).await) };
+        let of_helo =
+            async { of(SpfIdentity::Helo, helo, spf::check_host(budget, &question(helo, "postmaster")).await) };
         let of_sender = async {
             let address = mail_from?;
             let domain = address.domain().as_str();

@@ -62,11 +62,7 @@ impl Scene {
     pub(super) fn read(words: &str) -> Self {
         let mut scene = Self {
             // Stricter than the defaults, so that every rule has something to say.
-            policy: SenderPolicy {
-                greylisting: true,
-                authentication: strict(),
-                ..SenderPolicy::default()
-            },
+            policy: SenderPolicy { greylisting: true, authentication: strict(), ..SenderPolicy::default() },
             sender: ReversePath::Mailbox(Address::parse("anna@partner.example").unwrap()),
             ip: "192.0.2.10".parse().unwrap(),
             tls: Tls::Encrypted,
