@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -14,8 +15,16 @@ pub fn fresh_ip() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, n, p ^ round, q))
 }
 
-/// A port that is free on `ip` now. Nobody else uses that address, so it stays free.
+/// A port that is free on `ip` now, and was not given out before. Nobody else uses that address, so it stays free.
 pub fn free_port(ip: IpAddr) -> SocketAddr {
-    let listener = TcpListener::bind((ip, 0)).expect("a free port on loopback");
-    listener.local_addr().expect("its address")
+    static GIVEN: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
+    loop {
+        let listener = TcpListener::bind((ip, 0)).expect("a free port on loopback");
+        let address = listener.local_addr().expect("its address");
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if !given.contains(&address) {
+            given.push(address);
+            return address;
+        }
+    }
 }

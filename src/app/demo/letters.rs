@@ -17,7 +17,7 @@ pub enum Way {
     Out,
 }
 
-pub const LETTERS: [Letter; 5] = [
+pub const LETTERS: [Letter; 7] = [
     Letter {
         what: "a clean message",
         way: Way::In,
@@ -59,6 +59,22 @@ pub const LETTERS: [Letter; 5] = [
         to: "saburo@acme.example",
         message:
             b"From: hanako@customer.example\r\nTo: saburo@acme.example\r\nSubject: Are you there?\r\n\r\nHello?\r\n",
+    },
+    Letter {
+        what: "a bank that proves who it is (SPF, DMARC)",
+        way: Way::In,
+        from: "news@bank.example",
+        to: "taro@acme.example",
+        message: b"From: Bank <news@bank.example>\r\nTo: taro@acme.example\r\nSubject: Your statement\r\n\
+            Date: Fri, 20 Nov 2026 09:03:00 +0900\r\nMessage-ID: <5@bank.example>\r\n\r\nIt is in your mailbox online.\r\n",
+    },
+    Letter {
+        what: "somebody who only says that he is the bank",
+        way: Way::In,
+        from: "bounce@cheap.example",
+        to: "taro@acme.example",
+        message: b"From: Bank <news@bank.example>\r\nTo: taro@acme.example\r\nSubject: Urgent\r\n\
+            Date: Fri, 20 Nov 2026 09:04:00 +0900\r\nMessage-ID: <6@cheap.example>\r\n\r\nSend us your password.\r\n",
     },
     Letter {
         what: "outbound mail",

@@ -57,7 +57,9 @@ pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
     register_tenant(&dir.0, hop.addr).await?;
     let resolver = MemoryResolver::default()
         .with_mx("customer.example", &[(10, "mx.customer.example")])
-        .with_ip("mx.customer.example", &[hop.addr.ip()]);
+        .with_ip("mx.customer.example", &[hop.addr.ip()])
+        .with_txt("bank.example", &["v=spf1 ip4:127.0.0.1 -all"])
+        .with_txt("_dmarc.bank.example", &["v=DMARC1; p=reject"]);
     let overrides =
         Overrides { resolver: Some(Arc::new(resolver)), mx_port: Some(hop.addr.port()), private_targets: true };
     let log = match &loaded.settings.log.mail {

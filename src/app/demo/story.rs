@@ -15,7 +15,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) async fn tell(said: &str, letter: &Letter, log: &Path) {
     println!("   the client was told: {}", said.replace('\n', " / "));
     let Some(id) = said.split_whitespace().find(|word| word.len() == 26) else {
-        println!("   {}\n", refused(said, letter));
+        println!("   {}", refused(said));
+        if let Some((english, japanese)) = why(letter, log).await {
+            println!("   why: {english}\n        {japanese}");
+        }
+        println!();
         return;
     };
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -38,6 +42,20 @@ async fn events_of(id: &str, log: &Path) -> Vec<Value> {
     let text = tokio::fs::read_to_string(log).await.unwrap_or_default();
     let events = text.lines().filter(|line| line.contains(id)).filter_map(|line| serde_json::from_str(line).ok());
     events.collect()
+}
+
+/// The sentences of the Explanation of what was refused.
+async fn why(letter: &Letter, log: &Path) -> Option<(String, String)> {
+    let text = tokio::fs::read_to_string(log).await.unwrap_or_default();
+    let events = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let judged = |event: &Value| {
+        event.get("sender").and_then(Value::as_str) == Some(letter.from)
+            && event.pointer("/explanation/judgements").is_some()
+    };
+    let event = events.into_iter().find(judged)?;
+    let last = event.pointer("/explanation/judgements")?.as_array()?.last()?.get("summary")?;
+    let text = |language: &str| last.get(language).and_then(Value::as_str).map(str::to_owned);
+    Some((text("en")?, text("ja")?))
 }
 
 fn name(event: &Value) -> &str {
@@ -63,9 +81,9 @@ fn ended(event: &Value) -> String {
     format!("{}: the next hop {host} said {reply}", name(event))
 }
 
-fn refused(said: &str, letter: &Letter) -> &'static str {
+fn refused(said: &str) -> &'static str {
     match said.get(..1) {
-        Some("5") if letter.to.ends_with("@acme.example") => {
+        Some("5") if said.contains("5.1.1") => {
             "refused at RCPT: the tenant's list of recipients doesn't have that mailbox; nothing was stored, no bounce will follow"
         }
         Some("5") => "refused for good: nothing was stored, the client tells its sender",
