@@ -12,6 +12,8 @@ mod idle;
 mod load;
 mod many_tenants;
 mod meter;
+#[path = "../../tests/drill/nowhere.rs"]
+mod nowhere;
 mod postfix;
 mod side_by_side;
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]

@@ -353,9 +353,8 @@ impl Parts {
         });
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
-        let source = Arc::clone(&self.judges.source).watch(self.shutdown.clone());
         let kept = senders::keep(self.judges.clone(), Arc::clone(&self.lists), self.shutdown.clone());
-        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(source), tokio::spawn(kept)]
+        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept)]
     }
 }
 

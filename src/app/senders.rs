@@ -3,9 +3,8 @@
 //! **Failure**: a database of countries that can't be read stops the start; counters of the last run that can't be read are
 //! given up with a warning. Hits that can't be written are kept and written later.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -19,14 +18,9 @@ use crate::limits::Limits;
 use crate::sender::Source;
 use crate::sender::authentication::Authenticator;
 use crate::sender::geography::GeographyError;
-use crate::store::ListStore;
+use crate::store::{SharedLists, keep_hits, write_hits};
 use crate::telemetry::Metrics;
 use crate::tenant::lists::Hits;
-
-/// Hits are written so often.
-const EVERY: Duration = Duration::from_secs(5);
-/// Rate limits that nobody touches any more are forgotten so often.
-const SWEEP: Duration = Duration::from_secs(10);
 
 /// Builds them, with the counters of the last run.
 pub(super) async fn open(
@@ -54,32 +48,28 @@ pub(super) async fn open(
     })
 }
 
-/// Writes hits, and forgets limits, until `shutdown`.
-pub(super) async fn keep(judges: Judges, lists: Arc<dyn ListStore>, shutdown: CancellationToken) {
-    let (mut write, mut sweep) = (tokio::time::interval(EVERY), tokio::time::interval(SWEEP));
-    loop {
+/// Writes hits down, tests the known-source lists and forgets what nobody uses, until `shutdown`.
+pub(super) async fn keep(judges: Judges, lists: SharedLists, shutdown: CancellationToken) {
+    let hits = async {
         tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = write.tick() => write_hits(&judges, &*lists).await,
-            _ = sweep.tick() => judges.limits.sweep(),
+            () = keep_hits(Arc::clone(&judges.hits), lists) => {}
+            () = shutdown.cancelled() => {}
         }
-    }
+    };
+    tokio::join!(
+        hits,
+        Arc::clone(&judges.limits).watch(shutdown.clone()),
+        Arc::clone(&judges.source).watch(shutdown.clone())
+    );
 }
 
 /// What is to be found again at the next start.
-pub(super) async fn save(judges: Judges, lists: Arc<dyn ListStore>, data_dir: PathBuf) {
-    write_hits(&judges, &*lists).await;
-    let saved = tokio::task::spawn_blocking(move || judges.source.save(Path::new(&data_dir)));
-    let _ = saved.await;
-}
-
-async fn write_hits(judges: &Judges, lists: &dyn ListStore) {
-    let hits = judges.hits.take();
-    if hits.is_empty() {
-        return;
+pub(super) async fn save(judges: Judges, lists: SharedLists, data_dir: PathBuf) {
+    if let Err(error) = write_hits(&judges.hits, &*lists).await {
+        tracing::warn!(%error, "the last hits of list entries are lost");
     }
-    if let Err(error) = lists.add_hits(&hits).await {
-        tracing::warn!(%error, "hits of list entries are not written for now");
-        judges.hits.restore(&hits);
+    let saved = tokio::task::spawn_blocking(move || judges.source.save(&data_dir));
+    if saved.await.is_err() {
+        tracing::warn!("the counters of sources are not saved");
     }
 }

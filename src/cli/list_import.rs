@@ -17,8 +17,9 @@ use super::{Style, exit, list_text};
 use crate::clock::Clock;
 use crate::store::{Checkpoint, FileHash, ListStore, Mode, Put, SqliteLists};
 use crate::tenant::lists::NewEntry;
-use crate::tenant::lists::table::{Defaults, Header, RowError};
-use crate::tenant::lists::text::{Decoding, Detector, Encoding, RowLength};
+use crate::tenant::lists::rows::{FileError, Rows};
+use crate::tenant::lists::table::Defaults;
+use crate::tenant::lists::text::{Detector, Encoding};
 
 /// Rows of one transaction.
 const BATCH: usize = 1_000;
@@ -115,8 +116,8 @@ pub(super) async fn run(
     let mut counts = Counts { errors: checked.errors, ..Counts::default() };
     let size = if args.dry_run { DRY_BATCH } else { BATCH };
     let mut batch: Vec<(u64, NewEntry)> = Vec::new();
-    let mut rows = Rows::open(&source, encoding)?;
-    while let Some(row) = rows.next(&defaults, &known)? {
+    let mut rows = Rows::open(source.read()?, encoding)?;
+    while let Some(row) = rows.row(&defaults, &known)? {
         import.done += 1;
         if import.done <= skip {
             continue;
@@ -204,8 +205,8 @@ fn check(
     told: &mut Told,
 ) -> Result<Checked, Failure> {
     let mut checked = Checked { rows: 0, errors: 0, normalised: 0 };
-    let mut rows = Rows::open(source, encoding)?;
-    while let Some(row) = rows.next(defaults, known)? {
+    let mut rows = Rows::open(source.read()?, encoding)?;
+    while let Some(row) = rows.row(defaults, known)? {
         checked.rows += 1;
         match row.entry {
             Ok((entry, normalised)) => {
@@ -222,6 +223,12 @@ fn check(
         }
     }
     Ok(checked)
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::Other(error.to_string())
+    }
 }
 
 /// A file that can be read again and again.
@@ -271,52 +278,6 @@ impl Source {
         }
         let hash = hash.finish().as_ref().try_into().unwrap_or_default();
         Ok((hash, detector.encoding()))
-    }
-}
-
-struct ReadRow {
-    line: u64,
-    entry: Result<(NewEntry, bool), RowError>,
-}
-
-/// The rows behind the header.
-struct Rows<'s> {
-    csv: csv::Reader<Decoding<Box<dyn Read + 's>>>,
-    length: RowLength,
-    header: Header,
-    record: csv::StringRecord,
-}
-
-impl<'s> Rows<'s> {
-    fn open(source: &'s Source, encoding: Encoding) -> Result<Self, Failure> {
-        let decoding = Decoding::new(source.read()?, encoding);
-        let length = decoding.row_length();
-        let mut csv = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(decoding);
-        let mut record = csv::StringRecord::new();
-        if !csv.read_record(&mut record).map_err(not_csv)? {
-            return Err(Failure::Other("the file is empty: its first line names the columns".into()));
-        }
-        length.row_ended();
-        let header = Header::read(record.iter()).map_err(|error| Failure::Other(format!("line 1: {error}")))?;
-        Ok(Self { csv, length, header, record })
-    }
-
-    fn next(&mut self, defaults: &Defaults, known: &KnownTenants) -> Result<Option<ReadRow>, Failure> {
-        if !self.csv.read_record(&mut self.record).map_err(not_csv)? {
-            return Ok(None);
-        }
-        self.length.row_ended();
-        let line = self.record.position().map_or(0, csv::Position::line);
-        let fields: Vec<&str> = self.record.iter().collect();
-        Ok(Some(ReadRow { line, entry: self.header.row(&fields, defaults, known) }))
-    }
-}
-
-fn not_csv(error: csv::Error) -> Failure {
-    let line = error.position().map_or(String::new(), |at| format!("line {}: ", at.line()));
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => Failure::Other(format!("{line}{error}")),
-        other => Failure::Other(format!("{line}{other:?}")),
     }
 }
 

@@ -1,3 +1,5 @@
+//! The commands of lists end to end, on a data directory.
+
 use super::*;
 use crate::cli::Cli;
 use clap::Parser;

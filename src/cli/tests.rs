@@ -67,6 +67,11 @@ fn the_command_line_is_sound() {
         "queue ls --json",
         "reputation show 192.0.2.7 --json",
         "reputation set mail.example delayed --for 24h --reason abuse",
+        "list add block x.example --tenant acme --reason r --for 30d",
+        "list rm 1 2 -",
+        "list ls --mailbox a@b.example --type network --json",
+        "list import lists.csv --dry-run --encoding cp932 --max-errors 3",
+        "list export --operator --encoding utf-8",
         "completion bash",
         "--no-color --json config check",
     ] {

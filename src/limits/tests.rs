@@ -96,3 +96,43 @@ async fn memory_stays_within_its_bound_and_is_given_back() {
     assert_eq!((limits.keys(), limits.bytes() <= 100_000), (0, true));
     assert_eq!(limits.check(ip(7), 2000), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_table_says_what_governors_own_would() {
+    let rate = Rate::new(7, Duration::from_secs(10)).unwrap();
+    let limits = limits(&Config { recipient: Some(rate), ..Config::default() });
+    let clock = limits.clock;
+    let oracle = RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(
+        rate.quota().unwrap(),
+        governor::state::keyed::HashMapStateStore::<u64>::default(),
+        clock,
+    );
+    let names: Vec<Address> = (0..40).map(|n| address(&format!("u{n}@acme.example"))).collect();
+    let (mut state, mut refused) = (0x5ec1_5b00_u64, 0);
+    for step in 0..20_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (who, n) = (state >> 33, NonZeroU32::new(1 + (state >> 60) as u32 % 7).unwrap());
+        let name = &names[who as usize % names.len()];
+        let expected = oracle.check_key_n(&(who % 40), n).unwrap().map_err(|not| not.wait_time_from(clock.now()));
+        let said = limits.check(Key::Recipient(name), n.get()).map_err(|retry| retry.after);
+        refused += u32::from(said.is_err());
+        assert_eq!(said, expected, "step {step}");
+        tokio::time::advance(Duration::from_millis(state >> 56)).await;
+        if step % 1000 == 0 {
+            limits.sweep();
+        }
+    }
+    assert!((2000..18_000).contains(&refused), "{refused} of 20,000 were refused: both sides are tried");
+}
+
+#[test]
+fn threads_share_one_limit_exactly() {
+    let limits = limits(&Config { sender_ip: Rate::new(500, Duration::from_secs(86_400)), ..Config::default() });
+    let key = Key::SenderIp("192.0.2.1".parse().unwrap());
+    let allowed = || (0..300).filter(|_| limits.check(key, 1).is_ok()).count();
+    let total: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(allowed)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(total, 500);
+}

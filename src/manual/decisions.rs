@@ -16,3 +16,5 @@ pub mod d0004 {}
 
 #[doc = include_str!("decisions/0005-a-tenant-is-one-row.md")]
 pub mod d0005 {}
+#[doc = include_str!("decisions/0010-own-spf-and-judgement.md")]
+pub mod d0010 {}

@@ -61,4 +61,5 @@
 //! | add an endpoint | a file in `admin`, its port if it asks something new, the adapter in `app` |
 //! | add a counter | `telemetry::metrics`, a row in [`operations`](super::operations) (a test insists) |
 //! | add a mail-log member or event | `telemetry::event`, `telemetry::event_json`, [`operations`](super::operations) |
+//! | add a kind of list entry | `model::lists::EntryKind` (a code), `tenant::lists::entry::Pattern`, its probe in `tenant::lists::judge` and `shadow` |
 //! | put a new room up | `src/lib.rs` and a line in `tests/architecture.rs` |

@@ -8,6 +8,7 @@
 //! | [`sender`] | how a sender is judged, lists, what a tenant may set |
 //! | [`explanation`] | the record of one judgement, `explanation/v1` |
 //! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
+//! | [`lists`] | allow and block lists: which entry decides, import and export |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -16,6 +17,7 @@
 pub mod decisions;
 pub mod durability;
 pub mod explanation;
+pub mod lists;
 pub mod message_path;
 pub mod operations;
 pub mod reputation;

@@ -53,6 +53,8 @@
 //! | 1 | failed |
 //! | 2 | wrong usage |
 //! | 3 | not found |
+//! | 5 | what there already is stands against it (a mailbox's list is full) |
+//! | 6 | done in part |
 //! | 69 | the running node can't be reached |
 //! | 78 | wrong settings |
 //!

@@ -61,6 +61,6 @@
 //!
 //! # Memory and restarts
 //!
-//! At most 1,000,000 sources. When the table is full, the least of 16 makes room: what was seen once goes first, what is known against a
-//! source last. On exit the records are written to `reputation.state` in the data directory (checksum, put in place in one step); at
-//! start a damaged file is given up with a warning. What operators set is in `reputation-set.json`, written at once.
+//! At most 1,000,000 sources of about 170 octets. When the table is full, the least of 16 makes room: what was seen once goes first,
+//! what is known against a source last. On exit the records are written to `reputation.state` in the data directory (checksum, put
+//! in place in one step); at start a damaged file is given up with a warning. What operators set is in `reputation-set.json`, written at once.

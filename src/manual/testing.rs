@@ -9,6 +9,7 @@
 //! | transcripts | golden conversations through the pure session and through a socket | what is said, word for word |
 //! | scenarios | `tests/scenarios/`, one file each | the real node between fake peers (client, next hop, DNS) |
 //! | interoperation | with Postfix and swaks | a foreign client and a foreign next hop agree with us |
+//! | foreign suites | `tests/conformance/` | SPF, DKIM, ARC and DMARC vectors of others, where the corpora are; exceptions are named |
 //! | drills | `tests/drill/` | the real binary is killed, its disk fails; ledgers of injector and sink are compared |
 //! | floor plan | `tests/architecture.rs` | rooms and arrows, purity |
 //! | contract | `store::contract` | every adapter of a port behaves alike |

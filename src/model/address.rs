@@ -188,7 +188,16 @@ impl Address {
     /// The form to compare and to look up by: lower case.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{}@{}", self.local.to_lowercase(), self.domain)
+        let mut key = String::with_capacity(self.local.len() + 1 + self.domain.0.len());
+        if self.local.is_ascii() {
+            key.push_str(&self.local);
+            key.make_ascii_lowercase();
+        } else {
+            key.push_str(&self.local.to_lowercase());
+        }
+        key.push('@');
+        key.push_str(&self.domain.0);
+        key
     }
 
     /// Whether the local part asks a mail server to route further (`%`, `!`, `@` inside, or a slash): never honoured from

@@ -184,3 +184,58 @@ fn within(name: &str, domain: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(
+        from: Option<&str>,
+        dmarc: DmarcResult,
+        spf: Option<(&str, SpfResult)>,
+        dkim: &[&str],
+    ) -> Authentication {
+        let spf = spf.map(|(domain, result)| Spf {
+            identity: SpfIdentity::MailFrom,
+            result,
+            domain: domain.into(),
+            why: None,
+        });
+        let dkim = dkim.iter().map(|domain| Dkim {
+            domain: (*domain).into(),
+            selector: "s".into(),
+            result: DkimResult::Pass,
+            why: None,
+        });
+        Authentication {
+            from: from.map(|from| Domain::parse(from).unwrap()),
+            spf: spf.into_iter().collect(),
+            dkim: dkim.collect(),
+            dmarc: Dmarc { result: dmarc, ..Dmarc::default() },
+            ..Authentication::default()
+        }
+    }
+
+    #[test]
+    fn a_domain_is_proven_only_by_itself_and_only_for_its_own_from() {
+        use DmarcResult::{Fail, None as Nothing, Pass};
+        let pass = SpfResult::Pass;
+        for (found, domain, proven) in [
+            (message(Some("a.example"), Pass, None, &[]), "a.example", true),
+            (message(Some("m.a.example"), Pass, None, &[]), "a.example", true),
+            (message(Some("a.example"), Pass, None, &[]), "m.a.example", false),
+            (message(Some("a.example"), Pass, None, &[]), "b.example", false),
+            (message(Some("a.example"), Nothing, Some(("a.example", pass)), &[]), "a.example", true),
+            (message(Some("a.example"), Nothing, Some(("m.a.example", pass)), &[]), "a.example", true),
+            (message(Some("a.example"), Nothing, Some(("a.example", SpfResult::SoftFail)), &[]), "a.example", false),
+            (message(Some("a.example"), Fail, Some(("evil.example", pass)), &["evil.example"]), "a.example", false),
+            (message(Some("a.example"), Fail, Some(("evil.example", pass)), &["evil.example"]), "evil.example", false),
+            (message(Some("a.example"), Nothing, None, &["x.example", "a.example"]), "a.example", true),
+            (message(Some("bada.example"), Nothing, None, &["a.example"]), "a.example", false),
+            (message(None, Nothing, Some(("a.example", pass)), &["a.example"]), "a.example", false),
+        ] {
+            let domain = Domain::parse(domain).unwrap();
+            assert_eq!(found.authenticates(&domain), proven, "{domain}: {found:?}");
+        }
+    }
+}

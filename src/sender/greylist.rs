@@ -31,7 +31,7 @@ pub struct Config {
     pub window: Duration,
     /// What has passed is kept so long without mail.
     pub memory: Duration,
-    /// About 60 octets each.
+    /// Fewer than 150 octets each.
     pub most_entries: usize,
 }
 

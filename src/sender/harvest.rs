@@ -21,7 +21,7 @@ pub struct Config {
     pub most_unknown: u32,
     /// From the last unknown recipient on.
     pub stay: Duration,
-    /// About 50 octets each.
+    /// Fewer than 150 octets each.
     pub most_sources: usize,
 }
 

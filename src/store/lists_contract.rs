@@ -157,6 +157,13 @@ async fn contract(store: &dyn ListStore) {
     store.list(&ListFilter::default(), &mut first_only).await.unwrap();
     assert_eq!(one.len(), 1);
 
+    changes_and_removal(store, &first, &compiled).await;
+    hits_and_limits(store).await;
+    checkpoints(store).await;
+}
+
+/// The store holds `first`, and was changed once since.
+async fn changes_and_removal(store: &dyn ListStore, first: &[NewEntry], compiled: &Lists) {
     // What happened since; an entry that came and went is gone.
     let ListChanges { version: 2, changes: Some(changes) } = store.changes_since(1).await.unwrap() else { panic!() };
     assert_eq!(changes.len(), 2);
@@ -181,7 +188,9 @@ async fn contract(store: &dyn ListStore) {
     // An id is never used again.
     let again = store.put(&first[7..], Mode::Write, None).await.unwrap();
     assert_eq!(again, [Put::Added(EntryId(10))]);
+}
 
+async fn hits_and_limits(store: &dyn ListStore) {
     // Hits: no new version, no entry that is gone.
     let version = store.version().await.unwrap();
     let hit = |id, count, last| Hit { id: EntryId(id), count, last: Timestamp::from_millis(last) };
@@ -200,7 +209,9 @@ async fn contract(store: &dyn ListStore) {
     let mut one = many[0].clone();
     one.note.reason = "x".into();
     assert!(matches!(store.put(&[one], Mode::Write, None).await.unwrap()[..], [Put::Changed(..)]));
+}
 
+async fn checkpoints(store: &dyn ListStore) {
     // Checkpoints go with the entries they are put with.
     let file = [7; 32];
     assert_eq!(store.checkpoint(&file).await.unwrap(), None);

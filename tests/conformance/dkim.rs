@@ -15,8 +15,36 @@ use sekisho::sender::authentication::dkim::{self, Bodies};
 
 use crate::{Tally, corpora};
 
-/// Vectors of Mail-DKIM that ask for more than RFC 6376, RFC 8301 and RFC 8463 allow.
-const MAIL_DKIM: &[(&str, &str)] = &[];
+/// Vectors whose name says "good" by the drafts of 2005 and 2006, and which RFC 6376 or RFC 8301 refuses. Each is held
+/// against the words of the refusal.
+const REFUSED_TODAY: &[(&str, &str)] = &[
+    ("good_1878523", "512 bits"),
+    ("good_ietf00_1", "v= is not 1"),
+    ("good_ietf00_2", "v= is not 1"),
+    ("good_ietf00_3", "v= is not 1"),
+    ("good_ietf00_4", "v= is not 1"),
+    ("good_ietf00_5", "v= is not 1"),
+    ("good_ietf01_1", "v= is not 1"),
+    ("good_ietf01_2", "v= is not 1"),
+    ("good_qp_1", "512 bits"),
+    ("good_qp_2", "512 bits"),
+    ("good_qp_3", "512 bits"),
+    ("good_rfc4871_3", "512 bits"),
+    ("good_rfc4871_4", "512 bits"),
+    ("goodkey_1", "512 bits"),
+    ("goodkey_2", "512 bits"),
+    ("goodkey_3", "512 bits"),
+    ("goodkey_4", "512 bits"),
+    ("mine_ietf01_1", "v= is not 1"),
+    ("mine_ietf01_2", "v= is not 1"),
+    ("mine_ietf01_3", "v= is not 1"),
+    ("mine_ietf01_4", "v= is not 1"),
+    ("mine_ietf05_1", "v= is not 1"),
+    ("multiple_1", "v= is not 1"),
+    ("no_body_1", "v= is not 1"),
+    ("no_body_2", "v= is not 1"),
+    ("no_body_3", "v= is not 1"),
+];
 
 #[tokio::test]
 async fn mail_dkim() {
@@ -33,21 +61,18 @@ async fn mail_dkim() {
         }
         let found = verify(&message, &dns).await;
         let judged = |wanted: bool| if wanted { Ok(()) } else { Err(format!("{found:?}")) };
-        let valid = found.iter().any(is_valid);
-        let good = ["good", "mine", "no_body", "multiple"].iter().any(|start| name.starts_with(start));
-        tally.note(&name, judged(valid == good));
+        // Right by mathematics; rsa-sha1 is, and is still not accepted (RFC 8301).
+        let valid = found.iter().any(|dkim| matches!(dkim.result, DkimResult::Pass | DkimResult::Policy));
+        if let Some((_, words)) = REFUSED_TODAY.iter().find(|(known, _)| *known == name) {
+            let said = found.iter().any(|dkim| dkim.why.as_deref().is_some_and(|why| why.contains(words)));
+            tally.note(&name, judged(!valid && said));
+        } else {
+            let good = ["good", "mine", "no_body", "multiple"].iter().any(|start| name.starts_with(start));
+            tally.note(&name, judged(valid == good));
+        }
     }
-    tally.settle("DKIM, vectors of Mail-DKIM", 60, MAIL_DKIM);
-}
-
-/// Right by mathematics: rsa-sha1 is right and still not accepted (RFC 8301); 512 bits are not even tried.
-fn is_valid(dkim: &Dkim) -> bool {
-    let why = dkim.why.as_deref().unwrap_or_default();
-    match dkim.result {
-        DkimResult::Pass | DkimResult::Policy => true,
-        DkimResult::Neutral => why.contains("512 bits"),
-        _ => false,
-    }
+    println!("({} of them are refused by rules newer than they are, each with its reason)", REFUSED_TODAY.len());
+    tally.settle("DKIM, vectors of Mail-DKIM", 62, &[]);
 }
 
 #[tokio::test]
@@ -73,8 +98,9 @@ async fn dkimpy() {
     for (file, records, wanted) in [
         ("rfc6376.signed.msg", &football[..], vec![pass, pass]),
         ("rfc6376.signed.rsa.msg", &football[..], vec![pass]),
-        ("rfc6376.signed.no_t.msg", &football[..], vec![pass, pass]),
-        ("ed25519test.msg", &football[..], vec![pass, pass]),
+        // Changed by hand after signing: read without t=, and then refused.
+        ("rfc6376.signed.no_t.msg", &football[..], vec![DkimResult::Fail]),
+        ("ed25519test.msg", &football[..], vec![]),
         ("rfc6376.msg", &football[..], vec![]),
         ("test.message", &football[..], vec![]),
     ] {
@@ -172,7 +198,7 @@ async fn verify(message: &[u8], dns: &Shared<MemoryResolver>) -> Vec<Dkim> {
 }
 
 /// Files are stored with LF.
-fn crlf(stored: &[u8]) -> Vec<u8> {
+pub(crate) fn crlf(stored: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(stored.len() + stored.len() / 32);
     for line in stored.split_inclusive(|byte| *byte == b'\n') {
         let plain = line.strip_suffix(b"\n").unwrap_or(line);

@@ -7,6 +7,7 @@
 
 mod arc;
 mod dkim;
+mod dmarc;
 mod spf;
 
 use std::collections::BTreeMap;

@@ -67,13 +67,14 @@ impl Plan {
             "hostname = \"mx.gateway.example\"\ndata_dir = {:?}\n\n\
              [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n\
              [[listener]]\nname = \"relay\"\ndirection = \"outbound\"\nbind = \"{}\"\n{}\n\
-             [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"127.0.0.1:9\"]\n\n{}\n",
+             [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n{}\n",
             self.data_dir(),
             self.inbound,
             self.listener,
             self.outbound,
             self.listener,
             self.observe,
+            crate::nowhere::address(),
             self.settings,
         );
         std::fs::create_dir_all(self.data_dir())?;

@@ -16,6 +16,7 @@ mod gateway;
 mod injector;
 mod kills;
 mod ledger;
+mod nowhere;
 mod scene;
 mod sink;
 mod wire;

@@ -6,5 +6,6 @@ mod support;
 
 mod delivery;
 mod sender;
+mod lists;
 mod smtp;
 mod spool;

@@ -22,6 +22,7 @@ struct Zone {
     asked: Vec<(String, u16)>,
 }
 
+#[derive(Debug)]
 pub struct FakeDns {
     address: SocketAddr,
     zone: Arc<Mutex<Zone>>,

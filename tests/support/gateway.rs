@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
+use super::fake_dns::FakeDns;
 use super::metrics::{self, Metrics};
 use super::tls::Identity;
 use super::wait::within;
@@ -20,8 +21,6 @@ use super::{Client, eventually, eventually_some, loopback};
 /// The port of mail exchangers: not 25, which asks for privileges.
 pub const MX_PORT: u16 = 2525;
 
-/// Where nothing ever listens: an unset resolver fails at once.
-const NOBODY: &str = "127.0.0.1:9";
 
 #[derive(Debug)]
 pub struct GatewayBuilder {
@@ -31,7 +30,7 @@ pub struct GatewayBuilder {
     inbound: Vec<String>,
     outbound: Vec<String>,
     tenants: String,
-    dns: String,
+    dns: Option<SocketAddr>,
     env: Vec<(String, String)>,
 }
 
@@ -74,7 +73,7 @@ impl GatewayBuilder {
 
     /// Asks this name server, and meets exchanges at [`MX_PORT`].
     pub fn dns(mut self, server: SocketAddr) -> Self {
-        self.dns = server.to_string();
+        self.dns = Some(server);
         self.set("delivery", &format!("port = {MX_PORT}")).set("delivery", "private_targets = true")
     }
 
@@ -104,6 +103,8 @@ impl GatewayBuilder {
 
     /// Writes the files, starts nothing.
     pub fn build(self) -> Gateway {
+        // A gateway that was given no name server has one that knows no name.
+        let nowhere = self.dns.is_none().then(FakeDns::start);
         let mut gateway = Gateway {
             inbound: loopback::free_port(self.ip),
             outbound: loopback::free_port(self.ip),
@@ -113,7 +114,8 @@ impl GatewayBuilder {
             sections: self.sections,
             inbound_lines: self.inbound,
             outbound_lines: self.outbound,
-            dns: self.dns,
+            dns: self.dns.or(nowhere.as_ref().map(FakeDns::address)).expect("a name server"),
+            _nowhere: nowhere,
             env: self.env,
         };
         std::fs::create_dir_all(gateway.data_dir().join("log")).expect("the data directory");
@@ -158,7 +160,8 @@ pub struct Gateway {
     sections: BTreeMap<String, Vec<String>>,
     inbound_lines: Vec<String>,
     outbound_lines: Vec<String>,
-    dns: String,
+    dns: SocketAddr,
+    _nowhere: Option<FakeDns>,
     env: Vec<(String, String)>,
 }
 
@@ -171,7 +174,7 @@ impl Gateway {
             inbound: Vec::new(),
             outbound: Vec::new(),
             tenants: String::new(),
-            dns: NOBODY.to_owned(),
+            dns: None,
             env: Vec::new(),
         }
     }

@@ -175,28 +175,38 @@ pub async fn verify(block: &Block<'_>, bodies: &Bodies<'_>, resolver: &dyn Resol
         return failed(why, sealers);
     }
     let Some(newest) = sets.last() else { return Arc::default() };
-    // The newest message signature and every seal, each key once (the budget remembers).
-    let mut keys =
-        vec![Box::pin(key::fetch(resolver, &newest.signature.selector, &newest.signature.domain)) as Fetching<'_>];
-    for set in &sets {
-        keys.push(Box::pin(key::fetch(resolver, &set.parsed.selector, &set.parsed.domain)));
+    match fits_keys(block, &sets, newest, resolver).await {
+        Ok(()) => Arc { result: ArcResult::Pass, sealers, why: None },
+        Err(error) => of_error(&error, sealers),
     }
-    let mut keys = all(keys).await.into_iter();
-    let judged = match keys.next() {
-        Some(Ok(key)) => message_fits(block, newest, &key),
-        Some(Err(error)) => Err(error),
-        None => Err(KeyError::Wrong("not asked for")),
+}
+
+/// The newest message signature and every seal; each key is asked for once, all of them together.
+async fn fits_keys(
+    block: &Block<'_>,
+    sets: &[Set<'_>],
+    newest: &Set<'_>,
+    resolver: &dyn Resolver,
+) -> Result<(), KeyError> {
+    let mut names: Vec<(&str, &str)> = vec![(&newest.signature.selector, &newest.signature.domain)];
+    names.extend(sets.iter().map(|set| (&*set.parsed.selector, &*set.parsed.domain)));
+    let mut once = names.clone();
+    once.sort_unstable();
+    once.dedup();
+    let fetching =
+        once.iter().map(|(selector, domain)| Box::pin(key::fetch(resolver, selector, domain)) as Fetching<'_>);
+    let keys = all(fetching.collect()).await;
+    let key_of = |name: &(&str, &str)| {
+        let found = once.iter().position(|known| known == name).and_then(|at| keys.get(at));
+        found.map_or(Err(KeyError::Misfit("not asked for")), |key| key.as_ref().map_err(Clone::clone))
     };
-    if let Err(error) = judged {
-        return of_error(&error, sealers);
+    let mut names = names.iter();
+    let key = names.next().ok_or(KeyError::Misfit("not asked for")).and_then(key_of)?;
+    message_fits(block, newest, key)?;
+    for (at, name) in names.enumerate() {
+        seal_fits(sets.get(..=at).unwrap_or_default(), key_of(name)?)?;
     }
-    for (at, key) in keys.enumerate() {
-        let below = sets.get(..=at).unwrap_or_default();
-        if let Err(error) = key.and_then(|key| seal_fits(below, &key)) {
-            return of_error(&error, sealers);
-        }
-    }
-    Arc { result: ArcResult::Pass, sealers, why: None }
+    Ok(())
 }
 
 fn before_keys(sets: &[Set<'_>], bodies: &Bodies<'_>, now: u64) -> Result<(), &'static str> {
@@ -221,25 +231,25 @@ fn before_keys(sets: &[Set<'_>], bodies: &Bodies<'_>, now: u64) -> Result<(), &'
 }
 
 fn message_fits(block: &Block<'_>, set: &Set<'_>, key: &Key) -> Result<(), KeyError> {
-    fits(set.signature.algorithm, key).map_err(KeyError::Wrong)?;
+    fits(set.signature.algorithm, key).map_err(KeyError::Misfit)?;
     let own = without_signature(set.message.value);
     let fields = signed_fields(block, &set.signature.names);
     let fields = fields.iter().map(|field| (field.name, field.value));
     let signed = canonical_fields(set.signature.header_form, fields, (set.message.name, &own));
     key.verifying
         .verify_bytes(&signed, &set.signature.signature, set.signature.algorithm)
-        .map_err(|_| KeyError::Wrong("the newest message signature does not fit the header"))
+        .map_err(|_| KeyError::Misfit("the newest message signature does not fit the header"))
 }
 
 /// The last of `sets` seals them all (section 5.1.1).
 fn seal_fits(sets: &[Set<'_>], key: &Key) -> Result<(), KeyError> {
-    let Some(newest) = sets.last() else { return Err(KeyError::Wrong("no sets")) };
-    fits(newest.parsed.algorithm, key).map_err(KeyError::Wrong)?;
+    let Some(newest) = sets.last() else { return Err(KeyError::Misfit("no sets")) };
+    fits(newest.parsed.algorithm, key).map_err(KeyError::Misfit)?;
     let own = without_signature(newest.seal.value);
     let signed = sealed_fields(sets, (newest.seal.name, &own));
     key.verifying
         .verify_bytes(&signed, &newest.parsed.signature, newest.parsed.algorithm)
-        .map_err(|_| KeyError::Wrong("a seal does not fit the chain"))
+        .map_err(|_| KeyError::Misfit("a seal does not fit the chain"))
 }
 
 /// What a seal signs: every set in order, the newest seal's own content last.

@@ -53,6 +53,12 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     #[must_use]
     pub fn read(message: &'a [u8]) -> Self {
+        Self::read_up_to(message, FIELDS)
+    }
+
+    /// With another limit: whoever removes fields must see them all.
+    #[must_use]
+    pub fn read_up_to(message: &'a [u8], limit: usize) -> Self {
         let mut block = Self { fields: Vec::new(), body: &[], odd_line: None, false_from: false };
         let mut at = 0;
         while let Some(rest) = message.get(at..).filter(|rest| !rest.is_empty()) {
@@ -67,7 +73,7 @@ impl<'a> Block<'a> {
             let raw = rest.get(..end).unwrap_or_default();
             let colon = memchr::memchr(b':', raw).filter(|colon| is_name(raw.get(..*colon).unwrap_or_default()));
             match colon {
-                Some(colon) if block.fields.len() < FIELDS => block.fields.push(RawField {
+                Some(colon) if block.fields.len() < limit => block.fields.push(RawField {
                     name: raw.get(..colon).unwrap_or_default(),
                     value: raw.get(colon + 1..).unwrap_or_default(),
                     start: at,

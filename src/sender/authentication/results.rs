@@ -120,7 +120,7 @@ fn plain(text: &str) -> String {
 /// Breaks between words where a line would pass 78 columns; never inside a quoted string.
 fn fold(line: &str, out: &mut String) {
     let (mut column, mut in_quotes, mut word) = (8, false, String::new());
-    let mut place = |word: &mut String, out: &mut String, column: &mut usize| {
+    let place = |word: &mut String, out: &mut String, column: &mut usize| {
         if *column > 8 && *column + word.len() + 1 > 78 {
             out.push_str("\r\n\t ");
             *column = 9;
@@ -151,7 +151,7 @@ fn fold(line: &str, out: &mut String) {
 /// The fields of `header` that claim to be ours, can't be read, or are of another version than 1 (RFC 8601 section 5).
 #[must_use]
 pub fn forged(header: &[u8], authserv_id: &str) -> Vec<Range<usize>> {
-    let block = Block::read(header);
+    let block = Block::read_up_to(header, usize::MAX);
     block
         .named(NAME)
         .filter(|field| match Claim::read(field.value) {

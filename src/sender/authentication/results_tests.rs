@@ -123,7 +123,7 @@ fn our_field_is_folded_quoted_and_read_back_as_ours() {
          \tarc=pass header.d=list.example;\r\n\
          \tiprev=pass policy.iprev=192.0.2.1 (x)\r\n"
     );
-    assert_eq!(forged(field.as_bytes(), OURS), [0..field.len()]);
+    assert_eq!(forged(field.as_bytes(), OURS).first(), Some(&(0..field.len())));
     let merged = merged(field.as_bytes(), OURS).unwrap();
     assert_eq!(merged.matches(";\r\n\t").count(), 5, "{merged}");
 }

@@ -68,6 +68,7 @@ async fn seals_build_a_chain_that_breaks_with_the_body() {
         let judged = arc::verify(&block, &Bodies::new(block.body), &budget, 2_000).await;
         assert_eq!(judged.result, ArcResult::Pass, "hop {hop}: {:?}", judged.why);
         assert_eq!(judged.sealers.len(), hop);
+        assert_eq!(budget.spent(), 1, "one key, one question");
         chain = judged.result;
     }
     let broken = String::from_utf8(message).unwrap().replace("Hello", "hello").into_bytes();

@@ -1,7 +1,8 @@
 //! Known-source lists (DNSxL, RFC 5782): asked side by side, each within its time, and watched for whether they still work.
 //!
 //! A list that refuses us, fails its self-test or has fallen silent is out of service: it is asked no more until a self-test
-//! passes, and every answer it would have given is [`Listed::Degraded`].
+//! passes, and every answer it would have given is
+//! [`Listed::Degraded`](crate::model::sender::Listed::Degraded).
 //!
 //! **Failure**: degraded is counted (`sekisho_dnsxl_answers_total`) and alarmed (`sekisho_dnsxl_lists_degraded`), and mail goes on.
 //! **Invariants**: an answer is here within the longest time-out of the lists; a list that was never tested blocks nobody;

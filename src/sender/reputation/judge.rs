@@ -3,12 +3,12 @@
 //! The address, the authenticated domain and the network are each held to the level's numbers; the strictest finding decides,
 //! and among equals the one that lasts longest. The network has no say over a source with a good record of its own.
 
-use super::super::bounded::{Seconds, timestamp};
 use super::numbers::{self, KNOWN_HAM, Numbers};
 use super::pins::Pin;
 use super::record::Record;
 use super::{Judged, Why};
 use crate::model::sender::{Level, Standing};
+use crate::sender::bounded::{Seconds, timestamp};
 
 /// Records decayed to the time of judgement.
 #[derive(Debug, Clone, Default)]

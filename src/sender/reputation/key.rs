@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use aws_lc_rs::digest;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::super::state_file::Fixed;
 use crate::model::Domain;
+use crate::sender::state_file::Fixed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use key::Key;
 pub(in crate::sender) use key::hash;
-pub use pins::{MAX_PINS, Pin};
+pub use pins::{MAX_PINS, Pin, TooMany};
 pub use record::Record;
 pub use store::{MemoryReputation, ReputationStore};
 
@@ -118,7 +118,7 @@ const PINS: &str = "reputation-set.json";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Addresses, networks and domains together; about 100 octets each.
+    /// Addresses, networks and domains together; about 170 octets each (`benches/limits.rs`).
     pub most_sources: usize,
 }
 
@@ -228,7 +228,7 @@ impl Reputation {
     ///
     /// # Errors
     /// There are [`MAX_PINS`] already.
-    pub fn set(&self, subject: &Subject, pin: Pin) -> Result<(), pins::TooMany> {
+    pub fn set(&self, subject: &Subject, pin: Pin) -> Result<(), TooMany> {
         self.pins.set(key_of(subject), pin)
     }
 

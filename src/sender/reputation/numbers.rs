@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::super::bounded::Seconds;
 use crate::model::sender::Level;
+use crate::sender::bounded::Seconds;
 
 /// Every count halves in this time.
 pub const HALF_LIFE: Duration = Duration::from_secs(48 * 3600);

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::super::bounded::{Seconds, seconds};
-use super::super::state_file::{self, Fixed, StateError};
 use super::Key;
 use crate::model::Timestamp;
 use crate::model::sender::Standing;
+use crate::sender::bounded::{Seconds, seconds};
+use crate::sender::state_file::{self, Fixed, StateError};
 
 pub const MAX_PINS: usize = 10_000;
 

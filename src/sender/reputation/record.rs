@@ -4,13 +4,13 @@
 
 use serde::Serialize;
 
-use super::super::bounded::{Seconds, Worth};
-use super::super::state_file::Fixed;
 use super::numbers::{
     Allowance, FREE_MALFORMED, FREE_UNKNOWN, HALF_LIFE, MALFORMED_POINTS, MOST_DOUBLINGS, NETWORK_SHARE_OF_ADDRESS,
     PROTECTED_HAM, PROTECTED_SHARE, UNKNOWN_POINTS,
 };
 use super::{Counts, Observation};
+use crate::sender::bounded::{Seconds, Worth};
+use crate::sender::state_file::Fixed;
 
 /// Above this a count only stands still.
 const MOST: f32 = 1e9;

@@ -7,9 +7,9 @@
 use std::fmt;
 use std::path::Path;
 
-use super::super::bounded::{Bounded, Seconds};
-use super::super::state_file::{self, Encoder, StateError};
 use super::{Key, Record};
+use crate::sender::bounded::{Bounded, Seconds};
+use crate::sender::state_file::{self, Encoder, StateError};
 
 /// The records of all sources.
 pub trait ReputationStore: Send + Sync + fmt::Debug {

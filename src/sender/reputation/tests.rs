@@ -95,6 +95,27 @@ fn the_strictest_level_lists_after_a_single_spam_and_others_do_not() {
 }
 
 #[test]
+fn a_spam_after_a_day_of_quiet_does_not_turn_550_into_450() {
+    let scene = Scene::new();
+    (0..5).for_each(|_| scene.saw(MIXED, Spam));
+    let mut quiet = 0;
+    while scene.at(MIXED, 4) == Refused {
+        scene.clock.advance(HOUR);
+        quiet += 1;
+    }
+    assert!((20..30).contains(&quiet), "450 again after {quiet} hours");
+    assert_eq!(scene.at(MIXED, 4), Delayed);
+    for quiet in 0..48 {
+        let scene = Scene::new();
+        (0..5).for_each(|_| scene.saw(MIXED, Spam));
+        scene.clock.advance(quiet * HOUR);
+        let before = scene.at(MIXED, 4);
+        scene.saw(MIXED, Spam);
+        assert!(before != Refused || scene.at(MIXED, 4) == Refused, "after {quiet} hours");
+    }
+}
+
+#[test]
 fn a_clean_sender_is_never_delayed_and_is_known_after_its_first_message() {
     let scene = Scene::new();
     assert_eq!(scene.levels("192.0.2.9"), [Unknown; 5]);

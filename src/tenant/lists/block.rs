@@ -87,6 +87,10 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    pub(super) fn has_scope(&self, scope: Scope) -> bool {
+        self.kinds.get(usize::from(scope.code())).is_some_and(|kinds| *kinds != 0)
+    }
+
     pub(super) fn has(&self, scope: Scope, kind: EntryKind) -> bool {
         self.kinds.get(usize::from(scope.code())).is_some_and(|kinds| kinds & (1 << kind.code()) != 0)
     }
@@ -156,9 +160,10 @@ struct Name {
 /// Packed entries.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// Where the tags of a bucket begin; one more at the end.
-    directory: Box<[u32]>,
-    tags: Box<[u32]>,
+    /// The directory (where the tags of a bucket begin, one more at the end), then the tags: what a probe reads stands in one
+    /// allocation.
+    head: Box<[u32]>,
+    buckets: u32,
     slots: Box<[Slot]>,
     names: Box<[Name]>,
     text: Box<[u8]>,
@@ -209,8 +214,7 @@ impl Block {
     /// In octets, of everything it holds.
     pub(super) fn size(&self) -> usize {
         size_of::<Self>()
-            + size_of_val(&*self.directory)
-            + size_of_val(&*self.tags)
+            + size_of_val(&*self.head)
             + size_of_val(&*self.slots)
             + size_of_val(&*self.names)
             + self.text.len()
@@ -222,7 +226,7 @@ impl Block {
         let looked_for = value.kind.code() << 1 | audience.scope.code() << 5;
         let (name, octets) = (audience.name, value.octets);
         let bucket = self.bucket(tag);
-        let tags = self.tags.get(bucket.clone()).unwrap_or_default();
+        let tags = self.tags().get(bucket.clone()).unwrap_or_default();
         let slots = self.slots.get(bucket).unwrap_or_default();
         let equal = tags.iter().zip(slots).filter(move |(there, _)| **there == tag).map(|(_, slot)| slot);
         equal
@@ -233,11 +237,16 @@ impl Block {
     }
 
     fn bucket(&self, tag: u32) -> std::ops::Range<usize> {
-        let buckets = self.directory.len().saturating_sub(1).max(1);
         // A power of two: this many of the upper bits.
-        let bucket = (u64::from(tag) * buckets as u64 >> 32) as usize;
-        let begin = |bucket: usize| self.directory.get(bucket).copied().unwrap_or_default() as usize;
-        begin(bucket)..begin(bucket + 1)
+        let bucket = ((u64::from(tag) * u64::from(self.buckets)) >> 32) as usize;
+        match self.head.get(bucket..bucket + 2) {
+            Some([begin, end]) => *begin as usize..*end as usize,
+            _ => 0..0,
+        }
+    }
+
+    fn tags(&self) -> &[u32] {
+        self.head.get(self.buckets as usize + 1..).unwrap_or_default()
     }
 
     fn found(&self, slot: &Slot) -> Found<'_> {
@@ -368,7 +377,7 @@ impl Builder {
 
     /// The entries of a block that are to stay.
     pub(super) fn absorb(&mut self, block: &Block, stays: impl Fn(EntryId) -> bool) {
-        for (tag, slot) in block.tags.iter().zip(&block.slots).filter(|(_, slot)| stays(EntryId(slot.id))) {
+        for (tag, slot) in block.tags().iter().zip(&block.slots).filter(|(_, slot)| stays(EntryId(slot.id))) {
             let at = self.text.len();
             let bound = block.bound(slot).map_or(0, |bound| bound.len() + 1);
             let from = slot.at as usize;
@@ -445,18 +454,19 @@ impl Parts {
     fn close(self) -> Block {
         let count = self.tags.len();
         let buckets = (count / 4).max(1).next_power_of_two();
-        let mut directory = Vec::with_capacity(buckets + 1);
+        let mut head = Vec::with_capacity(buckets + 1 + count);
         let mut begin = 0;
         for bucket in 0..=buckets {
-            let ends = |tag: &u32| u64::from(*tag) * buckets as u64 >> 32 < bucket as u64;
+            let ends = |tag: &u32| ((u64::from(*tag) * buckets as u64) >> 32) < bucket as u64;
             while self.tags.get(begin).is_some_and(ends) {
                 begin += 1;
             }
-            directory.push(u32::try_from(begin).unwrap_or(u32::MAX));
+            head.push(u32::try_from(begin).unwrap_or(u32::MAX));
         }
+        head.extend_from_slice(&self.tags);
         Block {
-            directory: directory.into(),
-            tags: self.tags.into(),
+            head: head.into(),
+            buckets: u32::try_from(buckets).unwrap_or(u32::MAX),
             slots: self.slots.into(),
             names: self.names.into(),
             text: self.text.into(),

@@ -194,7 +194,7 @@ impl Lists {
 }
 
 /// Compiles what a store holds, tenant by tenant, from its texts: millions of entries, none of them built as a value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Compiler {
     lists: Lists,
     builder: Builder,
@@ -215,12 +215,6 @@ pub struct Written<'a> {
     pub bound: &'a str,
     /// Seconds since 1970; 0: never.
     pub expires: u32,
-}
-
-impl Default for Compiler {
-    fn default() -> Self {
-        Self { lists: Lists::empty(), builder: Builder::default(), tenant: None }
-    }
 }
 
 impl Compiler {

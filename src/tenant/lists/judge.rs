@@ -92,18 +92,28 @@ impl Lists {
             country: query.country,
         };
         let mut found = Gathered { seconds: query.now.as_millis() / 1000, ..Gathered::default() };
-        found.search(self, &self.operator, &[self.audience(Scope::Operator, b"")], &subject);
+        if self.operator.len() > 0 {
+            found.search(self, &self.operator, &[self.audience(Scope::Operator, b"")], &subject);
+        }
         if let Some(block) = of_tenant {
-            let mailbox = query.mailbox.key();
+            let has_own = block.shape.has_scope(Scope::Mailbox);
+            let mailbox = if has_own { query.mailbox.key() } else { String::new() };
             let folded = without_detail(&mailbox);
-            let audiences = [
-                self.audience(Scope::Tenant, b""),
-                self.audience(Scope::Domain, query.domain.as_str().as_bytes()),
-                self.audience(Scope::Mailbox, mailbox.as_bytes()),
-                self.audience(Scope::Mailbox, folded.as_deref().unwrap_or_default().as_bytes()),
+            let names = [
+                Some((Scope::Tenant, "")),
+                Some((Scope::Domain, query.domain.as_str())),
+                has_own.then_some((Scope::Mailbox, mailbox.as_str())),
+                folded.as_deref().map(|folded| (Scope::Mailbox, folded)),
             ];
-            let asked = if folded.is_some() { &audiences[..] } else { &audiences[..3] };
-            found.search(self, block, asked, &subject);
+            let mut audiences = [self.audience(Scope::Tenant, b""); 4];
+            let mut count = 0;
+            // A scope without entries is not even hashed.
+            let asked = names.into_iter().flatten().filter(|(scope, _)| block.shape.has_scope(*scope));
+            for ((scope, name), audience) in asked.zip(&mut audiences) {
+                *audience = self.audience(scope, name.as_bytes());
+                count += 1;
+            }
+            found.search(self, block, audiences.get(..count).unwrap_or_default(), &subject);
         }
         Matches { sender: in_order(found.sender), ip: in_order(found.ip) }
     }

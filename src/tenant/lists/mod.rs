@@ -11,6 +11,7 @@ mod entry;
 mod hits;
 mod index;
 mod judge;
+pub mod rows;
 mod shadow;
 pub mod table;
 pub mod text;

@@ -155,7 +155,7 @@ impl<'r> Row<'r> {
     fn place(&self, defaults: &Defaults, owners: &dyn Owners) -> Result<Place, RowError> {
         let scope = match self.word("scope").map(|scope| scope.to_ascii_lowercase()) {
             None => None,
-            Some(scope) => Some(Scope::parse(&scope).ok_or_else(|| RowError::Word {
+            Some(scope) => Some(Scope::parse(&scope).ok_or(RowError::Word {
                 column: "scope",
                 value: scope,
                 help: "write operator, tenant, domain or mailbox",

@@ -1,3 +1,5 @@
+//! Rows: what is read, what is refused, and that what is written comes back.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -86,7 +86,8 @@ impl Detector {
     }
 }
 
-/// Reads another encoding as UTF-8, without a mark at the beginning.
+/// Reads another encoding as UTF-8, without a mark at the beginning. Every line ends in LF alone, the last one too, so that
+/// lines can be counted.
 pub struct Decoding<R> {
     from: R,
     decoder: Decoder,
@@ -96,6 +97,8 @@ pub struct Decoding<R> {
     ended: bool,
     /// The decoder has given its last.
     finished: bool,
+    /// The last octet that the decoder gave.
+    last: u8,
     since: RowLength,
 }
 
@@ -124,6 +127,7 @@ impl<R: Read> Decoding<R> {
             waiting: 0..0,
             ended: false,
             finished: false,
+            last: b'\n',
             since: RowLength::default(),
         }
     }
@@ -131,6 +135,21 @@ impl<R: Read> Decoding<R> {
     #[must_use]
     pub fn row_length(&self) -> RowLength {
         self.since.clone()
+    }
+
+    /// CR LF and CR alone become LF; returns how many octets are left.
+    fn line_ends(&mut self, out: &mut [u8], written: usize) -> usize {
+        let mut kept = 0;
+        for at in 0..written {
+            let Some(octet) = out.get(at).copied() else { break };
+            let second_half = octet == b'\n' && self.last == b'\r';
+            self.last = octet;
+            if let (false, Some(to)) = (second_half, out.get_mut(kept)) {
+                *to = if octet == b'\r' { b'\n' } else { octet };
+                kept += 1;
+            }
+        }
+        kept
     }
 }
 
@@ -154,10 +173,22 @@ impl<R: Read> Read for Decoding<R> {
             self.waiting.start += read;
             self.since.0.set(self.since.0.get() + written);
             self.finished = self.ended && result == CoderResult::InputEmpty;
-            if written > 0 {
-                return Ok(written);
+            let mut kept = self.line_ends(out, written);
+            if self.finished && !matches!(self.last, b'\n' | b'\r') {
+                match out.get_mut(kept) {
+                    Some(end) => {
+                        *end = b'\n';
+                        self.last = b'\n';
+                        kept += 1;
+                    }
+                    // Next time.
+                    None => self.finished = false,
+                }
             }
-            if result == CoderResult::OutputFull {
+            if kept > 0 {
+                return Ok(kept);
+            }
+            if written == 0 && result == CoderResult::OutputFull {
                 return Err(io::Error::other("no room for a character"));
             }
         }
@@ -225,11 +256,14 @@ mod tests {
         ] {
             let mut read = String::new();
             Decoding::new(octets, encoding).read_to_string(&mut read).unwrap();
-            assert_eq!(read, text, "{encoding:?}");
+            assert_eq!(read, text.replace("\r\n", "\n"), "{encoding:?}");
         }
         let mut broken = String::new();
         Decoding::new(&b"a\x81"[..], Encoding::Cp932).read_to_string(&mut broken).unwrap();
-        assert_eq!(broken, "a\u{fffd}");
+        assert_eq!(broken, "a\u{fffd}\n");
+        let mut ends = String::new();
+        Decoding::new(&b"a\rb\n\r\n\n\rc"[..], Encoding::Utf8).read_to_string(&mut ends).unwrap();
+        assert_eq!(ends, "a\nb\n\n\n\nc\n");
     }
 
     #[test]

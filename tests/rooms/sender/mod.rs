@@ -1,3 +1,4 @@
-//! What is known of senders, from outside: the fuzz targets' checks.
+//! The sender room from outside: the fuzz targets' checks under the ordinary tests.
 
 mod fuzz;
+mod fuzz_dnsxl;

@@ -3,8 +3,8 @@
 //! **Invariants**: for relaxed bodies the library sees a body without the lines of white space at its end: relaxed
 //! ignores them, the library (0.13) does not. A property test holds both against a short reference.
 
-use mail_auth::common::crypto::HashAlgorithm;
-use mail_auth::common::headers::Writable as _;
+use mail_auth::common::crypto::{HashAlgorithm, HashContext, HashImpl, Sha1, Sha256};
+use mail_auth::common::headers::{Writable as _, Writer};
 use mail_auth::dkim::Canonicalization;
 
 use crate::sender::authentication::block::{Block, RawField};
@@ -26,13 +26,34 @@ pub fn body_hash(body: &[u8], form: Canonicalization, algorithm: HashAlgorithm, 
         let hash = algorithm.hash(form.canonical_body(body, 0)).as_ref().into();
         return BodyHash { hash, left_out: 0, too_short: false };
     };
-    // The library cuts before it canonicalizes; the RFC counts canonical octets (section 3.4.5).
-    let mut canonical = Vec::with_capacity(body.len() + 2);
-    form.canonical_body(body, 0).write(&mut canonical);
-    let whole = canonical.len() as u64;
-    let end = usize::try_from(length).unwrap_or(usize::MAX).min(canonical.len());
-    let hash = algorithm.hash(canonical.get(..end).unwrap_or_default()).as_ref().into();
-    BodyHash { hash, left_out: whole.saturating_sub(length), too_short: length > whole }
+    match algorithm {
+        HashAlgorithm::Sha1 => limited::<Sha1>(body, form, length),
+        HashAlgorithm::Sha256 => limited::<Sha256>(body, form, length),
+    }
+}
+
+/// The library cuts before it canonicalizes; the RFC counts canonical octets (section 3.4.5).
+fn limited<H: HashImpl>(body: &[u8], form: Canonicalization, length: u64) -> BodyHash {
+    let mut cut = Cut { hasher: H::hasher(), left: length, whole: 0 };
+    form.canonical_body(body, 0).write(&mut cut);
+    let hash = cut.hasher.complete().as_ref().into();
+    BodyHash { hash, left_out: cut.whole.saturating_sub(length), too_short: length > cut.whole }
+}
+
+/// Hashes so many octets and counts all.
+struct Cut<C> {
+    hasher: C,
+    left: u64,
+    whole: u64,
+}
+
+impl<C: HashContext> Writer for Cut<C> {
+    fn write(&mut self, octets: &[u8]) {
+        let take = octets.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.hasher.write(octets.get(..take).unwrap_or_default());
+        self.left -= take as u64;
+        self.whole += octets.len() as u64;
+    }
 }
 
 /// The body as the library may see it.
@@ -60,7 +81,7 @@ pub fn signed_fields<'a>(block: &Block<'a>, names: &[String]) -> Vec<RawField<'a
     let mut taken: Vec<usize> = Vec::with_capacity(names.len());
     let mut fields = Vec::with_capacity(names.len());
     for name in names {
-        let next = block.fields.iter().enumerate().rev().find(|(at, field)| !taken.contains(at) && field.is(name));
+        let next = block.fields.iter().enumerate().rev().find(|(at, field)| field.is(name) && !taken.contains(at));
         if let Some((at, field)) = next {
             taken.push(at);
             fields.push(*field);

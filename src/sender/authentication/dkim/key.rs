@@ -28,6 +28,9 @@ pub enum KeyError {
     Size(usize),
     #[error("no answer for the key: {0}")]
     Temporary(String),
+    /// The key is good, and what it should have signed is not what is there.
+    #[error("{0}")]
+    Misfit(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,9 @@ pub fn name(selector: &str, domain: &str) -> String {
 /// [`KeyError`].
 pub async fn fetch(resolver: &dyn Resolver, selector: &str, domain: &str) -> Result<Key, KeyError> {
     let name = name(selector, domain);
+    if name.len() > 253 {
+        return Err(KeyError::Wrong("no name can be as long as this key's"));
+    }
     match resolver.txt(&name).await {
         Answer::Found(records) => {
             // Several records are undefined (section 3.6.2.2); the first that is a key, as others do.

@@ -3,7 +3,7 @@
 //! The library does canonical forms, hashes and mathematics; reading, choosing, keys and judgement are here, because it
 //! knows no clock but the system's, asks the DNS by itself and has no limit on signatures (decision record 0010).
 //!
-//! **Failure**: no answer for a key is temperror; a key or signature that can't be judged is neutral; see [`judge`].
+//! **Failure**: no answer for a key is temperror; a key or signature that can't be judged is neutral.
 //! **Invariants**: at most [`SIGNATURES`] are verified, those of the From domain first; every one is judged alone; From
 //! must be signed; what a signature leaves out of the body (`l=`) makes it `policy`, never a pass; rsa-sha1 is never one
 //! either (RFC 8301).
@@ -88,7 +88,7 @@ pub async fn verify(
         judged.push(match step {
             Step::Judged(dkim) => dkim,
             Step::NeedsKey { field, signature, left_out } => {
-                let key = keys.next().unwrap_or(Err(KeyError::Wrong("not asked for")));
+                let key = keys.next().unwrap_or(Err(KeyError::Misfit("not asked for")));
                 let (result, why) = second_half(block, &field, &signature, left_out, key);
                 dkim(&signature.domain, &signature.selector, result, why)
             }
@@ -225,7 +225,7 @@ pub(super) fn of_key_error(error: &KeyError) -> DkimResult {
     match error {
         KeyError::Temporary(_) => DkimResult::TempError,
         KeyError::Size(_) => DkimResult::Neutral,
-        KeyError::Missing(_) | KeyError::Revoked | KeyError::Wrong(_) => DkimResult::PermError,
+        KeyError::Missing(_) | KeyError::Revoked | KeyError::Wrong(_) | KeyError::Misfit(_) => DkimResult::PermError,
     }
 }
 

@@ -45,7 +45,7 @@ impl Signature {
             return Err("q= knows no dns/txt");
         }
         if let Some(identity) = tags.get("i") {
-            let identity = without_space(identity);
+            let identity = unquoted_printable(&without_space(identity)).ok_or("i= is no quoted-printable")?;
             let (_, domain) = identity.rsplit_once('@').ok_or("i= has no @")?;
             if !is_below(domain, &signature.domain) {
                 return Err("i= is not within d=");
@@ -146,6 +146,22 @@ fn forms(text: Option<&str>) -> Result<(Canonicalization, Canonicalization), &'s
         None => Ok((Canonicalization::Simple, Canonicalization::Simple)),
         Some((header, body)) => Ok((form(header)?, form(body)?)),
     }
+}
+
+/// DKIM's quoted-printable (RFC 6376 section 2.11), space already gone.
+fn unquoted_printable(text: &str) -> Option<String> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'=' {
+            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+            let value = digit(rest.next())? * 16 + digit(rest.next())?;
+            octets.push(u8::try_from(value).ok()?);
+        } else {
+            octets.push(byte);
+        }
+    }
+    String::from_utf8(octets).ok()
 }
 
 /// `name` is `domain` or below it, whatever the case.

@@ -1,0 +1,3 @@
+//! Lists: any file may be given to the import.
+
+mod fuzz;
