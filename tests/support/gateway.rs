@@ -16,6 +16,7 @@ use super::fake_dns::FakeDns;
 use super::metrics::{self, Metrics};
 use super::tls::Identity;
 use super::wait::within;
+use super::client::Reply;
 use super::{Client, eventually, eventually_some, loopback};
 
 /// The port of mail exchangers: not 25, which asks for privileges.
@@ -51,6 +52,11 @@ impl GatewayBuilder {
     pub fn inbound(mut self, line: &str) -> Self {
         self.inbound.push(line.to_owned());
         self
+    }
+
+    /// Lets tests speak for clients anywhere, by [`Gateway::client_at`].
+    pub fn clients_anywhere(self) -> Self {
+        self.inbound("xclient_from = [\"127.0.0.1/32\"]")
     }
 
     /// Adds a line to the outbound listener.
@@ -415,6 +421,24 @@ impl Gateway {
             }
         }
         false
+    }
+
+    /// A client at an address of the internet; see [`GatewayBuilder::clients_anywhere`].
+    pub fn client_at(&self, ip: &str) -> Client {
+        Client::ready_as(self.inbound, ip)
+    }
+
+    /// One mail from an address of the internet, and the first refusal that it met, or the reply to its end of data.
+    #[track_caller]
+    pub fn try_from(&self, ip: &str, from: &str, to: &str, message: &str) -> Reply {
+        let mut client = self.client_at(ip);
+        client.command(&format!("MAIL FROM:<{from}>"), 250);
+        let mut reply = client.ask(&format!("RCPT TO:<{to}>"));
+        if reply.code == 250 {
+            reply = client.data(message);
+        }
+        client.quit();
+        reply
     }
 
     /// One mail from the internet, accepted.
