@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ListenerSettings, ListenerTls, Settings};
+use crate::config::{
+    AnswerPattern, CodeSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls,
+    RateSettings, Settings,
+};
+use crate::limits::Rate;
 use crate::model::units::Span;
 use crate::model::{Address, Direction};
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
-use crate::sender::authentication;
+use crate::sender::blocklists::{self, Code, List, Pattern, SelfTest, Zone};
+use crate::sender::{authentication, greylist, harvest, reputation};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};
 use crate::{delivery, dns, intake, limits, sender, spool};
 
@@ -108,23 +113,87 @@ pub(super) fn spool(settings: &Settings) -> spool::Config {
 }
 
 pub(super) fn authentication(settings: &Settings) -> authentication::Config {
-    authentication::Config { authserv_id: settings.hostname.as_str().to_owned(), ..authentication::Config::default() }
+    let own = &settings.sender.authentication;
+    authentication::Config { authserv_id: own.authserv_id.as_str().to_owned(), questions: own.questions }
 }
 
 pub(super) fn source(settings: &Settings) -> sender::Config {
-    let _ = settings;
-    sender::Config::default()
+    let own = &settings.sender;
+    sender::Config {
+        lists: own.known_sources.iter().filter_map(known_source).collect(),
+        countries: own.countries.clone(),
+        reputation: reputation::Config { most_sources: own.reputation.entries },
+        greylist: greylist::Config {
+            wait: own.greylist.delay,
+            window: own.greylist.window,
+            memory: own.greylist.memory,
+            most_entries: own.greylist.entries,
+        },
+        harvest: harvest::Config {
+            most_unknown: own.harvest.unknown_recipients,
+            stay: own.harvest.stay,
+            ..harvest::Config::default()
+        },
+    }
+}
+
+/// A zone that the settings have taken is one that lists take: both are domains, and no address literals.
+fn known_source(settings: &KnownSourceSettings) -> Option<List> {
+    let code =
+        |code: &CodeSettings| Code { when: pattern(&code.code), reason: code.reason.clone(), weight: code.weight };
+    Some(List {
+        name: settings.name.clone(),
+        zone: Zone::parse(settings.zone.reveal()).ok()?,
+        kind: match settings.kind {
+            KnownSourceKind::Ip => blocklists::Kind::Ip,
+            KnownSourceKind::Domain => blocklists::Kind::Domain,
+            KnownSourceKind::Allow => blocklists::Kind::Allow,
+        },
+        enabled: settings.enabled,
+        ipv6: settings.ipv6,
+        codes: settings.codes.iter().map(code).collect(),
+        errors: settings.errors.iter().map(pattern).collect(),
+        timeout: settings.timeout,
+        self_test: match &settings.self_test {
+            KnownSourceTest::Rfc5782 => SelfTest::Rfc5782,
+            KnownSourceTest::Names { listed, unlisted } => {
+                SelfTest::Names { listed: listed.clone(), unlisted: unlisted.clone() }
+            }
+            KnownSourceTest::Off => SelfTest::Off,
+        },
+    })
+}
+
+fn pattern(written: &AnswerPattern) -> Pattern {
+    match *written {
+        AnswerPattern::Exactly(answer) => Pattern::Exactly(answer),
+        AnswerPattern::Range(first, last) => Pattern::Range(first, last),
+        AnswerPattern::Network(network) => Pattern::Network(network),
+        AnswerPattern::Bit(mask) => Pattern::Bit(mask),
+    }
 }
 
 pub(super) fn rates(settings: &Settings) -> limits::Config {
-    let _ = settings;
-    limits::Config::default()
+    let own = &settings.sender.rates;
+    let rate = |rate: Option<RateSettings>| rate.and_then(|rate| Rate::new(rate.count, rate.per));
+    limits::Config {
+        sender_ip: rate(own.per_client),
+        sender_network: rate(own.per_network),
+        sender_address: rate(own.per_sender),
+        recipient: rate(own.per_recipient),
+        outbound_client: rate(own.outbound_client),
+        outbound_sender: rate(own.outbound_sender),
+        most_keys: own.entries,
+        ..limits::Config::default()
+    }
 }
 
-/// Sorted, so that they can be searched.
+/// Sorted by [`Address::key`], so that they can be searched.
 pub(super) fn spam_traps(settings: &Settings) -> Arc<[Address]> {
-    let _ = settings;
-    Arc::default()
+    let mut traps = settings.sender.reputation.spam_traps.clone();
+    traps.sort_by_cached_key(Address::key);
+    traps.dedup_by_key(|trap| trap.key());
+    traps.into()
 }
 
 pub(super) fn dns(settings: &Settings) -> dns::Config {
@@ -180,5 +249,63 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
         own_names: vec![settings.hostname.as_str().into()],
         own_addresses: settings.listeners.iter().map(|listener| listener.bind).collect(),
         ..usual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{self, MAX_KNOWN_SOURCES};
+    use crate::model::written::Problems;
+
+    const MINIMAL: &str = "hostname = 'mx.gateway.example'\n[[listener]]\nname = 'mx'\ndirection = 'inbound'\nbind = '127.0.0.1:2525'\n";
+
+    fn settings(text: &str) -> Settings {
+        let files = [("s.toml".to_owned(), text)];
+        let loaded = config::read(&files, std::iter::empty(), Path::new("/base"), Problems::default());
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).settings
+    }
+
+    #[test]
+    fn defaults_of_the_settings_are_those_of_the_rooms() {
+        let settings = settings(MINIMAL);
+        assert_eq!(rates(&settings), limits::Config::default());
+        let (got, usual) = (source(&settings), sender::Config::default());
+        assert_eq!(
+            (got.lists, got.countries, got.reputation, got.greylist, got.harvest),
+            (usual.lists, usual.countries, usual.reputation, usual.greylist, usual.harvest)
+        );
+        let got = authentication(&settings);
+        assert_eq!((got.authserv_id.as_str(), got.questions), ("mx.gateway.example", authentication::Config::default().questions));
+        assert_eq!(MAX_KNOWN_SOURCES, blocklists::MAX_LISTS);
+    }
+
+    #[test]
+    fn the_lists_in_the_example_are_the_well_known_ones() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sekisho.example.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let text: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
+        let lists = source(&settings(&text)).lists;
+        for list in blocklists::examples() {
+            assert!(lists.contains(&List { enabled: true, ..list.clone() }), "{list:?} is not in {lists:#?}");
+        }
+    }
+
+    #[test]
+    fn spam_traps_are_found_whatever_their_case_and_order() {
+        let traps = "[reputation]\nspam_traps = ['Zoe@acme.example', 'b@acme.example', 'B@Acme.example', 'a@b.example']\n";
+        let traps = spam_traps(&settings(&format!("{MINIMAL}{traps}")));
+        let keys: Vec<String> = traps.iter().map(Address::key).collect();
+        assert_eq!(keys, ["a@b.example", "b@acme.example", "zoe@acme.example"]);
+    }
+
+    #[test]
+    fn rates_can_be_changed_and_switched_off() {
+        let settings = settings(&format!("{MINIMAL}[rates]\nper_client = 'off'\nper_network = '30/2m'\nentries = 1000\n"));
+        let rates = rates(&settings);
+        assert_eq!((rates.sender_ip, rates.most_keys), (None, 1000));
+        assert_eq!(rates.sender_network, Rate::new(30, Duration::from_secs(120)));
     }
 }

@@ -74,8 +74,8 @@ fn check_files(settings: &Settings, problems: &mut Problems) {
             }
         }
     }
-    if let Some(anchors) = &settings.tls.trust_anchors {
-        check_file(anchors, false, problems);
+    for path in settings.tls.trust_anchors.iter().chain(&settings.sender.countries) {
+        check_file(path, false, problems);
     }
 }
 
@@ -111,15 +111,12 @@ fn show(one: &Effective, origin: bool, style: Style, out: &mut impl Write) -> st
 }
 
 fn explain(name: Option<&str>, file: &Path, style: Style, out: &mut impl Write) -> Result<(), Failure> {
-    let all = || config::KEYS.iter().chain(config::LISTENER_KEYS);
+    let all = config::all;
     let keys: Vec<&Key> = match name {
         None => all().collect(),
         Some(name) => {
             // listener.mx.bind is explained as listener.bind
-            let plain = match name.strip_prefix("listener.").and_then(|rest| rest.split_once('.')) {
-                Some((_, last)) => format!("listener.{last}"),
-                None => name.to_owned(),
-            };
+            let plain = config::plain(name);
             let inside = |key: &&Key| key.name == plain || key.name.starts_with(&format!("{plain}."));
             all().filter(inside).collect()
         }

@@ -8,6 +8,7 @@ use crate::model::{Address, Domain};
 use super::keys::find;
 use super::listeners::{self, Defaults};
 use super::merge::Merged;
+use super::sender;
 use super::settings::{
     CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts, DnsSettings,
     LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Settings, SmtpSettings,
@@ -17,7 +18,7 @@ use super::take::Taker;
 
 /// Fills all sections; `None` if what is required is missing.
 pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings> {
-    let mut take = Taker { merged, listener: None, problems };
+    let mut take = Taker { merged, entry: None, problems };
     let hostname = take.text("hostname").and_then(|name| Domain::parse(&name).ok());
     if find("hostname").is_some_and(|key| merged.lacks(key)) {
         let problem = Problem::new(None, "hostname is not set");
@@ -35,6 +36,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     let observe = ObserveSettings { bind: take.socket("observe.bind") };
     let log = log(&mut take, &data_dir);
     let dns = dns(&mut take);
+    let sender = sender::fill(&mut take, hostname.as_ref());
     let call_ahead = CallAheadSettings {
         valid: take.span("call_ahead.valid"),
         invalid: take.span("call_ahead.invalid"),
@@ -60,6 +62,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         tls,
         limits,
         smtp,
+        sender: sender?,
         call_ahead,
         custody,
         spool,

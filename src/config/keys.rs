@@ -5,54 +5,7 @@
 
 use serde::Serialize;
 
-/// What may be written as a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Hostname,
-    Text,
-    MailAddress,
-    /// Relative ones start at the directory of the settings file.
-    Path,
-    PathOrStdout,
-    Socket,
-    /// A socket address or `off`.
-    SocketOrOff,
-    Bool,
-    Integer(i64, i64),
-    Size,
-    Span,
-    Words(&'static [&'static str]),
-    Networks,
-    Sockets,
-}
-
-impl Kind {
-    /// For people.
-    #[must_use]
-    pub fn describe(self) -> String {
-        match self {
-            Self::Hostname => "host name".into(),
-            Self::Text => "text".into(),
-            Self::MailAddress => "mail address".into(),
-            Self::Path => "path".into(),
-            Self::PathOrStdout => "path or \"stdout\"".into(),
-            Self::Socket => "ip:port".into(),
-            Self::SocketOrOff => "ip:port or \"off\"".into(),
-            Self::Bool => "true or false".into(),
-            Self::Integer(low, high) => format!("integer, {low} to {high}"),
-            Self::Size => "size, as 50MiB".into(),
-            Self::Span => "length of time, as 1h30m".into(),
-            Self::Words(words) => format!("one of {}", words.join(", ")),
-            Self::Networks => "list of networks, as 192.0.2.0/24".into(),
-            Self::Sockets => "list of ip:port".into(),
-        }
-    }
-
-    #[must_use]
-    pub fn is_list(self) -> bool {
-        matches!(self, Self::Networks | Self::Sockets)
-    }
-}
+use super::kind::Kind;
 
 /// What brings a changed value into force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,23 +38,23 @@ impl Key {
     }
 }
 
-const fn live(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+pub(super) const fn live(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key { name, kind, default, absent: "", effect: Effect::Reload, doc }
 }
 
-const fn fixed(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+pub(super) const fn fixed(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key { name, kind, default, absent: "", effect: Effect::Restart, doc }
 }
 
 impl Key {
-    const fn or(self, absent: &'static str) -> Self {
+    pub(super) const fn or(self, absent: &'static str) -> Self {
         Self { absent, ..self }
     }
 }
 
 const SIGNLESS: i64 = i64::MAX;
 
-/// All keys but those of a listener, by section.
+/// All keys but those of the [`TABLES`], by section.
 pub static KEYS: &[Key] = &[
     fixed("hostname", Kind::Hostname, "", "The gateway's name: in greetings, EHLO, Received and Message-ID fields.")
         .or("required"),
@@ -227,6 +180,87 @@ pub static KEYS: &[Key] = &[
     live("smtp.smtputf8", Kind::Bool, "true", "Offer SMTPUTF8 (RFC 6531)."),
     live("smtp.chunking", Kind::Bool, "true", "Offer CHUNKING, which is BDAT (RFC 3030)."),
     live("smtp.dsn", Kind::Bool, "true", "Offer DSN (RFC 3461)."),
+    // -- senders
+    fixed(
+        "authentication.authserv_id",
+        Kind::Hostname,
+        "",
+        "The name under which we write Authentication-Results (RFC 8601 section 2.5); incoming fields that claim it are removed.",
+    )
+    .or("hostname"),
+    fixed(
+        "authentication.questions",
+        Kind::Integer(10, 10_000),
+        "64",
+        "Questions to the DNS for one message; what more would be needed counts as unanswered for now.",
+    ),
+    fixed(
+        "reputation.entries",
+        Kind::Integer(1000, 100_000_000),
+        "1000000",
+        "How many sources (addresses, networks, domains) are remembered; about 100 bytes each.",
+    ),
+    fixed(
+        "reputation.spam_traps",
+        Kind::Addresses,
+        "[]",
+        "Addresses in tenants' domains that nobody has and nobody was told of: who writes to one is a spammer.",
+    ),
+    fixed(
+        "greylist.delay",
+        Kind::Span,
+        "5m",
+        "How long an unknown server must wait before it comes back. Who is greylisted: [tenant.sender].",
+    ),
+    fixed("greylist.window", Kind::Span, "24h", "Until when it must have come back; then it begins anew."),
+    fixed("greylist.memory", Kind::Span, "36d", "How long who came back is remembered without further mail."),
+    fixed(
+        "greylist.entries",
+        Kind::Integer(1000, 100_000_000),
+        "1000000",
+        "How many are remembered; about 60 bytes each.",
+    ),
+    fixed(
+        "harvest.unknown_recipients",
+        Kind::Integer(1, 1_000_000),
+        "20",
+        "Unknown recipients in about ten minutes after which a source gets 450 for all (directory harvest).",
+    ),
+    fixed("harvest.stay", Kind::Span, "30m", "For how long, from the last unknown recipient on."),
+    fixed(
+        "rates.per_client",
+        Kind::Rate,
+        "2000/1m",
+        "Inbound recipients from one address (IPv6: from one /64); more get 450, as with all rates.",
+    ),
+    fixed("rates.per_network", Kind::Rate, "off", "Inbound recipients from one network, /24 or /48."),
+    fixed(
+        "rates.per_sender",
+        Kind::Rate,
+        "off",
+        "Inbound recipients from one envelope sender; the empty sender is never limited.",
+    ),
+    fixed("rates.per_recipient", Kind::Rate, "200/1m", "Inbound messages to one recipient."),
+    fixed(
+        "rates.outbound_client",
+        Kind::Rate,
+        "1000/5m",
+        "Outbound recipients from one client of a tenant. Nothing is checked against it yet.",
+    ),
+    fixed(
+        "rates.outbound_sender",
+        Kind::Rate,
+        "500/10m",
+        "Outbound recipients from one envelope sender. Nothing is checked against it yet.",
+    ),
+    fixed(
+        "rates.entries",
+        Kind::Integer(1000, 100_000_000),
+        "5000000",
+        "How many clients, networks, senders and recipients are counted at once; 27 bytes each.",
+    ),
+    fixed("geography.database", Kind::Path, "", "A database of countries in MaxMind's format (.mmdb).")
+        .or("none: countries are not known"),
     // -- recipients
     fixed("call_ahead.valid", Kind::Span, "96h", "How long a recipient that the next hop knows is remembered."),
     fixed("call_ahead.invalid", Kind::Span, "2h", "How long a recipient that the next hop refuses is remembered."),
@@ -373,8 +407,77 @@ pub static LISTENER_KEYS: &[Key] = &[
         .or("smtp.early_talk_wait"),
 ];
 
-/// Finds a key by its full name.
+/// The keys of each `[[known_source]]`.
+pub static KNOWN_SOURCE_KEYS: &[Key] = &[
+    fixed(
+        "known_source.name",
+        Kind::Text,
+        "",
+        "Names the list in log, metrics and explanations: letters, digits and hyphens.",
+    )
+    .or("required"),
+    fixed(
+        "known_source.zone",
+        Kind::Zone,
+        "",
+        "The domain under which the list is asked. It may hold a customer's key and is shown nowhere; to keep it out of files, set it in the environment.",
+    )
+    .or("required"),
+    fixed(
+        "known_source.kind",
+        Kind::Words(&["ip", "domain", "allow"]),
+        "",
+        "ip: addresses of bad clients. domain: domains of bad senders. allow: addresses of good clients.",
+    )
+    .or("required"),
+    fixed("known_source.enabled", Kind::Bool, "true", "Whether the list is asked."),
+    fixed("known_source.ipv6", Kind::Bool, "true", "Whether it is asked for IPv6 addresses too."),
+    fixed(
+        "known_source.codes",
+        Kind::Codes,
+        "",
+        "What its answers mean: 127.0.0.2, 127.0.0.4-7, 127.0.0.0/24, or \"bit 64\" of the last octet. Weight 0 only notes, more refuses.",
+    )
+    .or("required"),
+    fixed(
+        "known_source.errors",
+        Kind::Answers,
+        "[]",
+        "Answers that say that it does not answer us. 127.255.255.0/24, 127.0.0.1 and all beyond 127.0.0.0/8 always do.",
+    ),
+    fixed("known_source.timeout", Kind::Span, "3s", "How long to wait for its answer; mail does not fail for want of one."),
+    fixed(
+        "known_source.self_test",
+        Kind::Words(&["rfc5782", "off"]),
+        "rfc5782",
+        "Whether it is tested (RFC 5782 section 5); a list that fails is not asked until it passes.",
+    ),
+    fixed("known_source.test_listed", Kind::Text, "", "The name below the zone that the test must find.")
+        .or("2.0.0.127, for domains test"),
+    fixed("known_source.test_unlisted", Kind::Text, "", "The name below the zone that the test must not find.")
+        .or("1.0.0.127, for domains invalid"),
+];
+
+/// The lists of tables, each entry with a name of its own.
+pub static TABLES: &[(&str, &[Key])] = &[("listener", LISTENER_KEYS), ("known_source", KNOWN_SOURCE_KEYS)];
+
+/// Every key there is.
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(TABLES.iter().flat_map(|(_, keys)| keys.iter()))
+}
+
+/// Finds a key by its full name; `listener.mx.bind` is `listener.bind`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().chain(LISTENER_KEYS).find(|key| key.name == name)
+    let plain = plain(name);
+    all().find(|key| key.name == plain)
+}
+
+/// Without the name of an entry: `listener.bind` for `listener.mx.bind`.
+#[must_use]
+pub fn plain(name: &str) -> String {
+    match name.split_once('.').and_then(|(table, rest)| Some((table, rest.split_once('.')?.1))) {
+        Some((table, last)) if TABLES.iter().any(|(known, _)| *known == table) => format!("{table}.{last}"),
+        _ => name.to_owned(),
+    }
 }

@@ -6,12 +6,11 @@ use std::net::SocketAddr;
 use crate::model::Direction;
 use crate::model::written::{Problem, Problems};
 
-use super::Origin;
-use super::keys::find;
-use super::merge::{Listener, Merged};
+use super::merge::{Entry, Merged};
 use super::settings::{LimitSettings, ListenerSettings, ListenerTls, SmtpSettings, TlsSettings};
 use super::take::Taker;
-use super::value::Value;
+
+const TABLE: &str = "listener";
 
 /// What a listener takes over where it says nothing itself.
 pub(super) struct Defaults<'s> {
@@ -22,14 +21,14 @@ pub(super) struct Defaults<'s> {
 
 /// Fills every listener.
 pub(super) fn fill(merged: &Merged, defaults: &Defaults<'_>, problems: &mut Problems) -> Vec<ListenerSettings> {
-    if merged.listeners.is_empty() && merged.complete {
+    if merged.entries(TABLE).next().is_none() && merged.complete {
         let problem = Problem::new(None, "no listener is set");
         problems.push(problem.help("write [[listener]] with name, direction and bind"));
     }
     let mut names: HashMap<String, ()> = HashMap::new();
     let mut binds: HashMap<SocketAddr, String> = HashMap::new();
     let mut all = Vec::new();
-    for listener in &merged.listeners {
+    for listener in merged.entries(TABLE) {
         let Some(settings) = one(merged, listener, defaults, problems) else { continue };
         if names.insert(settings.name.to_string(), ()).is_some() {
             let what = format!("a second listener is named {:?}", settings.name);
@@ -47,18 +46,12 @@ pub(super) fn fill(merged: &Merged, defaults: &Defaults<'_>, problems: &mut Prob
 
 fn one(
     merged: &Merged,
-    listener: &Listener,
+    listener: &Entry,
     defaults: &Defaults<'_>,
     problems: &mut Problems,
 ) -> Option<ListenerSettings> {
-    for name in ["name", "direction", "bind"] {
-        let key = find(&format!("listener.{name}"))?;
-        if merged.complete && listener.value(key) == (Value::Unset, Origin::Default) {
-            let what = format!("listener {} has no {name}", listener.label());
-            problems.push(Problem::new(listener.place.clone(), what));
-        }
-    }
-    let mut take = Taker { merged, listener: Some(listener), problems };
+    listener.require(&["name", "direction", "bind"], merged, problems);
+    let mut take = Taker { merged, entry: Some(listener), problems };
     let name = take.text("listener.name");
     if let Some(name) = name.as_ref().filter(|name| !is_plain(name)) {
         let problem = Problem::new(take.place("listener.name"), format!("{name:?} is no name of a listener"));
@@ -127,6 +120,7 @@ fn proxies(take: &mut Taker<'_>) -> Option<Vec<ipnet::IpNet>> {
     required.then_some(trusted)
 }
 
-fn is_plain(name: &str) -> bool {
+/// A name for logs, metrics and the environment.
+pub(super) fn is_plain(name: &str) -> bool {
     (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

@@ -1,7 +1,8 @@
 //! Files and environment, one over the other: afterwards every key has one value and knows where it came from.
 //!
 //! **Failure**: an unknown key, a wrong type, a bad value: a problem each; merging goes on.
-//! **Invariants**: files in the order given, then the environment; tables merge, lists and `[[listener]]` replace.
+//! **Invariants**: files in the order given, then the environment; tables merge, lists and lists of tables (`[[listener]]`,
+//! `[[known_source]]`) replace.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::model::written::{Place, Problem, Problems, Source, nearest};
 
-use super::keys::{KEYS, Key, LISTENER_KEYS};
+use super::answers;
+use super::keys::{KEYS, Key, TABLES};
+use super::kind::Kind;
 use super::value::{Raw, Value};
 use super::{Effective, Origin};
 
@@ -19,9 +22,10 @@ const ENVIRONMENT: &str = "SEKISHO__";
 /// What stands in one table, by full key name.
 type Values = HashMap<&'static str, (Value, Origin)>;
 
-/// One `[[listener]]`.
-#[derive(Debug, Default)]
-pub(super) struct Listener {
+/// One entry of a list of tables: one `[[listener]]`, one `[[known_source]]`.
+#[derive(Debug)]
+pub(super) struct Entry {
+    table: &'static str,
     pub(super) place: Option<Place>,
     values: Values,
 }
@@ -29,7 +33,7 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) struct Merged {
     values: Values,
-    pub(super) listeners: Vec<Listener>,
+    entries: Vec<Entry>,
     base: PathBuf,
     /// Every file could be read; otherwise what seems to be missing may only not have been seen.
     pub(super) complete: bool,
@@ -69,7 +73,7 @@ pub(super) fn merge(
     problems: &mut Problems,
 ) -> Merged {
     let complete = problems.is_empty();
-    let mut merged = Merged { values: Values::new(), listeners: Vec::new(), base: base.to_path_buf(), complete };
+    let mut merged = Merged { values: Values::new(), entries: Vec::new(), base: base.to_path_buf(), complete };
     for (file, text) in files {
         let source = Source::new(file, text);
         match source.parse(problems) {
@@ -98,21 +102,28 @@ impl<'i> Layer<'_, 'i> {
         let mut values = std::mem::take(&mut self.merged.values);
         self.table(document, "", KEYS, &mut values);
         self.merged.values = values;
-        if let Some(listeners) = document.get("listener") {
-            self.listeners(listeners.get_ref(), listeners.span().start);
+        for (table, keys) in TABLES {
+            if let Some(list) = document.get(*table) {
+                self.entries(table, keys, list.get_ref(), list.span().start);
+            }
         }
     }
 
     fn table(&mut self, table: &DeTable<'i>, section: &str, keys: &'static [Key], values: &mut Values) {
         for (key, value) in table.iter() {
             let written: &str = key.get_ref();
-            if section.is_empty() && written == "listener" {
+            if section.is_empty() && TABLES.iter().any(|(table, _)| *table == written) {
                 continue;
             }
             let name = if section.is_empty() { written.to_owned() } else { format!("{section}.{written}") };
             let at = key.span().start;
             if let Some(key) = keys.iter().find(|key| key.name == name) {
                 let at = value.span().start;
+                if key.kind == Kind::Codes {
+                    let codes = Value::Codes(answers::codes(self.source, key.name, value, self.problems));
+                    values.insert(key.name, (codes, Origin::File(self.source.place(at))));
+                    continue;
+                }
                 let read = Value::read(key.kind, &Raw::of_toml(value.get_ref()), &self.merged.base);
                 // A bad value is told once; for what is checked later the key is written, with its default.
                 let value = read.unwrap_or_else(|what| {
@@ -132,21 +143,24 @@ impl<'i> Layer<'_, 'i> {
         }
     }
 
-    fn listeners(&mut self, value: &DeValue<'i>, at: usize) {
+    fn entries(&mut self, table: &'static str, keys: &'static [Key], value: &DeValue<'i>, at: usize) {
+        let odd = || (format!("{table} is a list of tables"), Some(format!("write [[{table}]]")));
         let DeValue::Array(list) = value else {
-            return self.problem(at, "listener is a list of tables".into(), Some("write [[listener]]".into()));
+            let (what, help) = odd();
+            return self.problem(at, what, help);
         };
         // As every list: a later file's replaces the earlier one's.
-        self.merged.listeners.clear();
+        self.merged.entries.retain(|entry| entry.table != table);
         for item in list.iter() {
             let at = item.span().start;
-            let DeValue::Table(table) = item.get_ref() else {
-                self.problem(at, "listener is a list of tables".into(), Some("write [[listener]]".into()));
+            let DeValue::Table(inner) = item.get_ref() else {
+                let (what, help) = odd();
+                self.problem(at, what, help);
                 continue;
             };
-            let mut listener = Listener { place: Some(self.source.place(at)), values: Values::new() };
-            self.table(table, "listener", LISTENER_KEYS, &mut listener.values);
-            self.merged.listeners.push(listener);
+            let mut entry = Entry { table, place: Some(self.source.place(at)), values: Values::new() };
+            self.table(inner, table, keys, &mut entry.values);
+            self.merged.entries.push(entry);
         }
     }
 
@@ -168,8 +182,9 @@ fn did_you_mean(name: &str, keys: &'static [Key]) -> Option<String> {
         return Some(format!("did you mean {near:?}?"));
     }
     let sections = keys.iter().filter_map(|key| key.name.rsplit_once('.').map(|(section, _)| section));
-    if let Some(near) = nearest(last, sections.chain(["listener"]).filter(|_| section.is_empty())) {
-        let form = if near == "listener" { format!("[[{near}]]") } else { format!("[{near}]") };
+    let tables = || TABLES.iter().map(|(table, _)| *table);
+    if let Some(near) = nearest(last, sections.chain(tables()).filter(|_| section.is_empty())) {
+        let form = if tables().any(|table| table == near) { format!("[[{near}]]") } else { format!("[{near}]") };
         return Some(format!("did you mean {form}?"));
     }
     let elsewhere = nearest(last, keys.iter().map(Key::last));
@@ -181,8 +196,9 @@ fn did_you_mean(name: &str, keys: &'static [Key]) -> Option<String> {
 impl Merged {
     fn environment(&mut self, variable: String, text: &str, problems: &mut Problems) {
         let path = variable.trim_start_matches(ENVIRONMENT).to_lowercase().replace("__", ".");
-        if let Some(rest) = path.strip_prefix("listener.") {
-            return self.listener_environment(rest, variable.clone(), text, problems);
+        let of_table = |(table, rest)| Some((TABLES.iter().find(|one| one.0 == table)?, rest));
+        if let Some((table, rest)) = path.split_once('.').and_then(of_table) {
+            return self.entry_environment(*table, rest, variable.clone(), text, problems);
         }
         let Some(key) = KEYS.iter().find(|key| key.name == path) else {
             let problem = Problem::new(None, format!("environment {variable}: unknown key {path:?}"));
@@ -193,20 +209,32 @@ impl Merged {
     }
 
     /// `SEKISHO__LISTENER__MX__BIND` is `bind` of the listener named `mx`.
-    fn listener_environment(&mut self, path: &str, variable: String, text: &str, problems: &mut Problems) {
+    fn entry_environment(
+        &mut self,
+        (table, keys): (&'static str, &'static [Key]),
+        path: &str,
+        variable: String,
+        text: &str,
+        problems: &mut Problems,
+    ) {
         let (name, last) = path.split_once('.').unwrap_or((path, ""));
-        let full = format!("listener.{last}");
-        let Some(key) = LISTENER_KEYS.iter().find(|key| key.name == full) else {
-            let problem = Problem::new(None, format!("environment {variable}: unknown key {last:?} of a listener"));
-            return problems.push(Problem { help: did_you_mean(&full, LISTENER_KEYS), ..problem });
+        let full = format!("{table}.{last}");
+        let Some(key) = keys.iter().find(|key| key.name == full) else {
+            let problem = Problem::new(None, format!("environment {variable}: unknown key {last:?} of a {table}"));
+            return problems.push(Problem { help: did_you_mean(&full, keys), ..problem });
         };
         let base = self.base.clone();
-        let named = |listener: &&mut Listener| listener.label().to_lowercase().replace('-', "_") == name;
-        let Some(listener) = self.listeners.iter_mut().find(named) else {
-            return problems.push(Problem::new(None, format!("environment {variable}: no listener is named {name:?}")));
+        let named = |entry: &&mut Entry| entry.table == table && entry.label().to_lowercase().replace('-', "_") == name;
+        let Some(entry) = self.entries.iter_mut().find(named) else {
+            return problems.push(Problem::new(None, format!("environment {variable}: no {table} is named {name:?}")));
         };
         let written = from_environment(key, variable, text, &base, problems);
-        listener.values.extend(written.map(|value| (key.name, value)));
+        entry.values.extend(written.map(|value| (key.name, value)));
+    }
+
+    /// The entries of one list of tables.
+    pub(super) fn entries(&self, table: &'static str) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.table == table)
     }
 
     /// The value of a key: as written, otherwise its default.
@@ -231,18 +259,35 @@ impl Merged {
             Effective { name, key, value, origin }
         };
         let mut all: Vec<Effective> = KEYS.iter().map(|key| entry(&self.values, key.name.to_owned(), key)).collect();
-        for listener in &self.listeners {
-            for key in LISTENER_KEYS {
-                all.push(entry(&listener.values, format!("listener.{}.{}", listener.label(), key.last()), key));
+        for (table, keys) in TABLES {
+            for one in self.entries(table) {
+                for key in *keys {
+                    all.push(entry(&one.values, format!("{table}.{}.{}", one.label(), key.last()), key));
+                }
             }
         }
         all
     }
 }
 
-impl Listener {
+impl Entry {
+    pub(super) fn table(&self) -> &'static str {
+        self.table
+    }
+
     pub(super) fn value(&self, key: &'static Key) -> (Value, Origin) {
         effective(&self.values, key)
+    }
+
+    /// Notes which of these required keys are not there.
+    pub(super) fn require(&self, names: &[&str], merged: &Merged, problems: &mut Problems) {
+        for name in names {
+            let Some(key) = super::keys::find(&format!("{}.{name}", self.table)) else { continue };
+            if merged.complete && self.value(key) == (Value::Unset, Origin::Default) {
+                let what = format!("{} {} has no {name}", self.table, self.label());
+                problems.push(Problem::new(self.place.clone(), what));
+            }
+        }
     }
 
     pub(super) fn place(&self, name: &str) -> Option<Place> {
@@ -251,8 +296,9 @@ impl Listener {
 
     /// The name, for messages, whether or not it is written.
     pub(super) fn label(&self) -> String {
-        match self.values.get("listener.name") {
-            Some((Value::Text(name), _)) => name.clone(),
+        let name = self.values.iter().find(|(key, _)| key.strip_prefix(self.table) == Some(".name"));
+        match name {
+            Some((_, (Value::Text(name), _))) => name.clone(),
             _ => "?".into(),
         }
     }

@@ -3,12 +3,18 @@
 //!
 //! **Failure**: [`load`] tells everything that is wrong in one run, each with its place and what to write instead.
 //! **Invariants**: nothing is kept between calls, so that a reload is the same call again; every effective value knows
-//! where it came from; no secret is a setting (keys and certificates are files).
+//! where it came from; keys and certificates are files, and the one setting that may hold a key, the zone of a known-source
+//! list, is shown nowhere.
 
+mod answers;
 mod fill;
 mod keys;
+mod kind;
+mod known_sources;
 mod listeners;
 mod merge;
+mod secret;
+mod sender;
 mod settings;
 mod take;
 mod value;
@@ -18,11 +24,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use keys::{Effect, KEYS, Key, Kind, LISTENER_KEYS, find};
+pub use answers::{AnswerPattern, CodeSettings};
+pub use keys::{Effect, KEYS, KNOWN_SOURCE_KEYS, Key, LISTENER_KEYS, TABLES, all, find, plain};
+pub use kind::Kind;
+pub use known_sources::MAX_KNOWN_SOURCES;
+pub use secret::SecretDomain;
 pub use settings::{
-    CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts, DnsSettings,
-    LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings, MailLogTarget, ObserveSettings,
-    RetrySettings, Settings, SmtpSettings, SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
+    AuthenticationSettings, CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings,
+    DeliveryTimeouts, DnsSettings, GreylistSettings, HarvestSettings, KnownSourceKind, KnownSourceSettings,
+    KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings, MailLogTarget,
+    ObserveSettings, RateSettings, RatesSettings, ReputationSettings, RetrySettings, SenderSettings, Settings,
+    SmtpSettings, SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
 };
 pub use value::Value;
 
@@ -50,7 +62,7 @@ impl fmt::Display for Origin {
 /// One value in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effective {
-    /// As the key's, but for a listener with the listener's name: `listener.mx.bind`.
+    /// As the key's, but in a list of tables with the entry's name: `listener.mx.bind`.
     pub name: String,
     pub key: &'static Key,
     pub value: Value,
@@ -78,7 +90,7 @@ pub struct Change {
 
 impl Loaded {
     /// What a reload would change. Those with [`Effect::Restart`] stay as they were until the node is started anew; a
-    /// listener that comes or goes is among them.
+    /// listener or known source that comes or goes is among them.
     #[must_use]
     pub fn changes_to(&self, next: &Self) -> Vec<Change> {
         let mut changes = Vec::new();

@@ -2,12 +2,16 @@
 //!
 //! The rooms don't know these types: the composition converts each section to its room's `Config`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::answers::{AnswerPattern, CodeSettings};
+use super::secret::SecretDomain;
+use crate::model::units::Span;
 use crate::model::{Address, Direction, Domain};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,7 @@ pub struct Settings {
     pub tls: TlsSettings,
     pub limits: LimitSettings,
     pub smtp: SmtpSettings,
+    pub sender: SenderSettings,
     pub call_ahead: CallAheadSettings,
     pub custody: CustodySettings,
     pub spool: SpoolSettings,
@@ -139,6 +144,108 @@ pub struct SmtpTimeouts {
     pub transaction: Duration,
     pub session: Duration,
     pub handshake: Duration,
+}
+
+/// Everything that senders are judged with, but for the tenants' policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderSettings {
+    pub authentication: AuthenticationSettings,
+    pub reputation: ReputationSettings,
+    pub greylist: GreylistSettings,
+    pub harvest: HarvestSettings,
+    pub rates: RatesSettings,
+    /// A database of countries.
+    pub countries: Option<PathBuf>,
+    pub known_sources: Vec<KnownSourceSettings>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticationSettings {
+    pub authserv_id: Domain,
+    /// Of one message to the DNS.
+    pub questions: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReputationSettings {
+    pub entries: usize,
+    pub spam_traps: Vec<Address>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GreylistSettings {
+    pub delay: Duration,
+    pub window: Duration,
+    pub memory: Duration,
+    pub entries: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HarvestSettings {
+    pub unknown_recipients: u32,
+    pub stay: Duration,
+}
+
+/// `None`: no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RatesSettings {
+    pub per_client: Option<RateSettings>,
+    pub per_network: Option<RateSettings>,
+    pub per_sender: Option<RateSettings>,
+    pub per_recipient: Option<RateSettings>,
+    pub outbound_client: Option<RateSettings>,
+    pub outbound_sender: Option<RateSettings>,
+    pub entries: usize,
+}
+
+/// So many in such a time; neither is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateSettings {
+    pub count: u32,
+    pub per: Duration,
+}
+
+/// As it is written: `2000/1m`.
+impl fmt::Display for RateSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.count, Span(self.per))
+    }
+}
+
+/// A known-source list (DNSxL, RFC 5782).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSourceSettings {
+    pub name: Box<str>,
+    pub zone: SecretDomain,
+    pub kind: KnownSourceKind,
+    pub enabled: bool,
+    pub ipv6: bool,
+    pub codes: Vec<CodeSettings>,
+    pub errors: Vec<AnswerPattern>,
+    pub timeout: Duration,
+    pub self_test: KnownSourceTest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownSourceKind {
+    /// Addresses of bad clients.
+    Ip,
+    /// Domains of bad senders.
+    Domain,
+    /// Addresses of good clients.
+    Allow,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownSourceTest {
+    /// RFC 5782 section 5.
+    Rfc5782,
+    /// Names below the zone.
+    Names {
+        listed: Box<str>,
+        unlisted: Box<str>,
+    },
+    Off,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

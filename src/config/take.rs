@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::model::Address;
 use crate::model::written::{Place, Problem, Problems};
 
+use super::answers::{AnswerPattern, CodeSettings};
 use super::keys;
-use super::merge::{Listener, Merged};
-use super::settings::TlsFiles;
+use super::merge::{Entry, Merged};
+use super::secret::SecretDomain;
+use super::settings::{RateSettings, TlsFiles};
 use super::value::Value;
 
 /// Takes values by name and kind. A name that is in no table, or another kind, is a fault of ours that every load
 /// would show; it is a problem like others instead of a panic.
 pub(super) struct Taker<'m> {
     pub(super) merged: &'m Merged,
-    pub(super) listener: Option<&'m Listener>,
+    /// Whose keys are taken from there instead.
+    pub(super) entry: Option<&'m Entry>,
     pub(super) problems: &'m mut Problems,
 }
 
@@ -27,15 +31,16 @@ impl Taker<'_> {
             self.problems.push(Problem::new(None, format!("{name} is missing in the table of keys")));
             return Value::Unset;
         };
-        match self.listener.filter(|_| name.starts_with("listener.")) {
-            Some(listener) => listener.value(key).0,
+        let own = |entry: &&Entry| name.strip_prefix(entry.table()).is_some_and(|rest| rest.starts_with('.'));
+        match self.entry.filter(own) {
+            Some(entry) => entry.value(key).0,
             None => self.merged.value(key).0,
         }
     }
 
     pub(super) fn place(&self, name: &str) -> Option<Place> {
-        match self.listener {
-            Some(listener) => listener.place(name),
+        match self.entry {
+            Some(entry) => entry.place(name),
             None => self.merged.place(name),
         }
     }
@@ -155,6 +160,58 @@ impl Taker<'_> {
                 Vec::new()
             }
         }
+    }
+
+    pub(super) fn addresses(&mut self, name: &str) -> Vec<Address> {
+        match self.value(name) {
+            Value::Addresses(list) => list,
+            _ => {
+                self.odd(name);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn answers(&mut self, name: &str) -> Vec<AnswerPattern> {
+        match self.value(name) {
+            Value::Answers(list) => list,
+            _ => {
+                self.odd(name);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn codes(&mut self, name: &str) -> Vec<CodeSettings> {
+        match self.value(name) {
+            Value::Codes(list) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn zone(&mut self, name: &str) -> Option<SecretDomain> {
+        match self.value(name) {
+            Value::Zone(zone) => Some(zone),
+            _ => None,
+        }
+    }
+
+    /// `None`: off.
+    pub(super) fn rate(&mut self, name: &str) -> Option<RateSettings> {
+        match self.value(name) {
+            Value::Rate(rate) => Some(rate),
+            Value::Off => None,
+            _ => {
+                self.odd(name);
+                None
+            }
+        }
+    }
+
+    /// Notes what is wrong with the value of a key.
+    pub(super) fn wrong(&mut self, name: &str, what: impl Into<String>, help: &str) {
+        let problem = Problem::new(self.place(name), what);
+        self.problems.push(if help.is_empty() { problem } else { problem.help(help) });
     }
 
     /// Certificate and key, which go together.

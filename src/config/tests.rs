@@ -62,7 +62,7 @@ fn the_contract_of_the_settings_loads() {
 #[test]
 fn every_default_is_valid_and_every_key_described() {
     let mut names = BTreeSet::new();
-    for key in KEYS.iter().chain(LISTENER_KEYS) {
+    for key in all() {
         assert!(names.insert(key.name), "{} stands twice", key.name);
         assert!(key.doc.ends_with('.') && key.doc.len() > 20, "{} is hardly described", key.name);
         assert_ne!(key.default.is_empty(), key.absent.is_empty(), "{}: a default or what stands for it", key.name);
@@ -91,6 +91,9 @@ fn every_key_does_something() {
             Kind::Words(words) => format!("{:?}", words.iter().find(|word| **word != key.default).unwrap()),
             Kind::Networks => "[\"10.0.0.0/8\"]".into(),
             Kind::Sockets => "[\"127.0.0.1:1\"]".into(),
+            Kind::Addresses => "[\"trap@a.example\"]".into(),
+            Kind::Rate => "7/1h".into(),
+            Kind::Zone | Kind::Answers | Kind::Codes => unreachable!("{} is of a known source", key.name),
         };
         let environment = format!("SEKISHO__{}", key.name.to_uppercase().replace('.', "__"));
         let value = value.trim_matches('"');
@@ -304,10 +307,11 @@ fn the_files_in_config_load_and_the_example_names_every_key() {
     let loaded = sound(&uncommented);
     let written: BTreeSet<&str> =
         loaded.effective.iter().filter(|one| one.origin != Origin::Default).map(|one| one.key.name).collect();
-    for key in KEYS.iter().chain(LISTENER_KEYS) {
+    for key in all() {
         assert!(written.contains(key.name), "{} is not in sekisho.example.toml", key.name);
         // What stands there is the default, where there is one.
-        if !key.default.is_empty() && !key.name.starts_with("listener.") {
+        let in_table = TABLES.iter().any(|(table, _)| key.name.starts_with(&format!("{table}.")));
+        if !key.default.is_empty() && !in_table {
             let shown = loaded.effective.iter().find(|one| one.key == key).unwrap();
             assert_eq!(shown.value, merge::default_of(key), "{} in sekisho.example.toml", key.name);
         }
@@ -315,5 +319,189 @@ fn the_files_in_config_load_and_the_example_names_every_key() {
     for name in ["tenants.toml", "tenants.example.toml"] {
         let text = std::fs::read_to_string(dir.join(name)).unwrap();
         crate::tenant::read(name, &text).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
+
+const KNOWN: &str = r#"
+[[known_source]]
+name = "zen"
+zone = "S3cretK3y.zen.dq.example"
+kind = "ip"
+codes = [
+  { code = "127.0.0.2", reason = "a spam source", weight = 100 },
+  { code = "127.0.0.4-7", reason = "infected", weight = 50 },
+  { code = "bit 64", reason = "noted", weight = 0 },
+]
+errors = ["127.0.1.255"]
+timeout = "2s"
+"#;
+
+#[test]
+fn the_sender_stage_is_set() {
+    let settings = sound(&format!(
+        "{MINIMAL}[reputation]\nspam_traps = ['Trap@acme.example']\n[rates]\nper_client = '10/1s'\nper_recipient = 'off'\n{KNOWN}"
+    ))
+    .settings;
+    let sender = settings.sender;
+    assert_eq!(sender.authentication.authserv_id, settings.hostname);
+    assert_eq!(sender.reputation.spam_traps, ["Trap@acme.example".parse().unwrap()]);
+    let rate = |count, seconds| Some(RateSettings { count, per: std::time::Duration::from_secs(seconds) });
+    assert_eq!((sender.rates.per_client, sender.rates.per_recipient), (rate(10, 1), None));
+    assert_eq!((sender.rates.outbound_client, sender.rates.per_sender), (rate(1000, 300), None));
+    let [zen] = sender.known_sources.as_slice() else { panic!("{:?}", sender.known_sources) };
+    assert_eq!((zen.kind, zen.enabled, zen.timeout.as_secs()), (KnownSourceKind::Ip, true, 2));
+    assert_eq!((&*zen.name, zen.zone.reveal()), ("zen", "s3cretk3y.zen.dq.example"));
+    let codes: Vec<String> = zen.codes.iter().map(|code| format!("{} {}", code.code, code.weight)).collect();
+    assert_eq!(codes, ["127.0.0.2 100", "127.0.0.4-7 50", "bit 64 0"]);
+    assert_eq!(zen.self_test, KnownSourceTest::Rfc5782);
+}
+
+#[test]
+fn a_zone_is_shown_nowhere_and_yet_a_change_of_it_is_noticed() {
+    let text = format!("{MINIMAL}{KNOWN}");
+    let variables = [("SEKISHO__KNOWN_SOURCE__ZEN__ZONE", "0therS3cret.zen.dq.example")];
+    let (old, new) = (sound(&text), read_all(&[("s.toml", &text)], &variables).unwrap());
+    assert_eq!(new.settings.sender.known_sources[0].zone.reveal(), "0thers3cret.zen.dq.example");
+    let changes = old.changes_to(&new);
+    assert_eq!(changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["known_source.zen.zone"]);
+    let mut shown = format!("{old:?} {new:?} {changes:?}");
+    for one in old.effective.iter().chain(&new.effective) {
+        shown.push_str(&format!("{} = {} {}\n", one.name, one.value, one.value.to_json()));
+    }
+    // Wrong zones as well: refused, and not told.
+    let wrong = text.replace("S3cretK3y.zen.dq.example", "S3cretK3y zen.example");
+    let in_list = text.replace("\"S3cretK3y.zen.dq.example\"", "[\"S3cretK3y.zen\"]");
+    let unclosed = text.replace("dq.example\"", "dq.example");
+    for text in [wrong, in_list, unclosed] {
+        let told = problems(&text);
+        assert!(!told.is_empty());
+        shown.push_str(&told.join("\n"));
+    }
+    let bad = [("SEKISHO__KNOWN_SOURCE__ZEN__ZONE", "0therS3cret zen")];
+    shown.push_str(&read_all(&[("s.toml", &text)], &bad).unwrap_err().to_string());
+    assert!(!shown.to_lowercase().contains("s3cret"), "{shown}");
+    assert!(shown.contains("known_source.zen.zone = (secret) \"(secret)\""), "{shown}");
+}
+
+#[test]
+fn all_problems_of_the_sender_stage_are_told_in_one_run() {
+    let text = r#"
+[reputation]
+spam_traps = ["trap", "postmaster@acme.example"]
+entries = 5
+[greylist]
+delay = "2d"
+[rates]
+per_client = 2000
+per_network = "2000"
+per_sender = "0/1m"
+per_recipient = "5/1ms"
+per_recipent = "off"
+[authentification]
+[geography]
+database = ""
+[known_sources]
+[[known_source]]
+name = "a b"
+zone = "not a domain"
+kind = "blok"
+codes = [
+  { code = "127.0.0.x", reason = "", weight = 1001 },
+  { cod = "127.0.0.2", reason = "x", weight = 1 },
+  "127.0.0.2",
+]
+errors = ["bit 0"]
+timeout = "5m"
+self_tests = "off"
+[[known_source]]
+name = "twin"
+zone = "a.example"
+kind = "ip"
+codes = [{ code = "127.0.0.2", reason = "x", weight = 1 }]
+test_listed = "x..y"
+[[known_source]]
+name = "Twin"
+zone = "b.example"
+kind = "ip"
+codes = "127.0.0.2"
+self_test = "off"
+test_listed = "x"
+test_unlisted = "y"
+[[known_source]]
+name = "bare"
+"#;
+    let told = problems(text);
+    let text = format!("{}{text}", MINIMAL.trim_start().replace('\n', " \n"));
+    let offset = MINIMAL.trim_start().lines().count();
+    let told = problems(&text);
+    for (line, expected) in [
+        (3, "reputation.spam_traps: \"trap\": the address has no @"),
+        (4, "reputation.entries: 5 is not within 1000 to 100000000"),
+        (8, "rates.per_client: 2000 lacks its time; write \"2000/1m\""),
+        (9, "rates.per_network: \"2000\" is no rate; write so many in such a time, as 2000/1m, or off"),
+        (10, "rates.per_sender: \"0/1m\": 0 is not within 1 to"),
+        (11, "rates.per_recipient: \"5/1ms\": the time is not within 1s to 7d"),
+        (12, "unknown key \"per_recipent\" in [rates]; did you mean \"per_recipient\"?"),
+        (13, "unknown key \"authentification\"; did you mean [authentication]?"),
+        (15, "geography.database: the path is empty"),
+        (16, "unknown key \"known_sources\"; did you mean [[known_source]]?"),
+        (18, "\"a b\" is no name of a known source; 1 to 32 letters"),
+        (19, "known_source.zone: the zone is no domain"),
+        (20, "known_source.kind: \"blok\" is none of ip, domain, allow"),
+        (22, "code of known_source.codes: \"127.0.0.x\" is no answer of a list; write 127.0.0.2, 127.0.0.4-7"),
+        (22, "reason of known_source.codes: it is empty"),
+        (22, "weight of known_source.codes: 1001 is not within 0 to 1000"),
+        (23, "unknown key \"cod\" in known_source.codes; did you mean \"code\"?"),
+        (23, "known_source.codes has no code"),
+        (24, "known_source.codes: a text was written where a table belongs; as { code = "),
+        (26, "known_source.errors: \"bit 0\" is no answer of a list"),
+        (27, "known_source.timeout: clients wait for the slowest list"),
+        (28, "unknown key \"self_tests\" in [known_source]; did you mean \"self_test\"?"),
+        (34, "known_source.test_listed: \"x..y\" is no name below a zone"),
+        (34, "known_source.test_listed needs known_source.test_unlisted beside it"),
+        (36, "a second known_source is named \"Twin\""),
+        (39, "known_source.codes: a text was written where a list of tables belongs"),
+        (41, "known_source.test_listed has no effect; remove self_test = \"off\""),
+    ] {
+        let expected = format!("{line}: {expected}");
+        assert!(told.iter().any(|line| line.starts_with(&expected)), "{expected:?} is not among {told:#?}");
+    }
+    for what in [
+        "greylist.window is not beyond greylist.delay",
+        "known_source bare has no zone",
+        "known_source bare has no kind",
+        "known_source bare has no codes",
+    ] {
+        assert!(told.iter().any(|line| line.contains(what)), "{what:?} is not among {told:#?}");
+    }
+}
+
+#[test]
+fn postmaster_is_no_spam_trap_and_codes_are_not_for_the_environment() {
+    let told = problems(&format!("{MINIMAL}[reputation]\nspam_traps = ['postmaster@acme.example']\n"));
+    assert!(told.iter().any(|line| line.contains("everybody may write to")), "{told:#?}");
+    let text = format!("{MINIMAL}{KNOWN}");
+    let told = read_all(&[("s.toml", &text)], &[("SEKISHO__KNOWN_SOURCE__ZEN__CODES", "127.0.0.2")]).unwrap_err();
+    assert!(told.to_string().contains("a text was written where list of tables"), "{told}");
+}
+
+#[test]
+fn too_many_known_sources_are_told_once() {
+    let many: String = (0..MAX_KNOWN_SOURCES + 3)
+        .map(|n| KNOWN.replace("\"zen\"", &format!("\"zen{n}\"")))
+        .collect();
+    let told = problems(&format!("{MINIMAL}{many}"));
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("more than 32 known sources are enabled; set enabled = false"), "{told:#?}");
+    let off = many.replacen("kind =", "enabled = false\nkind =", 3);
+    assert_eq!(sound(&format!("{MINIMAL}{off}")).settings.sender.known_sources.len(), MAX_KNOWN_SOURCES + 3);
+}
+
+#[test]
+fn a_key_of_an_entry_is_found_by_its_name() {
+    for (name, key) in
+        [("listener.mx.bind", "listener.bind"), ("known_source.zen.zone", "known_source.zone"), ("hostname", "hostname")]
+    {
+        assert_eq!(find(name).map(|key| key.name), Some(key), "{name}");
     }
 }

@@ -12,7 +12,15 @@ use crate::model::units::{ByteSize, Span};
 use crate::model::written::{kind_of, one_of};
 use crate::model::{Address, Domain};
 
-use super::keys::Kind;
+use super::answers::{AnswerPattern, CodeSettings};
+use super::kind::Kind;
+use super::secret::SecretDomain;
+use super::settings::RateSettings;
+
+/// The shortest and longest time of a rate.
+const RATE_TIMES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(7 * 86_400));
+/// The most of a rate.
+const RATE_MOST: u32 = 100_000_000;
 
 /// A value as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,8 +82,15 @@ pub enum Value {
     Integer(u64),
     Size(u64),
     Span(Duration),
+    /// What can be switched off is.
+    Off,
+    Rate(RateSettings),
+    Zone(SecretDomain),
     Networks(Vec<IpNet>),
     Sockets(Vec<SocketAddr>),
+    Addresses(Vec<Address>),
+    Answers(Vec<AnswerPattern>),
+    Codes(Vec<CodeSettings>),
 }
 
 impl Value {
@@ -93,10 +108,7 @@ impl Value {
                 Err("control characters don't belong here".into())
             }
             (Kind::Text, Raw::Text(text)) => Ok(Self::Text(text.clone())),
-            (Kind::MailAddress, Raw::Text(text)) => {
-                let address = Address::parse(text).map_err(|error| format!("{text:?}: {error}"))?;
-                Ok(Self::Text(address.to_string()))
-            }
+            (Kind::MailAddress, Raw::Text(text)) => address(text).map(|address| Self::Text(address.to_string())),
             (Kind::Path | Kind::PathOrStdout, Raw::Text(text)) if text.is_empty() => Err("the path is empty".into()),
             (Kind::PathOrStdout, Raw::Text(text)) if text == "stdout" => Ok(Self::Text(text.clone())),
             (Kind::Path | Kind::PathOrStdout, Raw::Text(text)) => Ok(Self::Path(join(base, text))),
@@ -123,6 +135,12 @@ impl Value {
             }
             (Kind::Networks, Raw::List(list)) => each(list, network).map(Self::Networks),
             (Kind::Sockets, Raw::List(list)) => each(list, socket).map(Self::Sockets),
+            (Kind::Addresses, Raw::List(list)) => each(list, address).map(Self::Addresses),
+            (Kind::Answers, Raw::List(list)) => each(list, AnswerPattern::parse).map(Self::Answers),
+            (Kind::Rate, Raw::Text(text)) if text == "off" => Ok(Self::Off),
+            (Kind::Rate, Raw::Text(text)) => rate(text).map(Self::Rate),
+            (Kind::Rate, Raw::Integer(number)) => Err(format!("{number} lacks its time; write \"{number}/1m\"")),
+            (Kind::Zone, Raw::Text(text)) => SecretDomain::parse(text).map(Self::Zone).map_err(Into::into),
             (kind, raw) => Err(format!("{} was written where {} belongs", raw.kind(), kind.describe())),
         }
     }
@@ -133,9 +151,19 @@ impl Value {
             Self::Unset => serde_json::Value::Null,
             Self::Bool(value) => (*value).into(),
             Self::Integer(number) => (*number).into(),
-            Self::Size(_) | Self::Span(_) | Self::Text(_) | Self::Path(_) | Self::Socket(_) => self.plain().into(),
+            Self::Size(_)
+            | Self::Span(_)
+            | Self::Text(_)
+            | Self::Path(_)
+            | Self::Socket(_)
+            | Self::Off
+            | Self::Rate(_)
+            | Self::Zone(_) => self.plain().into(),
             Self::Networks(list) => texts(list).into(),
             Self::Sockets(list) => texts(list).into(),
+            Self::Addresses(list) => texts(list).into(),
+            Self::Answers(list) => texts(list).into(),
+            Self::Codes(list) => serde_json::to_value(list).unwrap_or_default(),
         }
     }
 
@@ -146,6 +174,9 @@ impl Value {
             Self::Socket(socket) => socket.to_string(),
             Self::Size(bytes) => ByteSize(*bytes).to_string(),
             Self::Span(length) => Span(*length).to_string(),
+            Self::Off => "off".into(),
+            Self::Rate(rate) => rate.to_string(),
+            Self::Zone(zone) => format!("{zone:?}"),
             other => other.to_string(),
         }
     }
@@ -161,6 +192,10 @@ impl fmt::Display for Value {
             Self::Integer(number) => number.fmt(f),
             Self::Networks(items) => write!(f, "[{}]", list(texts(items))),
             Self::Sockets(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Addresses(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Answers(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Codes(items) => write!(f, "[{}]", texts(items).join(", ")),
+            Self::Zone(zone) => write!(f, "{zone:?}"),
             _ => write!(f, "{:?}", self.plain()),
         }
     }
@@ -202,4 +237,29 @@ fn network(text: &str) -> Result<IpNet, String> {
     } else {
         Err(format!("{text} has bits behind its prefix; write {}", network.trunc()))
     }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| format!("{text:?}: {error}"))
+}
+
+fn rate(text: &str) -> Result<RateSettings, String> {
+    let wrong = || format!("{text:?} is no rate; write so many in such a time, as 2000/1m, or off");
+    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+    let count: u32 = count.trim().parse().map_err(|_| wrong())?;
+    let per = match per.trim() {
+        "s" => "1s",
+        "m" => "1m",
+        "h" => "1h",
+        "d" => "1d",
+        per => per,
+    };
+    let per = Span::parse(per).map_err(|_| wrong())?.0;
+    if count == 0 || count > RATE_MOST {
+        return Err(format!("{text:?}: {count} is not within 1 to {RATE_MOST}; write off for no limit"));
+    }
+    if !(RATE_TIMES.0..=RATE_TIMES.1).contains(&per) {
+        return Err(format!("{text:?}: the time is not within {} to {}", Span(RATE_TIMES.0), Span(RATE_TIMES.1)));
+    }
+    Ok(RateSettings { count, per })
 }

@@ -364,7 +364,7 @@ impl Connection {
         };
         let hostname = &self.config.hostname;
         let received = received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient });
-        if results.is_empty() { received.into() } else { [results, &received].concat().into() }
+        if results.is_empty() { received.into() } else { [&*received, results].concat().into() }
     }
 
     fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {

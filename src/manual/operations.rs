@@ -12,6 +12,26 @@
 //! | `sekisho config show --origin` | every effective value and where it came from |
 //! | `sekisho config explain KEY` | type, default, meaning, whether a reload brings it into force |
 //!
+//! ## Settings of the sender stage
+//!
+//! What a node knows of senders is set here; what a tenant wants of it is in `[tenant.sender]` (see [`sender`](super::sender)). All of
+//! it comes into force at a restart.
+//!
+//! | section | keys |
+//! |---|---|
+//! | `[authentication]` | `authserv_id`, `questions` |
+//! | `[reputation]` | `entries`, `spam_traps` (addresses that nobody has: who writes to one is a spammer) |
+//! | `[greylist]` | `delay`, `window`, `memory`, `entries` |
+//! | `[harvest]` | `unknown_recipients`, `stay` |
+//! | `[rates]` | `per_client`, `per_network`, `per_sender`, `per_recipient`, `outbound_client`, `outbound_sender` (as `"2000/1m"`, or `"off"`), `entries` |
+//! | `[geography]` | `database` |
+//! | `[[known_source]]` | `name`, `zone`, `kind`, `enabled`, `ipv6`, `codes`, `errors`, `timeout`, `self_test`, `test_listed`, `test_unlisted` |
+//!
+//! The zone of a known-source list may hold a customer's key. No command, log or message shows it. To keep it out of the file, write a
+//! zone without key there and set the true one in the environment, as in `SEKISHO__KNOWN_SOURCE__SPAMHAUS_ZEN__ZONE`; or put the
+//! `[[known_source]]` tables into a file of their own in `conf.d`, readable by the gateway's user alone. A list answers questions
+//! from a resolver of one's own; the large lists refuse public resolvers, and `dnsxl_lists_degraded` says so.
+//!
 //! # Signals and health
 //!
 //! | signal | does |
@@ -83,7 +103,8 @@
 //! | `released` | going on |
 //! | `retried` | made due by an operator |
 //! | `removed` | taken out by an operator; `reason` |
-//! | `discarded` | dropped by policy |
+//! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells |
+//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)) |
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |

@@ -69,6 +69,6 @@
 //! | `dmarc_reject` | `reject` | DMARC fails, the domain asks for `p=reject` |
 //! | `dmarc_quarantine` | `mark` | the domain asks for `p=quarantine` |
 //! | `dmarc_none` | `accept` | the domain only watches |
-//! | `dmarc_temperror` | `defer` | no answer for the record, or for an SPF or DKIM record that it rests on; not where SPF or DKIM proves the author all the same |
+//! | `dmarc_temperror` | `mark` | no answer for the record, or for an SPF or DKIM record that it rests on; not where SPF or DKIM proves the author all the same |
 //! | `dmarc_permerror` | `accept` | a wrong record |
 //! | `null_sender` | `reject` | the most that DMARC does to mail with an empty envelope sender. Not less by default, or `<>` would switch DMARC off |

@@ -126,7 +126,7 @@ actions! {
     /// DMARC fails under `p=none`.
     dmarc_none = Accept;
     /// DMARC could not be evaluated for now.
-    dmarc_temperror = Defer;
+    dmarc_temperror = Mark;
     /// The domain's DMARC record is wrong.
     dmarc_permerror = Accept;
     /// The most that a DMARC result does to mail with an empty envelope sender.

@@ -67,7 +67,8 @@ impl Plan {
             "hostname = \"mx.gateway.example\"\ndata_dir = {:?}\n\n\
              [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n\
              [[listener]]\nname = \"relay\"\ndirection = \"outbound\"\nbind = \"{}\"\n{}\n\
-             [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n{}\n",
+             [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n\
+             [rates]\nper_client = \"off\"\nper_recipient = \"off\"\n\n{}\n",
             self.data_dir(),
             self.inbound,
             self.listener,

@@ -5,7 +5,7 @@
 mod support;
 
 mod delivery;
-mod sender;
 mod lists;
+mod sender;
 mod smtp;
 mod spool;

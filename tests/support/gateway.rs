@@ -22,7 +22,6 @@ use super::{Client, eventually, eventually_some, loopback};
 /// The port of mail exchangers: not 25, which asks for privileges.
 pub const MX_PORT: u16 = 2525;
 
-
 #[derive(Debug)]
 pub struct GatewayBuilder {
     dir: tempfile::TempDir,
@@ -146,14 +145,23 @@ pub fn acme(custody: &str, next_hops: &[SocketAddr], recipients: &str) -> String
         + "[[tenant.outbound_client]]\nnetwork = \"127.0.0.1/32\"\n"
 }
 
-/// A tenants file's entry without outbound clients.
+/// A tenants file's entry without outbound clients. Its senders aren't judged: most tests send what is hardly mail, and much of
+/// it, from one address. Tests of the judgement write `[tenant.sender]` themselves, see [`judged`].
 pub fn tenant(id: &str, domain: &str, custody: &str, next_hops: &[SocketAddr], recipients: &str) -> String {
     let hops: Vec<String> = next_hops.iter().map(|hop| format!("{:?}", hop.to_string())).collect();
     format!(
         "[[tenant]]\nid = \"{id}\"\nname = \"{id} KK\"\ncustody = \"{custody}\"\n\
+         [tenant.sender]\nreputation = 0\n[tenant.sender.authentication]\nfrom_invalid = \"accept\"\n\
          [[tenant.domain]]\nname = \"{domain}\"\nnext_hops = [{}]\nrecipients = {recipients}\n",
         hops.join(", ")
     )
+}
+
+/// As [`tenant`], judging senders as if nothing else were written.
+#[allow(dead_code, reason = "not every test program judges senders")]
+pub fn judged(id: &str, domain: &str, next_hops: &[SocketAddr], recipients: &str) -> String {
+    let text = tenant(id, domain, "queued", next_hops, recipients);
+    text.replace("[tenant.sender]\nreputation = 0\n[tenant.sender.authentication]\nfrom_invalid = \"accept\"\n", "")
 }
 
 #[derive(Debug)]
@@ -234,6 +242,9 @@ impl Gateway {
         text += &format!("[log]\nmail = {:?}\n", self.mail_log_file());
         for line in self.sections.get("log").into_iter().flatten() {
             text += &format!("{line}\n");
+        }
+        if !self.sections.contains_key("rates") {
+            text += "[rates]\nper_client = \"off\"\nper_recipient = \"off\"\n";
         }
         for (section, lines) in
             self.sections.iter().filter(|(section, _)| !matches!(section.as_str(), "" | "dns" | "log"))

@@ -15,7 +15,9 @@ use crate::model::sender::{Country, Level, Listed, Reverse, Standing, ZoneAnswer
 use crate::model::{Address, Decision, Direction, Domain, ReversePath};
 use crate::policy::rcpt;
 use crate::policy::sender::*;
-use crate::tenant::{Act, ReverseAct, ReverseKey, ReverseRow, ReverseRules, SenderPolicy, TlsPeer};
+use crate::tenant::{
+    Act, AuthenticationActions, ReverseAct, ReverseKey, ReverseRow, ReverseRules, SenderPolicy, TlsPeer,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -59,7 +61,15 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn read(words: &str) -> Self {
         let mut scene = Self {
-            policy: SenderPolicy::default(),
+            // Stricter than the defaults, so that every rule has something to say.
+            policy: SenderPolicy {
+                greylisting: true,
+                authentication: AuthenticationActions {
+                    dmarc_temperror: Act::Defer,
+                    ..AuthenticationActions::default()
+                },
+                ..SenderPolicy::default()
+            },
             sender: ReversePath::Mailbox(Address::parse("anna@partner.example").unwrap()),
             ip: "192.0.2.10".parse().unwrap(),
             tls: Tls::Encrypted,

@@ -1,0 +1,67 @@
+//! What may be written as a value, and how that is said to people.
+//!
+//! **Invariants**: every kind has a description that shows the form.
+
+/// What may be written as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Hostname,
+    Text,
+    MailAddress,
+    /// Relative ones start at the directory of the settings file.
+    Path,
+    PathOrStdout,
+    Socket,
+    /// A socket address or `off`.
+    SocketOrOff,
+    Bool,
+    Integer(i64, i64),
+    Size,
+    Span,
+    /// So many in such a time, or `off`.
+    Rate,
+    Words(&'static [&'static str]),
+    /// A domain that may hold a customer's key: shown nowhere.
+    Zone,
+    Networks,
+    Sockets,
+    Addresses,
+    /// Answers of a known-source list.
+    Answers,
+    /// What answers of a known-source list mean: a list of tables, in files only.
+    Codes,
+}
+
+impl Kind {
+    /// For people.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Hostname => "host name".into(),
+            Self::Text => "text".into(),
+            Self::MailAddress => "mail address".into(),
+            Self::Path => "path".into(),
+            Self::PathOrStdout => "path or \"stdout\"".into(),
+            Self::Socket => "ip:port".into(),
+            Self::SocketOrOff => "ip:port or \"off\"".into(),
+            Self::Bool => "true or false".into(),
+            Self::Integer(low, high) => format!("integer, {low} to {high}"),
+            Self::Size => "size, as 50MiB".into(),
+            Self::Span => "length of time, as 1h30m".into(),
+            Self::Rate => "rate, as 2000/1m, or \"off\"".into(),
+            Self::Words(words) => format!("one of {}", words.join(", ")),
+            Self::Zone => "domain (never shown)".into(),
+            Self::Networks => "list of networks, as 192.0.2.0/24".into(),
+            Self::Sockets => "list of ip:port".into(),
+            Self::Addresses => "list of mail addresses".into(),
+            Self::Answers => "list of answers, as 127.0.0.2".into(),
+            Self::Codes => "list of tables { code, reason, weight }, in a file".into(),
+        }
+    }
+
+    /// Whether it can be written in the environment with commas.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::Networks | Self::Sockets | Self::Addresses | Self::Answers)
+    }
+}
