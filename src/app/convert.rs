@@ -260,7 +260,8 @@ mod tests {
     use crate::config::{self, MAX_KNOWN_SOURCES};
     use crate::model::written::Problems;
 
-    const MINIMAL: &str = "hostname = 'mx.gateway.example'\n[[listener]]\nname = 'mx'\ndirection = 'inbound'\nbind = '127.0.0.1:2525'\n";
+    const MINIMAL: &str =
+        "hostname = 'mx.gateway.example'\n[[listener]]\nname = 'mx'\ndirection = 'inbound'\nbind = '127.0.0.1:2525'\n";
 
     fn settings(text: &str) -> Settings {
         let files = [("s.toml".to_owned(), text)];
@@ -278,7 +279,10 @@ mod tests {
             (usual.lists, usual.countries, usual.reputation, usual.greylist, usual.harvest)
         );
         let got = authentication(&settings);
-        assert_eq!((got.authserv_id.as_str(), got.questions), ("mx.gateway.example", authentication::Config::default().questions));
+        assert_eq!(
+            (got.authserv_id.as_str(), got.questions),
+            ("mx.gateway.example", authentication::Config::default().questions)
+        );
         assert_eq!(MAX_KNOWN_SOURCES, blocklists::MAX_LISTS);
     }
 
@@ -295,7 +299,8 @@ mod tests {
 
     #[test]
     fn spam_traps_are_found_whatever_their_case_and_order() {
-        let traps = "[reputation]\nspam_traps = ['Zoe@acme.example', 'b@acme.example', 'B@Acme.example', 'a@b.example']\n";
+        let traps =
+            "[reputation]\nspam_traps = ['Zoe@acme.example', 'b@acme.example', 'B@Acme.example', 'a@b.example']\n";
         let traps = spam_traps(&settings(&format!("{MINIMAL}{traps}")));
         let keys: Vec<String> = traps.iter().map(Address::key).collect();
         assert_eq!(keys, ["a@b.example", "b@acme.example", "zoe@acme.example"]);
@@ -303,7 +308,8 @@ mod tests {
 
     #[test]
     fn rates_can_be_changed_and_switched_off() {
-        let settings = settings(&format!("{MINIMAL}[rates]\nper_client = 'off'\nper_network = '30/2m'\nentries = 1000\n"));
+        let settings =
+            settings(&format!("{MINIMAL}[rates]\nper_client = 'off'\nper_network = '30/2m'\nentries = 1000\n"));
         let rates = rates(&settings);
         assert_eq!((rates.sender_ip, rates.most_keys), (None, 1000));
         assert_eq!(rates.sender_network, Rate::new(30, Duration::from_secs(120)));

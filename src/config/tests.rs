@@ -344,7 +344,7 @@ fn the_sender_stage_is_set() {
     .settings;
     let sender = settings.sender;
     assert_eq!(sender.authentication.authserv_id, settings.hostname);
-    assert_eq!(sender.reputation.spam_traps, ["Trap@acme.example".parse().unwrap()]);
+    assert_eq!(sender.reputation.spam_traps, [crate::model::Address::parse("Trap@acme.example").unwrap()]);
     let rate = |count, seconds| Some(RateSettings { count, per: std::time::Duration::from_secs(seconds) });
     assert_eq!((sender.rates.per_client, sender.rates.per_recipient), (rate(10, 1), None));
     assert_eq!((sender.rates.outbound_client, sender.rates.per_sender), (rate(1000, 300), None));
@@ -431,9 +431,6 @@ test_unlisted = "y"
 name = "bare"
 "#;
     let told = problems(text);
-    let text = format!("{}{text}", MINIMAL.trim_start().replace('\n', " \n"));
-    let offset = MINIMAL.trim_start().lines().count();
-    let told = problems(&text);
     for (line, expected) in [
         (3, "reputation.spam_traps: \"trap\": the address has no @"),
         (4, "reputation.entries: 5 is not within 1000 to 100000000"),
@@ -487,9 +484,7 @@ fn postmaster_is_no_spam_trap_and_codes_are_not_for_the_environment() {
 
 #[test]
 fn too_many_known_sources_are_told_once() {
-    let many: String = (0..MAX_KNOWN_SOURCES + 3)
-        .map(|n| KNOWN.replace("\"zen\"", &format!("\"zen{n}\"")))
-        .collect();
+    let many: String = (0..MAX_KNOWN_SOURCES + 3).map(|n| KNOWN.replace("\"zen\"", &format!("\"zen{n}\""))).collect();
     let told = problems(&format!("{MINIMAL}{many}"));
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0].contains("more than 32 known sources are enabled; set enabled = false"), "{told:#?}");
@@ -499,9 +494,11 @@ fn too_many_known_sources_are_told_once() {
 
 #[test]
 fn a_key_of_an_entry_is_found_by_its_name() {
-    for (name, key) in
-        [("listener.mx.bind", "listener.bind"), ("known_source.zen.zone", "known_source.zone"), ("hostname", "hostname")]
-    {
+    for (name, key) in [
+        ("listener.mx.bind", "listener.bind"),
+        ("known_source.zen.zone", "known_source.zone"),
+        ("hostname", "hostname"),
+    ] {
         assert_eq!(find(name).map(|key| key.name), Some(key), "{name}");
     }
 }

@@ -17,6 +17,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use super::silence::Silence;
 use super::{Answer, Asking, Mx, Resolver, reverse_name};
 use crate::model::units::Span;
 
@@ -60,6 +61,7 @@ pub struct HickoryResolver {
     inner: TokioResolver,
     deadline: Duration,
     under_way: Semaphore,
+    silence: Silence,
 }
 
 impl fmt::Debug for HickoryResolver {
@@ -81,17 +83,32 @@ impl HickoryResolver {
         };
         tune(builder.options_mut(), config);
         let inner = builder.build().map_err(|error| ResolverError(error.to_string()))?;
-        Ok(Self { inner, deadline: config.deadline.0, under_way: Semaphore::new(config.concurrency.max(1)) })
+        Ok(Self {
+            inner,
+            deadline: config.deadline.0,
+            under_way: Semaphore::new(config.concurrency.max(1)),
+            silence: Silence::default(),
+        })
     }
 
     async fn ask(&self, name: &str, kind: RecordType) -> Answer<Vec<RData>> {
         let Ok(mut name) = Name::from_ascii(name) else { return Answer::NoSuchDomain };
         name.set_fqdn(true);
+        let Some(_leave) = self.silence.leave_to_ask() else {
+            return Answer::Temporary("the name servers have been silent for a while".into());
+        };
         let asking = async {
             let _place = self.under_way.acquire().await;
             self.inner.lookup(name, kind).await
         };
-        match tokio::time::timeout(self.deadline, asking).await {
+        let asked = tokio::time::timeout(self.deadline, asking).await;
+        match &asked {
+            Err(_) | Ok(Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections)) => {
+                self.silence.heard_nothing()
+            }
+            Ok(_) => self.silence.heard(),
+        }
+        match asked {
             Err(_) => Answer::Temporary(format!("no answer within {} s", self.deadline.as_secs())),
             Ok(Err(error)) => negative(&error),
             Ok(Ok(found)) => Answer::Found(found.answers().iter().map(|record| record.data.clone()).collect()),

@@ -6,6 +6,7 @@
 
 mod hickory;
 mod memory;
+mod silence;
 
 use std::fmt;
 use std::future::Future;

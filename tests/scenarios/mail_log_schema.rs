@@ -33,6 +33,7 @@ const MEMBERS: &[(&str, Check)] = &[
     ("reason", Value::is_string),
     ("tls", Value::is_object),
     ("duration_ms", Value::is_u64),
+    ("explanation", |value| value["schema"] == "explanation/v1"),
 ];
 
 const EVENTS: &[&str] = &[
@@ -54,6 +55,7 @@ const EVENTS: &[&str] = &[
     "retried",
     "removed",
     "discarded",
+    "judged",
     "corrupt",
     "alert",
     "reload",

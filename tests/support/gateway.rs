@@ -243,8 +243,14 @@ impl Gateway {
         for line in self.sections.get("log").into_iter().flatten() {
             text += &format!("{line}\n");
         }
-        if !self.sections.contains_key("rates") {
-            text += "[rates]\nper_client = \"off\"\nper_recipient = \"off\"\n";
+        // One address is every client here.
+        for (section, lines) in [
+            ("rates", "per_client = \"off\"\nper_recipient = \"off\"\n"),
+            ("harvest", "unknown_recipients = 1000000\n"),
+        ] {
+            if !self.sections.contains_key(section) {
+                text += &format!("[{section}]\n{lines}");
+            }
         }
         for (section, lines) in
             self.sections.iter().filter(|(section, _)| !matches!(section.as_str(), "" | "dns" | "log"))

@@ -62,14 +62,7 @@ impl Scene {
     pub(super) fn read(words: &str) -> Self {
         let mut scene = Self {
             // Stricter than the defaults, so that every rule has something to say.
-            policy: SenderPolicy {
-                greylisting: true,
-                authentication: AuthenticationActions {
-                    dmarc_temperror: Act::Defer,
-                    ..AuthenticationActions::default()
-                },
-                ..SenderPolicy::default()
-            },
+            policy: SenderPolicy { greylisting: true, authentication: strict(), ..SenderPolicy::default() },
             sender: ReversePath::Mailbox(Address::parse("anna@partner.example").unwrap()),
             ip: "192.0.2.10".parse().unwrap(),
             tls: Tls::Encrypted,
@@ -154,9 +147,10 @@ impl Scene {
         let mut spec = crate::tenant::AuthenticationSpec::default();
         *spec.action(key).unwrap_or_else(|| panic!("{key} is no key")) = Some(act);
         let before = self.policy.authentication;
-        self.policy.authentication = spec.into();
         // One key a row, so that a row shows what it is about.
-        assert_eq!(before, crate::tenant::AuthenticationActions::default(), "two act= in one row");
+        assert_eq!(before, strict(), "two act= in one row");
+        let under = crate::tenant::AuthenticationSpec { dmarc_temperror: Some(Act::Defer), ..Default::default() };
+        self.policy.authentication = spec.over(under).into();
     }
 
     fn entry(&self, word: &str) -> Held {
@@ -449,4 +443,9 @@ fn name(rule: &Rule) -> String {
         Rule::Spf { .. } => "spf".into(),
         Rule::Dkim => "dkim".into(),
     }
+}
+
+/// The actions of a row that names none.
+fn strict() -> AuthenticationActions {
+    AuthenticationActions { dmarc_temperror: Act::Defer, ..AuthenticationActions::default() }
 }
