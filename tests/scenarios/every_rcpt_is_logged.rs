@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::support::fake_dns::FakeDns;
-use crate::support::gateway::acme;
+use crate::support::gateway::judged;
 use crate::support::{FakeMx, Gateway, eventually, message};
 
 const DELAYED: &str = "192.0.2.7";
@@ -16,7 +16,7 @@ const GOOD: &str = "203.0.113.5";
 fn world() -> (FakeMx, FakeDns, Gateway) {
     let (mx, dns) = (FakeMx::start(), FakeDns::start());
     let list = "[\"one@acme.example\", \"two@acme.example\"]";
-    let tenants = acme("queued", &[mx.address()], list);
+    let tenants = judged("acme", "acme.example", &[mx.address()], list);
     let gateway = Gateway::builder().tenants(&tenants).dns(dns.address()).clients_anywhere().start();
     gateway.cli_ok(&["reputation", "set", DELAYED, "delayed", "--reason", "for the test"]);
     gateway.cli_ok(&["list", "add", "block", BLOCKED, "--tenant", "acme", "--reason", "for the test"]);
@@ -75,11 +75,10 @@ fn every_recipient_tried_has_its_line_and_a_refused_sender_its_reason() {
 
 #[test]
 fn an_accepted_message_has_the_explanation_of_all_its_judgements() {
-    let (mx, _dns, gateway) = world();
+    let (_mx, _dns, gateway) = world();
     let mut client = gateway.client_at(GOOD);
     client.mail("aoi@sender.example", &["one@acme.example", "two@acme.example"], message("good", "x\r\n"));
     client.quit();
-    mx.one();
     let judged = gateway.logged("judged", |line| line["ip"] == GOOD);
     let moments: Vec<_> =
         judged["explanation"]["judgements"].as_array().unwrap().iter().map(|one| one["moment"].clone()).collect();

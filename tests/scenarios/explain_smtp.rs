@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::fake_dns::FakeDns;
-use crate::support::gateway::acme;
+use crate::support::gateway::judged;
 use crate::support::{FakeMx, Gateway, eventually, message};
 
 const CLIENT: &str = "192.0.2.7";
@@ -27,7 +27,8 @@ fn it_says_what_the_client_then_hears_and_changes_nothing() {
     let (mx, dns) = (FakeMx::start(), FakeDns::start());
     dns.txt("sender.example", "v=spf1 ip4:192.0.2.7 -all");
     dns.txt("_dmarc.author.example", "v=DMARC1; p=reject");
-    let tenants = acme("queued", &[mx.address()], "[\"you@acme.example\"]") + "[tenant.sender]\ngreylisting = true\n";
+    let tenants = judged("acme", "acme.example", &[mx.address()], "[\"you@acme.example\"]")
+        + "[tenant.sender]\ngreylisting = true\n";
     let gateway = Gateway::builder().tenants(&tenants).dns(dns.address()).clients_anywhere().start();
     let usual = words("aoi@sender.example", "you@acme.example");
 
@@ -67,7 +68,7 @@ fn it_says_what_the_client_then_hears_and_changes_nothing() {
 #[test]
 fn wrong_questions_and_a_node_that_does_not_run_have_their_exit_codes() {
     let mx = FakeMx::start();
-    let tenants = acme("queued", &[mx.address()], "[\"you@acme.example\"]");
+    let tenants = judged("acme", "acme.example", &[mx.address()], "[\"you@acme.example\"]");
     let mut gateway = Gateway::builder().tenants(&tenants).start();
     for unknown in ["nobody@acme.example", "you@other.example"] {
         let output = gateway.cli(&words("aoi@sender.example", unknown));

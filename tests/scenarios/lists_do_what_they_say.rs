@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::support::client::Reply;
 use crate::support::fake_dns::FakeDns;
+use crate::support::gateway::judged;
 use crate::support::{FakeMx, Gateway, eventually, eventually_some, message};
 
 const OWN: &str = "192.0.2.7";
@@ -19,7 +20,8 @@ const YOU: &str = "you@acme.example";
 fn world() -> (FakeMx, FakeDns, Gateway) {
     let (mx, dns) = (FakeMx::start(), FakeDns::start());
     dns.txt("sender.example", "v=spf1 ip4:192.0.2.7 -all");
-    let gateway = Gateway::builder().acme(mx.address()).dns(dns.address()).clients_anywhere().start();
+    let tenants = judged("acme", "acme.example", &[mx.address()], "\"any\"");
+    let gateway = Gateway::builder().tenants(&tenants).dns(dns.address()).clients_anywhere().start();
     for ip in [OWN, STRANGER] {
         gateway.cli_ok(&["reputation", "set", ip, "delayed", "--reason", "for the test"]);
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::gateway::{acme, tenant};
+use crate::support::gateway::judged;
 use crate::support::{Client, FakeMx, Gateway, eventually, message};
 
 const MIXED: &str = "192.0.2.7";
@@ -16,8 +16,8 @@ fn world(level: u8) -> (FakeMx, Gateway) {
     let mx = FakeMx::start();
     let sender = format!("[tenant.sender]\nreputation = {level}\n");
     let gateway = Gateway::builder()
-        .tenants(&(acme("queued", &[mx.address()], "\"any\"") + &sender))
-        .tenants(&(tenant("beta", "beta.example", "queued", &[mx.address()], "\"any\"") + &sender))
+        .tenants(&(judged("acme", "acme.example", &[mx.address()], "\"any\"") + &sender))
+        .tenants(&(judged("beta", "beta.example", &[mx.address()], "\"any\"") + &sender))
         .set("reputation", &format!("spam_traps = [{TRAP:?}]"))
         .clients_anywhere()
         .start();
@@ -126,7 +126,7 @@ mod by_time {
     use sekisho::telemetry::Metrics;
     use sekisho::tenant::{Snapshot, Tenant, read};
 
-    use super::{Duration, MIXED, acme};
+    use super::{Duration, MIXED, judged};
 
     pub struct World {
         judges: Judges,
@@ -147,7 +147,7 @@ mod by_time {
                 hits: Arc::default(),
                 spam_traps: Arc::default(),
             };
-            let file = acme("queued", &["192.0.2.1:25".parse().unwrap()], "\"any\"");
+            let file = judged("acme", "acme.example", &["192.0.2.1:25".parse().unwrap()], "\"any\"");
             let specs = read("tenants.toml", &(file + &format!("[tenant.sender]\nreputation = {level}\n"))).unwrap();
             let snapshot = Snapshot::compile(1, specs.into_iter().map(Tenant::compile)).unwrap();
             Self { judges, snapshot, clock }
@@ -182,7 +182,8 @@ mod by_time {
 
         /// Asks again and again, as a client that retries does; how long it took until it was let in.
         pub async fn recovered_after(&self) -> Duration {
-            let step = Duration::from_secs(600);
+            // An hour: asked more often, the limit for one recipient would speak.
+            let step = Duration::from_secs(3600);
             let mut waited = Duration::ZERO;
             while self.said().await != 250 {
                 self.clock.advance(step);
