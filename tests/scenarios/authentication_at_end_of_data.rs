@@ -91,7 +91,11 @@ fn fields_in_our_name_are_removed_from_small_and_from_large_messages() {
         let received = mx.wait_for_at_least(before + 1).pop().unwrap();
         let text = received.text();
         assert!(!text.contains("forged.example"), "{}", received.headers());
-        assert!(text.contains("other.example; spf=fail"), "another server's results are its own: {}", received.headers());
+        assert!(
+            text.contains("other.example; spf=fail"),
+            "another server's results are its own: {}",
+            received.headers()
+        );
         assert_eq!(text.matches("mx.gateway.example;").count(), 1 + text.matches("by mx.gateway.example;").count());
         assert_eq!(received.body_hash, sha256(body.as_bytes()), "the body is as it was sent");
         assert!(body.len() > 1000 || text.ends_with(&expected), "{text}");

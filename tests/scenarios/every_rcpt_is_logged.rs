@@ -17,7 +17,12 @@ fn world() -> (FakeMx, FakeDns, Gateway) {
     let (mx, dns) = (FakeMx::start(), FakeDns::start());
     let list = "[\"one@acme.example\", \"two@acme.example\"]";
     let tenants = judged("acme", "acme.example", &[mx.address()], list);
-    let gateway = Gateway::builder().tenants(&tenants).dns(dns.address()).clients_anywhere().start();
+    let gateway = Gateway::builder()
+        .tenants(&tenants)
+        .dns(dns.address())
+        .set("harvest", "unknown_recipients = 20")
+        .clients_anywhere()
+        .start();
     gateway.cli_ok(&["reputation", "set", DELAYED, "delayed", "--reason", "for the test"]);
     gateway.cli_ok(&["list", "add", "block", BLOCKED, "--tenant", "acme", "--reason", "for the test"]);
     eventually("the entry to be live", || {
@@ -44,9 +49,8 @@ fn every_recipient_tried_has_its_line_and_a_refused_sender_its_reason() {
     }
     let of = |ip: &str| -> BTreeMap<String, Value> {
         let lines = gateway.mail_log().into_iter();
-        let own = lines.filter(|line| {
-            line["event"] == "rcpt" && line["ip"] == ip && line["sender"] == "aoi@sender.example"
-        });
+        let own =
+            lines.filter(|line| line["event"] == "rcpt" && line["ip"] == ip && line["sender"] == "aoi@sender.example");
         own.map(|line| (line["recipient"].as_str().unwrap().to_owned(), line)).collect()
     };
     eventually("all nine lines", || [DELAYED, BLOCKED, GOOD].iter().all(|ip| of(ip).len() == 3));
@@ -64,7 +68,10 @@ fn every_recipient_tried_has_its_line_and_a_refused_sender_its_reason() {
             assert_eq!((&explanation["client"]["ip"], &explanation["tenant"]), (&ip.into(), &"acme".into()));
             let judgements = explanation["judgements"].as_array().unwrap();
             assert_eq!(judgements.len(), 1, "its own and no other's: {line}");
-            assert_eq!((&judgements[0]["recipient"], &judgements[0]["decided_by"]["rule"]), (&recipient.into(), &rule.into()));
+            assert_eq!(
+                (&judgements[0]["recipient"], &judgements[0]["decided_by"]["rule"]),
+                (&recipient.into(), &rule.into())
+            );
             assert!(judgements[0]["summary"]["en"].as_str().is_some_and(|text| !text.is_empty()));
             assert!(judgements[0]["summary"]["ja"].as_str().is_some_and(|text| !text.is_empty()));
         }

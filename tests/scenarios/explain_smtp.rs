@@ -59,7 +59,11 @@ fn it_says_what_the_client_then_hears_and_changes_nothing() {
 
     let spoofed = told(&gateway, &[&usual[..], &["--header-from", "boss@author.example"]].concat());
     assert_eq!(last(&spoofed), (550, "dmarc".into()), "{spoofed}");
-    assert_eq!(told(&gateway, &words("", "you@acme.example"))["said"].as_array().unwrap().len(), 4, "no author, no DATA");
+    assert_eq!(
+        told(&gateway, &words("", "you@acme.example"))["said"].as_array().unwrap().len(),
+        4,
+        "no author, no DATA"
+    );
     gateway.cli_ok(&["reputation", "show", CLIENT]);
     assert!(gateway.cli_ok(&["reputation", "show", CLIENT]).contains("own      nothing known"));
     assert_eq!(gateway.mail_log().iter().filter(|line| line["event"] == "rcpt").count(), 1, "the real one alone");
@@ -75,7 +79,10 @@ fn wrong_questions_and_a_node_that_does_not_run_have_their_exit_codes() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{stderr}");
         assert!(stderr.contains(&format!("{unknown} is no recipient of this gateway")), "{stderr}");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("=> 550 5."), "what it would hear is told all the same");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("=> 550 5."),
+            "what it would hear is told all the same"
+        );
     }
     assert_eq!(gateway.cli(&words("no address", "you@acme.example")).status.code(), Some(2));
     assert_eq!(gateway.cli(&["explain", "smtp", "--ip", CLIENT]).status.code(), Some(2));

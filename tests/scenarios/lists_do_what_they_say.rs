@@ -62,9 +62,11 @@ fn four_layers_from_the_last_to_the_first() {
         let lines = gateway.mail_log();
         let judgement = |line: &Value| line["explanation"]["judgements"][0].clone();
         let steps = |judgement: &Value| judgement["steps"].as_array().map_or(0, Vec::len);
-        lines.iter().rev().map(judgement).find(|found| {
-            steps(found) >= 3 && found["steps"].to_string().contains("\"mailbox\"")
-        })
+        lines
+            .iter()
+            .rev()
+            .map(judgement)
+            .find(|found| steps(found) >= 3 && found["steps"].to_string().contains("\"mailbox\""))
     });
     assert_eq!(shown["decided_by"]["action"], "block", "the administrator's block before the mailbox's allow: {shown}");
     let operators = entries(&gateway).into_iter().find(|entry| entry["scope"] == "operator").unwrap();

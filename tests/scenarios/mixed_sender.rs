@@ -165,12 +165,8 @@ mod by_time {
         pub async fn said(&self) -> u16 {
             let (sender, recipient) = (ReversePath::Null, Address::parse("you@acme.example").unwrap());
             let found = self.snapshot.domain("acme.example").unwrap();
-            let whom = Whom {
-                snapshot: &self.snapshot,
-                tenant: found.tenant,
-                domain: found.domain,
-                recipient: &recipient,
-            };
+            let whom =
+                Whom { snapshot: &self.snapshot, tenant: found.tenant, domain: found.domain, recipient: &recipient };
             let (mut client, mut known) = (ClientKnown::default(), SenderKnown::new(&self.judges));
             let state = (&mut client, &mut known);
             let when = (Mode::Live, self.clock.now());

@@ -12,11 +12,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
+use super::client::Reply;
 use super::fake_dns::FakeDns;
 use super::metrics::{self, Metrics};
 use super::tls::Identity;
 use super::wait::within;
-use super::client::Reply;
 use super::{Client, eventually, eventually_some, loopback};
 
 /// The port of mail exchangers: not 25, which asks for privileges.
