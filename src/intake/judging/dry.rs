@@ -100,6 +100,6 @@ impl Judges {
         if self.harvests(who, now) {
             return Some((Decision::Defer(replies::HARVEST), Rule::Harvest));
         }
-        self.is_trap(recipient).then(|| (Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient))
+        self.is_trap(recipient).then_some((Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient))
     }
 }

@@ -96,6 +96,8 @@ pub struct SenderKnown {
     /// The accepted recipients, in their order.
     taken: Vec<Taken>,
     judgements: Vec<Judgement>,
+    /// Whether this transaction was counted as spam.
+    counted: bool,
 }
 
 /// An accepted recipient, as end of data needs it.
@@ -127,6 +129,7 @@ impl SenderKnown {
             zones: None,
             taken: Vec::new(),
             judgements: Vec::new(),
+            counted: false,
         }
     }
 

@@ -128,7 +128,8 @@ impl Judges {
         if !ruling.is_accepted() || speaks_for_client(&ruling.decided_by) {
             self.count_hit(&ruling.decided_by, mode, now);
         }
-        if mode == Mode::Live && is_spam(&ruling) {
+        // Once for a message, whatever the number of its recipients.
+        if mode == Mode::Live && is_spam(&ruling) && !std::mem::replace(&mut known.counted, true) {
             self.source.reputation.saw(who.ip, None, Observation::Spam, now);
         }
         self.remember(whom, tenant, matches.sender, known, &ruling);
