@@ -81,7 +81,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tenant",
         ],
     ),
-    ("cli", &["admin", "app", "clock", "config", "faults", "model", "store", "telemetry", "tenant"]),
+    ("cli", &["admin", "app", "clock", "config", "faults", "model", "policy", "store", "telemetry", "tenant"]),
 ];
 
 /// Rooms without async, sockets, clock, files or environment.

@@ -18,6 +18,7 @@ use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::explain::{ExplainControl, Question};
 use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
 use super::reputation::{ReputationControl, Set, Subject};
 use super::{AdminError, Reload};
@@ -33,6 +34,7 @@ pub struct Ports {
     pub queue: Arc<dyn QueueControl>,
     pub reload: Arc<dyn Reload>,
     pub reputation: Arc<dyn ReputationControl>,
+    pub explain: Arc<dyn ExplainControl>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -94,6 +96,7 @@ fn routes(ports: Ports) -> Router {
         .route("/queue/{id}", get(show))
         .route("/reload", post(read_again))
         .route("/reputation/{subject}", get(show_source).put(set_source).delete(forget_source))
+        .route("/explain/smtp", post(explain))
         .with_state(ports)
 }
 
@@ -190,6 +193,17 @@ async fn forget_source(State(deps): State<Ports>, Segment(subject): Segment<Stri
         Ok(true) => StatusCode::OK.into_response(),
         Ok(false) => (StatusCode::NOT_FOUND, format!("nothing is known of {subject}\n")).into_response(),
         Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text + "\n").into_response(),
+    }
+}
+
+async fn explain(State(deps): State<Ports>, question: Result<Json<Question>, JsonRejection>) -> Response {
+    let Json(question) = match question {
+        Ok(question) => question,
+        Err(rejection) => return refused(&rejection.body_text()),
+    };
+    match question.check() {
+        Ok(()) => lines(Ok(vec![deps.explain.smtp(question).await])),
+        Err(text) => refused(&text),
     }
 }
 

@@ -6,6 +6,7 @@
 //! **Failure**: nothing here can stop mail; a port that fails is a 503 with the reason as text.
 
 pub mod control;
+pub mod explain;
 pub mod observe;
 pub mod queue;
 pub mod reputation;

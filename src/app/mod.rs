@@ -4,6 +4,7 @@
 
 mod convert;
 pub mod demo;
+mod explain_control;
 mod health;
 mod next_hop;
 pub mod node;

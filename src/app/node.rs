@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
 use super::queue_control::SpoolQueue;
@@ -154,7 +155,7 @@ impl Node {
             },
         );
         let next_hop = Arc::new(ByDelivery { handoff: delivery.handoff(), probe: delivery.probe() });
-        let intake = Intake::build(convert::intake(settings), parts.intake_deps(next_hop));
+        let intake = Intake::build(convert::intake(settings), parts.intake_deps(Arc::clone(&next_hop)));
         let listeners = build_listeners(settings, &intake)?;
         let reloader = Arc::new(Reloader {
             file: file.map(Path::to_owned),
@@ -168,7 +169,7 @@ impl Node {
         });
         parts.metrics.config.last_reload_successful.set(1);
         let stop_admin = CancellationToken::new();
-        let (observe, control) = parts.start_admin(settings, &reloader, &stop_admin).await?;
+        let (observe, control) = parts.start_admin(settings, &reloader, next_hop, &stop_admin).await?;
         let helpers = parts.start_helpers(settings, store);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
             let limits = admission::Config {
@@ -297,6 +298,7 @@ impl Parts {
         &self,
         settings: &Settings,
         reloader: &Arc<Reloader>,
+        probe: Arc<ByDelivery>,
         stop: &CancellationToken,
     ) -> Result<(Option<Observe>, Control), StartError> {
         let other = |error: crate::admin::AdminError| StartError::Other(error.to_string());
@@ -311,7 +313,15 @@ impl Parts {
             clock: self.clock.clone(),
             data_dir: settings.data_dir.clone(),
         });
-        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation };
+        let explain = Arc::new(Dry {
+            judges: self.judges.clone(),
+            snapshot: Arc::clone(&self.snapshot),
+            probe,
+            spool: self.spool.clone(),
+            admission: Arc::clone(&self.admission),
+            clock: self.clock.clone(),
+        });
+        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain };
         let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,

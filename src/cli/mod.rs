@@ -3,6 +3,7 @@
 mod apply;
 pub mod control_client;
 pub mod exit;
+pub mod explain;
 mod failure;
 mod list;
 mod list_import;
@@ -61,6 +62,9 @@ enum Command {
     Queue(queue::QueueArgs),
     /// See and change what the running node knows of a source
     Reputation(reputation::ReputationArgs),
+    /// Ask the running node what it would say, and why
+    #[command(subcommand)]
+    Explain(explain::ExplainCommand),
     /// Check, show and explain the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -123,6 +127,10 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::Reputation(args) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 Ok(reputation::run(args, &data_dir, &mut out).await)
+            }
+            Command::Explain(command) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                Ok(explain::run(command, &data_dir, style, &mut out).await)
             }
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
             Command::Completion { shell } => {

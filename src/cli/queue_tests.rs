@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::admin::control::{Control, Ports};
+use crate::admin::explain::tests::SaysNothing;
 use crate::admin::queue::tests::entry;
 use crate::admin::queue::{QueueControl, QueueError};
 use crate::admin::reputation::tests::NoRecords;
@@ -56,7 +57,12 @@ struct Node {
 
 fn node() -> Node {
     let (dir, table, stop) = (tempfile::tempdir().unwrap(), Arc::<Table>::default(), CancellationToken::new());
-    let ports = Ports { queue: table.clone(), reload: table.clone(), reputation: Arc::new(NoRecords) };
+    let ports = Ports {
+        queue: table.clone(),
+        reload: table.clone(),
+        reputation: Arc::new(NoRecords),
+        explain: Arc::new(SaysNothing),
+    };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, table, stop, control }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::draft::Complete;
-use super::judging::{Beside, Verdict};
+use super::judging::{Beside, Mode, Verdict};
 use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
@@ -114,7 +114,7 @@ impl Connection {
         };
         let intake = Arc::clone(&self.listener.intake);
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
-        let judged = judges.at_message(&self.who(sender), snapshot, known, &whole, now).await;
+        let judged = judges.at_message(&self.who(sender), snapshot, known, &whole, (Mode::Live, now)).await;
         let beside = Beside {
             tenant: if let [lane] = lanes.as_slice() { Some(&lane.tenant.id) } else { None },
             tls: self.tls.as_ref().map(|tls| &*tls.version),

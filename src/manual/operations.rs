@@ -65,6 +65,18 @@
 //! What is set stands over all counts at levels 1 to 4, and is saved at once; without `--for` it stands until it is set anew or forgotten.
 //! Behind it: `GET`, `PUT` and `DELETE /reputation/{address}` on the control socket. The numbers are in [`super::reputation`].
 //!
+//! # Why mail is refused
+//!
+//! ```text
+//! sekisho explain smtp --ip 192.0.2.7 --helo mail.sender.example --from a@sender.example --rcpt you@acme.example
+//! ```
+//! A dry conversation with the running node: what the client would hear at each stage and the rule that decides there, then the
+//! whole [Explanation](super::explanation). `--rcpt` may be given up to 32 times, `--from ""` is a notice, `--header-from` is the
+//! author in the message (otherwise the envelope sender), `--tls` a client that speaks TLS. `--lang ja` for Japanese, `--json` for
+//! `{"v":1,"said":[…],"explanation":{…}}`. Nothing is counted, remembered or logged; questions to the DNS and to a next hop
+//! (call-ahead) are real. The message that is judged has a From field and no signature: DKIM can't be foretold, nor rate limits.
+//! Exit code 3: none of the recipients is one of ours. Behind it: `POST /explain/smtp` on the control socket.
+//!
 //! # Exit codes
 //!
 //! | code | means |

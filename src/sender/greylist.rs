@@ -98,16 +98,28 @@ impl Greylist {
         greyed
     }
 
+    /// The same, for those who only want to know.
+    #[must_use]
+    pub fn would_say(&self, ip: IpAddr, sender: &ReversePath, recipient: &Address, now: Timestamp) -> Greyed {
+        let (now, (known, triplet)) = (seconds(now), keys(ip, sender, recipient));
+        if self.is_known(known, now) {
+            return Greyed::Known;
+        }
+        let mut entry = self.entries.look(&triplet, |entry| *entry).unwrap_or_else(|| Entry::new(now));
+        self.came(&mut entry, now)
+    }
+
+    fn is_known(&self, known: u64, now: Seconds) -> bool {
+        let is_known = |entry: &Entry| entry.passes >= PASSES_TO_BE_KNOWN && self.is_fresh(entry, now);
+        self.entries.look(&known, is_known) == Some(true)
+    }
+
     fn asked(&self, ip: IpAddr, sender: &ReversePath, recipient: &Address, now: Seconds) -> Greyed {
-        let network = network(ip);
-        let known = hash(&[b"known", &network, sender_domain(sender).as_bytes()]);
-        let is_known =
-            self.entries.look(&known, |entry| entry.passes >= PASSES_TO_BE_KNOWN && self.is_fresh(entry, now));
-        if is_known == Some(true) {
+        let (known, triplet) = keys(ip, sender, recipient);
+        if self.is_known(known, now) {
             self.entries.change(known, now, || Entry::new(now), |entry| entry.last = now);
             return Greyed::Known;
         }
-        let triplet = hash(&[b"triplet", &network, plain(sender).as_bytes(), recipient.key().as_bytes()]);
         let greyed = self.entries.change(triplet, now, || Entry::new(now), |entry| self.came(entry, now));
         match greyed {
             Some(Greyed::Passed) => {
@@ -172,6 +184,13 @@ impl Greylist {
         self.entries.each(|key, entry| encoder.push(key, entry));
         state_file::replace(&dir.join(FILE), &encoder.finish())
     }
+}
+
+/// Of the network with the sender's domain, and of the triplet.
+fn keys(ip: IpAddr, sender: &ReversePath, recipient: &Address) -> (u64, u64) {
+    let network = network(ip);
+    let known = hash(&[b"known", &network, sender_domain(sender).as_bytes()]);
+    (known, hash(&[b"triplet", &network, plain(sender).as_bytes(), recipient.key().as_bytes()]))
 }
 
 fn whole(duration: Duration) -> Seconds {

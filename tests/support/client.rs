@@ -85,6 +85,15 @@ impl Client {
         client
     }
 
+    /// As [`Client::ready`], speaking for a client elsewhere (XCLIENT).
+    pub fn ready_as(to: SocketAddr, ip: &str) -> Self {
+        let mut client = Self::ready(to);
+        let family = if ip.contains(':') { "IPV6:" } else { "" };
+        client.command(&format!("XCLIENT ADDR={family}{ip}"), 220);
+        client.ehlo();
+        client
+    }
+
     /// As [`Client::ready`], then STARTTLS and EHLO again.
     pub fn ready_tls(to: SocketAddr) -> Self {
         let mut client = Self::ready(to);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
+use super::client::Reply;
 use super::fake_dns::FakeDns;
 use super::metrics::{self, Metrics};
 use super::tls::Identity;
@@ -50,6 +51,11 @@ impl GatewayBuilder {
     pub fn inbound(mut self, line: &str) -> Self {
         self.inbound.push(line.to_owned());
         self
+    }
+
+    /// Lets tests speak for clients anywhere, by [`Gateway::client_at`].
+    pub fn clients_anywhere(self) -> Self {
+        self.inbound("xclient_from = [\"127.0.0.1/32\"]")
     }
 
     /// Adds a line to the outbound listener.
@@ -432,6 +438,24 @@ impl Gateway {
             }
         }
         false
+    }
+
+    /// A client at an address of the internet; see [`GatewayBuilder::clients_anywhere`].
+    pub fn client_at(&self, ip: &str) -> Client {
+        Client::ready_as(self.inbound, ip)
+    }
+
+    /// One mail from an address of the internet, and the first refusal that it met, or the reply to its end of data.
+    #[track_caller]
+    pub fn try_from(&self, ip: &str, from: &str, to: &str, message: &str) -> Reply {
+        let mut client = self.client_at(ip);
+        client.command(&format!("MAIL FROM:<{from}>"), 250);
+        let mut reply = client.ask(&format!("RCPT TO:<{to}>"));
+        if reply.code == 250 {
+            reply = client.data(message);
+        }
+        client.quit();
+        reply
     }
 
     /// One mail from the internet, accepted.

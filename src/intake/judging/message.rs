@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult};
 use crate::model::explanation::Moment;
+use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Reply, ReversePath, Timestamp};
 use crate::policy::explain::judgement;
 use crate::policy::replies;
@@ -47,7 +48,7 @@ impl Judges {
         snapshot: &Snapshot,
         known: &mut SenderKnown,
         message: &[u8],
-        now: Timestamp,
+        (mode, now): (Mode, Timestamp),
     ) -> Judged {
         self.ask_spf(who, known).await;
         let authentication = self.authenticator.message(message, &known.spf, &known.budget).await;
@@ -67,15 +68,18 @@ impl Judges {
                 Verdict::Accept { discarded: refused.map(|(taken, _)| taken.recipient.clone()).collect() }
             }
         };
-        if matches!(verdict, Verdict::Accept { .. }) && rulings.iter().all(|ruling| ruling.marks().next().is_none()) {
+        if mode == Mode::Live
+            && matches!(verdict, Verdict::Accept { .. })
+            && rulings.iter().all(|ruling| ruling.marks().next().is_none())
+        {
             let domain = authentication.from.as_ref().filter(|_| authentication.dmarc.result == DmarcResult::Pass);
             self.source.reputation.saw(who.ip, domain, Observation::Ham, now);
         }
+        self.count_hits(&rulings, mode, now);
         // One of each kind is told; they differ by lists alone.
         let accepted = rulings.iter().find(|ruling| ruling.is_accepted());
         let refused = rulings.iter().find(|ruling| !ruling.is_accepted());
         for ruling in accepted.into_iter().chain(refused) {
-            self.count_hit(&ruling.decided_by, Mode::Live, now);
             known.judgements.push(judgement(Moment::Message, None, ruling));
         }
         let smtp =
@@ -84,6 +88,17 @@ impl Judges {
         let forged = results::forged(message, authserv_id);
         let results = results::make(authserv_id, &authentication, smtp, &[]);
         Judged { verdict, results, authentication, forged }
+    }
+
+    /// Recipients may have entries of their own; an entry that decided for several counts once.
+    fn count_hits(&self, rulings: &[Ruling], mode: Mode, now: Timestamp) {
+        let mut counted: Vec<&Rule> = Vec::new();
+        for rule in rulings.iter().map(|ruling| &ruling.decided_by) {
+            if !counted.contains(&rule) {
+                counted.push(rule);
+                self.count_hit(rule, mode, now);
+            }
+        }
     }
 
     fn one(

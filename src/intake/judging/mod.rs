@@ -5,6 +5,7 @@
 //! **Invariants**: a fact is asked for only if it can still change the answer, and once: the client's address for a
 //! connection, SPF for a transaction. A [`Mode::Dry`] judgement counts nothing and remembers nothing.
 
+mod dry;
 mod message;
 mod rcpt;
 mod record;
@@ -26,6 +27,7 @@ use crate::sender::authentication::budget::Budget;
 use crate::tenant::lists::Hits;
 use crate::tenant::{SenderPolicy, Snapshot, Tenant, TenantDomain};
 
+pub use dry::Conversation;
 pub use message::{Judged, Verdict};
 pub use record::Beside;
 
@@ -94,6 +96,8 @@ pub struct SenderKnown {
     /// The accepted recipients, in their order.
     taken: Vec<Taken>,
     judgements: Vec<Judgement>,
+    /// Whether this transaction was counted as spam.
+    counted: bool,
 }
 
 /// An accepted recipient, as end of data needs it.
@@ -125,6 +129,7 @@ impl SenderKnown {
             zones: None,
             taken: Vec::new(),
             judgements: Vec::new(),
+            counted: false,
         }
     }
 

@@ -107,8 +107,13 @@ impl Judges {
                 self.ask_lists(who, client, known).await;
             } else if wanted.reverse && client.reverse.is_none() {
                 client.reverse = Some(reverse(&known.budget, who.ip).await);
-            } else if wanted.greylist && greylist == Greylist::NotAsked && mode == Mode::Live {
-                greylist = match self.source.greylist.check(who.ip, who.sender, whom.recipient, now) {
+            } else if wanted.greylist && greylist == Greylist::NotAsked {
+                let asked = (who.ip, who.sender, whom.recipient);
+                let greyed = match mode {
+                    Mode::Live => self.source.greylist.check(asked.0, asked.1, asked.2, now),
+                    Mode::Dry => self.source.greylist.would_say(asked.0, asked.1, asked.2, now),
+                };
+                greylist = match greyed {
                     Greyed::Known | Greyed::Passed => Greylist::Passed,
                     Greyed::Wait(_) => Greylist::Wait,
                 };
@@ -119,11 +124,12 @@ impl Judges {
         if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
             ruling.decision = Decision::Defer(replies::SEND_SEPARATELY);
         }
-        // An entry that speaks for the sender is counted when the message is there.
-        if !ruling.is_accepted() {
+        // An entry that speaks for the sender is counted when the message is there; one for the client speaks here alone.
+        if !ruling.is_accepted() || speaks_for_client(&ruling.decided_by) {
             self.count_hit(&ruling.decided_by, mode, now);
         }
-        if mode == Mode::Live && is_spam(&ruling) {
+        // Once for a message, whatever the number of its recipients.
+        if mode == Mode::Live && is_spam(&ruling) && !std::mem::replace(&mut known.counted, true) {
             self.source.reputation.saw(who.ip, None, Observation::Spam, now);
         }
         self.remember(whom, tenant, matches.sender, known, &ruling);
@@ -218,6 +224,12 @@ fn is_spam(ruling: &Ruling) -> bool {
         }
         _ => false,
     }
+}
+
+/// A network or country that is let pass.
+fn speaks_for_client(rule: &Rule) -> bool {
+    use crate::model::lists::EntryKind;
+    matches!(rule, Rule::Entry { kind: EntryKind::Network | EntryKind::Country, .. })
 }
 
 fn counts(seen: &Judged) -> String {

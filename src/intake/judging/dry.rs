@@ -1,0 +1,105 @@
+//! A dry conversation: what a client would hear, asked without leaving a trace.
+//!
+//! **Failure**: as in a real conversation: a fact that can't be had is a value, and policy knows what follows.
+//! **Invariants**: the stages stand in the order of a real conversation ([`crate::intake`]); nothing of it is counted,
+//! remembered or logged. Questions to the DNS and to a next hop (call-ahead) are real, and their answers are cached.
+
+use super::{Beside, ClientKnown, Judges, Mode, SenderKnown, Who, Whom};
+use crate::intake::ports::RecipientProbe;
+use crate::model::explanation::Explanation;
+use crate::model::rule::Rule;
+use crate::model::{Address, Decision, Direction, Timestamp};
+use crate::policy::rcpt::{self, Domain, Validity};
+use crate::policy::replies;
+use crate::tenant::Snapshot;
+
+/// What would be said.
+#[derive(Debug, Clone, Copy)]
+pub struct Conversation<'a> {
+    pub who: Who<'a>,
+    /// In one transaction, in this order.
+    pub recipients: &'a [Address],
+    /// The address in the From field of a message that has no signature; `None`: no message is sent.
+    pub author: Option<&'a Address>,
+}
+
+impl Judges {
+    /// Judges the conversation. There is a judgement for each recipient, and one of the message if a recipient was accepted
+    /// and there is an author.
+    pub async fn converse(
+        &self,
+        conversation: &Conversation<'_>,
+        snapshot: &Snapshot,
+        probe: &dyn RecipientProbe,
+        now: Timestamp,
+    ) -> Explanation {
+        let who = &conversation.who;
+        let (mut client, mut known) = (ClientKnown::default(), SenderKnown::new(self));
+        for recipient in conversation.recipients {
+            self.one_recipient(who, recipient, (snapshot, probe), (&mut client, &mut known), now).await;
+        }
+        let mut tenants: Vec<_> = conversation
+            .recipients
+            .iter()
+            .filter_map(|recipient| snapshot.domain(recipient.domain().as_str()))
+            .map(|found| &found.tenant.id)
+            .collect();
+        tenants.dedup();
+        let tenant = if let [only] = tenants.as_slice() { Some(*only) } else { None };
+        let tls = (who.tls == super::Tls::Encrypted).then_some("TLS");
+        let mut beside = Beside { tenant, tls, ..Beside::default() };
+        let Some(author) = conversation.author.filter(|_| !known.taken.is_empty()) else {
+            return self.explain(who, snapshot, (&client, &known), None, beside, now);
+        };
+        let message = format!("From: <{author}>\r\n\r\n");
+        let judged = self.at_message(who, snapshot, &mut known, message.as_bytes(), (Mode::Dry, now)).await;
+        beside.authentication = Some(&judged.authentication);
+        self.explain(who, snapshot, (&client, &known), None, beside, now)
+    }
+
+    async fn one_recipient(
+        &self,
+        who: &Who<'_>,
+        recipient: &Address,
+        (snapshot, probe): (&Snapshot, &dyn RecipientProbe),
+        (client, known): (&mut ClientKnown, &mut SenderKnown),
+        now: Timestamp,
+    ) {
+        let found = snapshot.domain(recipient.domain().as_str());
+        let refused = match self.before_validity(who, recipient, now) {
+            Some(refused) => Some(refused),
+            None => {
+                let domain = match &found {
+                    None => Domain::Foreign,
+                    Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
+                    Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
+                        Some(true) => Validity::Valid,
+                        Some(false) => Validity::Invalid,
+                        None => probe.probe(recipient).await,
+                    }),
+                };
+                let decision = rcpt::decide(&rcpt::Facts { direction: Direction::Inbound, recipient, domain });
+                (decision != Decision::Accept).then_some((decision, Rule::Recipient))
+            }
+        };
+        match (refused, found) {
+            (Some((decision, rule)), _) => known.judgements.push(self.refused(recipient, &decision, rule)),
+            (None, Some(found)) => {
+                let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
+                self.at_rcpt(who, (&whom, found.tenant), (client, known), (Mode::Dry, now)).await;
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// What is refused before anybody looks whether the recipient exists.
+    fn before_validity(&self, who: &Who<'_>, recipient: &Address, now: Timestamp) -> Option<(Decision, Rule)> {
+        if let Some(refusal) = rcpt::trick(recipient) {
+            return Some((refusal, Rule::Recipient));
+        }
+        if self.harvests(who, now) {
+            return Some((Decision::Defer(replies::HARVEST), Rule::Harvest));
+        }
+        self.is_trap(recipient).then_some((Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient))
+    }
+}
