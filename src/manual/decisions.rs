@@ -16,5 +16,9 @@ pub mod d0004 {}
 
 #[doc = include_str!("decisions/0005-a-tenant-is-one-row.md")]
 pub mod d0005 {}
-#[doc = include_str!("decisions/0010-own-spf-and-judgement.md")]
-pub mod d0010 {}
+
+#[doc = include_str!("decisions/0006-own-spf-and-judgement.md")]
+pub mod d0006 {}
+
+#[doc = include_str!("decisions/0007-one-fate-for-a-transaction.md")]
+pub mod d0007 {}

@@ -129,7 +129,7 @@ impl Judges {
             self.count_hit(&ruling.decided_by, mode, now);
         }
         // Once for a message, whatever the number of its recipients.
-        if mode == Mode::Live && is_spam(&ruling) && !std::mem::replace(&mut known.counted, true) {
+        if mode == Mode::Live && is_spam(&ruling, client) && !std::mem::replace(&mut known.counted, true) {
             self.source.reputation.saw(who.ip, None, Observation::Spam, now);
         }
         self.remember(whom, tenant, matches.sender, known, &ruling);
@@ -215,10 +215,11 @@ fn proven<'w>(known: &SenderKnown, who: &Who<'w>) -> Option<&'w Domain> {
 
 /// What counts against the whole source: a sender whose domain is on a list of bad domains, and one the operator blocks. What
 /// a tenant blocks is that tenant's taste.
-fn is_spam(ruling: &Ruling) -> bool {
+fn is_spam(ruling: &Ruling, client: &ClientKnown) -> bool {
     use crate::model::lists::{Action, EntryKind, Scope};
     match &ruling.decided_by {
-        Rule::KnownSource { .. } => true,
+        // An address that is on a list is refused as long as it is; our own counts need not outlast that.
+        Rule::KnownSource { list, .. } => !client.zones.iter().flatten().any(|zone| zone.list == *list),
         Rule::Entry { action: Action::Block, scope: Scope::Operator, kind, .. } => {
             matches!(kind, EntryKind::Address | EntryKind::Domain)
         }

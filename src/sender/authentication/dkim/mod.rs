@@ -1,7 +1,7 @@
 //! DKIM (RFC 6376, with RFC 8301 and RFC 8463): the signatures of one message, verified.
 //!
 //! The library does canonical forms, hashes and mathematics; reading, choosing, keys and judgement are here, because it
-//! knows no clock but the system's, asks the DNS by itself and has no limit on signatures (decision record 0010).
+//! knows no clock but the system's, asks the DNS by itself and has no limit on signatures (decision record 0006).
 //!
 //! **Failure**: no answer for a key is temperror; a key or signature that can't be judged is neutral.
 //! **Invariants**: at most [`SIGNATURES`] are verified, those of the From domain first; every one is judged alone; From

@@ -5,7 +5,7 @@
 //! **Invariants**: only TXT records are read, and two SPF records at one name are a permerror, never "the first one"; a
 //! name that can't be one is never asked for; ten MX hosts and ten PTR names at most.
 //!
-//! An own evaluator, because the library's takes the first record that can be read (decision record 0010).
+//! An own evaluator, because the library's takes the first record that can be read (decision record 0006).
 
 pub mod macros;
 pub mod record;
