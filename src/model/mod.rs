@@ -15,6 +15,7 @@ pub mod receipt;
 pub mod reply;
 pub mod rule;
 pub mod sender;
+pub mod signing;
 pub mod time;
 pub mod units;
 pub mod written;

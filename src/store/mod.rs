@@ -7,6 +7,9 @@
 
 mod database;
 mod follow;
+mod keys;
+mod keys_memory;
+mod keys_sqlite;
 mod lists;
 mod lists_memory;
 mod lists_sqlite;
@@ -17,7 +20,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use follow::{Follower, Step, lists, snapshot};
+pub use follow::{EVERY, Follower, Step, lists, snapshot};
+pub use keys::{KeyEdit, KeyStore, MAX_KEYS, SharedKeys, Signing};
+pub use keys_memory::MemoryKeys;
+pub use keys_sqlite::SqliteKeys;
 pub use lists::{
     Checkpoint, FileHash, HITS_EVERY, ListChanges, ListFilter, ListStore, Put, SharedLists, Whose, keep_hits,
     write_hits,
@@ -43,6 +49,8 @@ pub enum StoreError {
     Damaged { id: String, reason: String },
     #[error("the stored list entry {id} can't be read: {reason}")]
     DamagedEntry { id: u64, reason: String },
+    #[error("the stored key {name} can't be read: {reason}")]
+    DamagedKey { name: String, reason: String },
     #[error("the store failed: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -120,5 +128,7 @@ pub type SharedTenants = Arc<dyn TenantStore>;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod keys_contract;
 #[cfg(test)]
 mod lists_contract;
