@@ -14,3 +14,17 @@ mod reputation_control;
 mod resources;
 mod senders;
 pub mod serve;
+mod signing;
+
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::dns::{HickoryResolver, Resolver, ResolverError};
+
+/// The resolver that the settings ask for, for a command that asks the DNS as the node would.
+///
+/// # Errors
+/// [`ResolverError`].
+pub fn resolver(settings: &Settings) -> Result<Arc<dyn Resolver>, ResolverError> {
+    Ok(Arc::new(HickoryResolver::new(&convert::dns(settings))?))
+}

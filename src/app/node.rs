@@ -20,23 +20,27 @@ use super::next_hop::ByDelivery;
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
-use super::{convert, resources, senders};
+use super::{convert, resources, senders, signing};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
 use crate::config::{ListenerSettings, Loaded, MailLogTarget, Settings};
 use crate::delivery;
-use crate::dns::{HickoryResolver, Resolver};
+use crate::dns::Resolver;
 use crate::faults::Faults;
 use crate::intake::judging::Judges;
 use crate::intake::listener::Listener;
+use crate::intake::seal::Sealer;
 use crate::intake::{self, Intake};
 use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
+use crate::sender::authentication::keyring::Keyring;
 use crate::spool::{self, Spool};
-use crate::store::{Follower, SharedLists, SharedTenants, SqliteLists, SqliteTenants, Step, StoreError};
+use crate::store::{
+    Follower, SharedKeys, SharedLists, SharedTenants, SqliteKeys, SqliteLists, SqliteTenants, Step, StoreError,
+};
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 use crate::tenant::Snapshot;
@@ -88,6 +92,8 @@ struct Parts {
     admission: Arc<Admission>,
     judges: Judges,
     lists: SharedLists,
+    keys: SharedKeys,
+    sealer: Sealer,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -129,9 +135,7 @@ impl Node {
         let store: SharedTenants = Arc::new(SqliteTenants::open(&settings.data_dir).await?);
         let resolver: Arc<dyn Resolver> = match overrides.resolver {
             Some(resolver) => resolver,
-            None => Arc::new(
-                HickoryResolver::new(&convert::dns(settings)).map_err(|error| StartError::Other(error.to_string()))?,
-            ),
+            None => super::resolver(settings).map_err(|error| StartError::Other(error.to_string()))?,
         };
         let clock = Clock::default();
         let judges = senders::open(settings, Arc::clone(&resolver), clock.clone(), Arc::clone(&metrics)).await?;
@@ -241,6 +245,8 @@ impl Parts {
         let entries = crate::store::lists(&*lists).await?;
         let snapshot = crate::store::snapshot(&**store).await?.with_lists(Arc::new(entries));
         count(&metrics, &snapshot);
+        let keys: SharedKeys = Arc::new(SqliteKeys::open(&settings.data_dir).await?);
+        let sealer = Sealer::new(Arc::new(ArcSwap::from_pointee(signing::read(&*keys, &Keyring::default()).await?)));
         let deps = spool::Deps {
             clock: clock.clone(),
             faults: faults.clone(),
@@ -273,6 +279,8 @@ impl Parts {
             admission,
             judges,
             lists,
+            keys,
+            sealer,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -285,6 +293,7 @@ impl Parts {
             next_hop: Arc::clone(&next_hop) as Arc<_>,
             probe: next_hop,
             judges: self.judges.clone(),
+            sealer: self.sealer.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -354,7 +363,8 @@ impl Parts {
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
         let kept = senders::keep(self.judges.clone(), Arc::clone(&self.lists), self.shutdown.clone());
-        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept)]
+        let keys = signing::follow(Arc::clone(&self.keys), Arc::clone(&self.sealer.keys), self.shutdown.clone());
+        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)]
     }
 }
 

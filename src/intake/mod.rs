@@ -14,6 +14,7 @@ mod lanes;
 mod ledger;
 pub mod listener;
 pub mod ports;
+pub mod seal;
 mod settle;
 mod stages;
 
@@ -69,6 +70,7 @@ pub struct Deps {
     pub next_hop: Arc<dyn ports::NextHop>,
     pub probe: Arc<dyn ports::RecipientProbe>,
     pub judges: judging::Judges,
+    pub sealer: seal::Sealer,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

@@ -16,6 +16,7 @@ use super::draft::Complete;
 use super::judging::{Beside, Mode, Verdict};
 use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
+use super::seal::Finding;
 use super::stages::Transaction;
 use crate::faults::Point;
 use crate::message::received::{self, Trace};
@@ -130,15 +131,26 @@ impl Connection {
                 return (Settled::Refused { reply, how }, explanation);
             }
         };
+        let mut ours = judged.results;
         if !judged.forged.is_empty() {
-            match self.without(&whole, &judged.forged, complete).await {
+            let clean = Bytes::from(kept(&whole, &judged.forged));
+            let finding = Finding {
+                hostname: &self.config.hostname,
+                authserv_id: intake.deps.judges.authenticator.authserv_id(),
+                results: &ours,
+                chain: judged.authentication.arc.result,
+                now,
+            };
+            let set = intake.deps.sealer.seal(clean.clone(), finding).await;
+            ours.insert_str(0, &set);
+            match self.instead(clean, complete).await {
                 Ok(clean) => complete = clean,
                 Err(error) => return (storage_refusal(&error), explanation),
             }
         }
         drop(whole);
         let thrown_away = self.take_out(&mut lanes, &discarded);
-        let settled = self.settle(transaction, lanes, complete, question.size(), &judged.results).await;
+        let settled = self.settle(transaction, lanes, complete, question.size(), &ours).await;
         if matches!(settled, Settled::Kept { .. }) {
             self.log_discarded(&thrown_away);
         }
@@ -178,19 +190,13 @@ impl Connection {
         }
     }
 
-    /// The message without some octets of its header, where it was.
-    async fn without(
-        &self,
-        whole: &Bytes,
-        ranges: &[Range<usize>],
-        complete: Complete,
-    ) -> Result<Complete, SpoolError> {
-        let kept = kept(whole, ranges);
+    /// The changed message, where the one that came was.
+    async fn instead(&self, clean: Bytes, complete: Complete) -> Result<Complete, SpoolError> {
         match complete {
-            Complete::Memory(_) => Ok(Complete::Memory(kept.into())),
+            Complete::Memory(_) => Ok(Complete::Memory(clean)),
             Complete::File(_) => {
                 let mut draft = self.listener.intake.deps.spool.draft()?;
-                let written = tokio::task::spawn_blocking(move || draft.append(&kept).map(|()| draft));
+                let written = tokio::task::spawn_blocking(move || draft.append(&clean).map(|()| draft));
                 written.await.unwrap_or(Err(SpoolError::Closed)).map(Complete::File)
             }
         }
