@@ -81,7 +81,24 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tenant",
         ],
     ),
-    ("cli", &["admin", "app", "clock", "config", "faults", "model", "policy", "store", "telemetry", "tenant"]),
+    // The command line makes keys (sender) and asks whether their records are published (dns).
+    (
+        "cli",
+        &[
+            "admin",
+            "app",
+            "clock",
+            "config",
+            "dns",
+            "faults",
+            "model",
+            "policy",
+            "sender",
+            "store",
+            "telemetry",
+            "tenant",
+        ],
+    ),
 ];
 
 /// Rooms without async, sockets, clock, files or environment.

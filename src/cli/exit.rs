@@ -10,5 +10,7 @@ pub const CONFLICT: u8 = 5;
 pub const PARTIAL: u8 = 6;
 /// The running node can't be reached.
 pub const UNAVAILABLE: u8 = 69;
+/// Somebody else gave no answer; later it may work.
+pub const TEMPORARY: u8 = 75;
 /// The settings are wrong; nothing was started.
 pub const CONFIG: u8 = 78;

@@ -28,6 +28,8 @@ pub(super) enum Failure {
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
+    Temporary(String),
+    #[error("{0}")]
     Other(String),
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -40,6 +42,7 @@ impl Failure {
             Self::NoTenant(_) | Self::NoKey { .. } | Self::NotFound(_) => exit::NOT_FOUND,
             Self::Usage(_) => exit::USAGE,
             Self::Conflict(_) => exit::CONFLICT,
+            Self::Temporary(_) => exit::TEMPORARY,
             Self::Tenants(_) | Self::File { .. } | Self::Store(_) | Self::Other(_) | Self::Io(_) => exit::FAILED,
         }
     }

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod control_client;
+mod dkim;
 pub mod exit;
 pub mod explain;
 mod failure;
@@ -20,7 +21,10 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app;
+use crate::clock::Clock;
 use crate::config::{self, Loaded, LogSettings};
+use crate::store::SqliteKeys;
 use failure::Failure;
 
 /// The checkpoint for mail: a multi-tenant mail security gateway.
@@ -28,7 +32,7 @@ use failure::Failure;
 #[command(name = "sekisho", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 5 conflict, 6 done in part, 69 no node answers, \
-                        78 bad settings."
+                        75 try again later, 78 bad settings."
 )]
 pub struct Cli {
     /// The settings file [default: ./sekisho.toml, otherwise /etc/sekisho/sekisho.toml]
@@ -58,6 +62,9 @@ enum Command {
     /// See and change allow and block lists
     #[command(subcommand)]
     List(list::ListCommand),
+    /// See, make and change the keys that sign
+    #[command(subcommand)]
+    Dkim(dkim::DkimCommand),
     /// See and change what waits on the running node
     Queue(queue::QueueArgs),
     /// See and change what the running node knows of a source
@@ -119,6 +126,15 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::List(command) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 list::run(command, &data_dir, style, std::io::stdin().lock(), &mut out).await
+            }
+            Command::Dkim(command) => {
+                let settings = load(&file)?.settings;
+                let store = SqliteKeys::open(&settings.data_dir).await?;
+                let resolver = || app::resolver(&settings).map_err(|error| Failure::Other(error.to_string()));
+                let now = Clock::System.now();
+                let done = dkim::run(command, &store, &resolver, (now, style), &mut out).await;
+                store.close().await;
+                done
             }
             Command::Queue(args) => {
                 let data_dir = load(&file)?.settings.data_dir;

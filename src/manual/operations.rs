@@ -88,6 +88,7 @@
 //! | 5 | what there already is stands against it (a mailbox's list is full) |
 //! | 6 | done in part |
 //! | 69 | the running node can't be reached |
+//! | 75 | somebody else (the DNS) gave no answer; try again later |
 //! | 78 | wrong settings |
 //!
 //! # Mail log
