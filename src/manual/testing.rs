@@ -12,7 +12,7 @@
 //! | foreign suites | `tests/conformance/` | SPF, DKIM, ARC and DMARC vectors of others, where the corpora are; exceptions are named |
 //! | drills | `tests/drill/` | the real binary is killed, its disk fails; ledgers of injector and sink are compared |
 //! | floor plan | `tests/architecture.rs` | rooms and arrows, purity |
-//! | contract | `store::contract` | every adapter of a port behaves alike |
+//! | contract | `store::contract`, `lists_contract`, `keys_contract` | every adapter of a port behaves alike |
 //! | fuzz | `fuzz/` | no panic; the checks are replayed by the ordinary tests |
 //! | benches | `benches/` | what it costs, beside a peer; the method stands in the file |
 //!

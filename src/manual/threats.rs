@@ -25,6 +25,7 @@
 //! | sending as somebody on an allow list | `policy::sender`: an entry counts only for an authenticated sender or from its bound network, and never spares malware, attachment and content rules |
 //! | switching DMARC off by an empty envelope sender, or by two From fields | `policy::sender`: both are judged like any other mail, the second is refused |
 //! | forging an ARC chain | only the newest seal counts, and only of sealers the tenant names |
+//! | reading signing keys | `keys.db` is 0600, retired keys are erased; no command, log or error shows a private key (see [`signing`](super::signing)) |
 //! | a panic in a parser | ends one connection; `forbid(unsafe_code)`, no `unwrap` outside tests, fuzz targets |
 //!
 //! Not defended: an operator with the machine's root; a next hop that says 250 and loses the mail; traffic analysis.

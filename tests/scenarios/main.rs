@@ -10,6 +10,7 @@ mod as_the_manual_says;
 mod auth_only_after_tls;
 mod authentication_at_end_of_data;
 mod call_ahead_cached;
+mod changed_mail_is_sealed;
 mod client_certificate;
 mod connection_limits;
 mod demo_tells_its_story;

@@ -73,8 +73,12 @@ impl FakeDns {
     }
 
     pub fn txt(&self, name: &str, text: &str) {
-        let mut data = vec![u8::try_from(text.len()).expect("a short text")];
-        data.extend_from_slice(text.as_bytes());
+        // A string of a record has 255 octets at most, a record as many strings as it needs.
+        let mut data = Vec::new();
+        for string in text.as_bytes().chunks(255) {
+            data.push(u8::try_from(string.len()).expect("a short string"));
+            data.extend_from_slice(string);
+        }
         self.add(name, TXT, data);
     }
 
