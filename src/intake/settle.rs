@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::draft::Complete;
-use super::judging::{Beside, Mode, Verdict};
+use super::judging::{Beside, Mode, Verdict, Which};
 use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
@@ -121,7 +121,8 @@ impl Connection {
             authentication: Some(&judged.authentication),
             ..Beside::default()
         };
-        let explanation = judges.explain(&self.who(sender), snapshot, (&self.client_known, known), None, beside, now);
+        let explanation =
+            judges.explain(&self.who(sender), snapshot, (&self.client_known, known), Which::All, beside, now);
         let explanation = Some(explanation.to_json());
         let discarded = match judged.verdict {
             Verdict::Accept { discarded } => discarded,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Intake;
 use super::authenticate::Checked;
 use super::connection::Connection;
-use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Who, Whom};
+use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
 use crate::model::rule::Rule;
@@ -264,8 +264,7 @@ impl Connection {
         let why = (!ruling.is_accepted()).then(|| {
             let tls = self.tls.as_ref().map(|tls| &*tls.version);
             let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };
-            let only = judges.last(known);
-            let explanation = judges.explain(&who, snapshot, (client, known), only, beside, now);
+            let explanation = judges.explain(&who, snapshot, (client, known), Which::Last, beside, now);
             Why { rule: ruling.decided_by.name(), explanation: explanation.to_json() }
         });
         Found { decision: ruling.decision, tenant, why }

@@ -29,7 +29,7 @@ use crate::tenant::{SenderPolicy, Snapshot, Tenant, TenantDomain};
 
 pub use dry::Conversation;
 pub use message::{Judged, Verdict};
-pub use record::Beside;
+pub use record::{Beside, Which};
 
 /// What judging works with.
 #[derive(Debug, Clone)]
