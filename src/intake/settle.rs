@@ -10,7 +10,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 
+use super::Intake;
 use super::connection::Connection;
 use super::draft::Complete;
 use super::judging::{Beside, Mode, Verdict, Which};
@@ -108,11 +110,11 @@ impl Connection {
         let Some(known) = known else {
             return (self.settle(transaction, lanes, complete, question.size(), "").await, None);
         };
-        let whole = match self.whole(&complete).await {
-            Ok(whole) => whole,
+        let intake = Arc::clone(&self.listener.intake);
+        let (whole, place) = match whole(&intake, &complete).await {
+            Ok(read) => read,
             Err(error) => return (storage_refusal(&error), None),
         };
-        let intake = Arc::clone(&self.listener.intake);
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let judged = judges.at_message(&self.who(sender), snapshot, known, &whole, (Mode::Live, now)).await;
         let beside = Beside {
@@ -137,7 +139,7 @@ impl Connection {
                 Err(error) => return (storage_refusal(&error), explanation),
             }
         }
-        drop(whole);
+        drop((whole, place));
         let thrown_away = self.take_out(&mut lanes, &discarded);
         let settled = self.settle(transaction, lanes, complete, question.size(), &judged.results).await;
         if matches!(settled, Settled::Kept { .. }) {
@@ -157,25 +159,6 @@ impl Connection {
         match complete {
             Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, (results, rest), size).await,
             Complete::File(draft) => self.queue_file(lanes, results, draft).await,
-        }
-    }
-
-    /// The octets of the message. One in a file is read, a few at a time.
-    async fn whole(&self, complete: &Complete) -> Result<Bytes, SpoolError> {
-        let draft = match complete {
-            Complete::Memory(rest) => return Ok(rest.clone()),
-            Complete::File(draft) => draft,
-        };
-        let _place = self.listener.intake.large.acquire().await;
-        let mut file = draft.reader()?;
-        let length = usize::try_from(draft.len()).unwrap_or(0);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut octets = Vec::with_capacity(length);
-            file.read_to_end(&mut octets).map(|_| octets)
-        });
-        match read.await {
-            Ok(octets) => Ok(octets?.into()),
-            Err(_) => Err(SpoolError::Closed),
         }
     }
 
@@ -392,6 +375,28 @@ impl Connection {
             remote: Some(remote),
             ..self.event(EventName::HandedOn)
         });
+    }
+}
+
+/// The octets of the message. One in a file is read; a few at a time, for as long as the place is held.
+async fn whole<'i>(
+    intake: &'i Intake,
+    complete: &Complete,
+) -> Result<(Bytes, Option<SemaphorePermit<'i>>), SpoolError> {
+    let draft = match complete {
+        Complete::Memory(rest) => return Ok((rest.clone(), None)),
+        Complete::File(draft) => draft,
+    };
+    let place = intake.large.acquire().await.map_err(|_| SpoolError::Closed)?;
+    let mut file = draft.reader()?;
+    let length = usize::try_from(draft.len()).unwrap_or(0);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut octets = Vec::with_capacity(length);
+        file.read_to_end(&mut octets).map(|_| octets)
+    });
+    match read.await {
+        Ok(octets) => Ok((octets?.into(), Some(place))),
+        Err(_) => Err(SpoolError::Closed),
     }
 }
 

@@ -52,7 +52,7 @@ impl Judges {
             return self.explain(who, snapshot, (&client, &mut known), Which::All, beside, now);
         };
         let message = format!("From: <{author}>\r\n\r\n");
-        let judged = self.at_message(who, snapshot, &mut known, message.as_bytes(), (Mode::Dry, now)).await;
+        let judged = self.at_message(who, snapshot, &mut known, &message.into(), (Mode::Dry, now)).await;
         beside.authentication = Some(&judged.authentication);
         self.explain(who, snapshot, (&client, &mut known), Which::All, beside, now)
     }

@@ -6,6 +6,10 @@
 //! to a stranger (reliability: no backscatter), and the next attempt would end the same way.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult};
@@ -19,6 +23,9 @@ use crate::sender::authentication::{from, results};
 use crate::sender::reputation::Observation;
 use crate::tenant::Snapshot;
 use crate::tenant::lists::Query;
+
+/// From here on a message is authenticated aside.
+const LARGE: usize = 512 << 10;
 
 /// What is done with the message.
 #[derive(Debug)]
@@ -47,11 +54,15 @@ impl Judges {
         who: &Who<'_>,
         snapshot: &Snapshot,
         known: &mut SenderKnown,
-        message: &[u8],
+        message: &Bytes,
         (mode, now): (Mode, Timestamp),
     ) -> Judged {
         self.ask_spf(who, known).await;
-        let authentication = self.authenticator.message(message, &known.spf, &known.budget).await;
+        let Some(authentication) = self.authenticate(known, message).await else {
+            // Our fault, so the client keeps it.
+            let (results, authentication, forged) = (String::new(), Authentication::default(), Vec::new());
+            return Judged { verdict: Verdict::Refuse(replies::LOCAL_TROUBLE), results, authentication, forged };
+        };
         let author = from::author(message).map(ReversePath::Mailbox);
         let one = |taken: &Taken| self.one(who, (snapshot, taken), (&authentication, author.as_ref()), now);
         let rulings: Vec<Ruling> = known.taken.iter().map(one).collect();
@@ -99,6 +110,19 @@ impl Judges {
                 self.count_hit(rule, mode, now);
             }
         }
+    }
+
+    /// A large body takes milliseconds to hash: not on a thread that serves connections. `None`: it panicked there.
+    async fn authenticate(&self, known: &SenderKnown, message: &Bytes) -> Option<Authentication> {
+        if message.len() < LARGE {
+            return Some(self.authenticator.message(message, &known.spf, &known.budget).await);
+        }
+        let (authenticator, message) = (Arc::clone(&self.authenticator), message.clone());
+        let (spf, budget) = (known.spf.clone(), Arc::clone(&known.budget));
+        let runtime = Handle::current();
+        let aside =
+            tokio::task::spawn_blocking(move || runtime.block_on(authenticator.message(&message, &spf, &budget)));
+        aside.await.ok()
     }
 
     fn one(

@@ -88,7 +88,7 @@ pub struct ClientKnown {
 /// What was found out in a transaction.
 #[derive(Debug)]
 pub struct SenderKnown {
-    budget: Budget,
+    budget: Arc<Budget>,
     /// HELO, then MAIL FROM; empty: not asked.
     spf: Vec<Spf>,
     /// The lists' answers about the client and about the sender's domain.
@@ -124,7 +124,7 @@ impl SenderKnown {
     #[must_use]
     pub fn new(judges: &Judges) -> Self {
         Self {
-            budget: judges.authenticator.budget(),
+            budget: Arc::new(judges.authenticator.budget()),
             spf: Vec::new(),
             zones: None,
             taken: Vec::new(),

@@ -106,7 +106,7 @@ impl Judges {
             } else if wanted.zones && known.zones.is_none() {
                 self.ask_lists(who, client, known).await;
             } else if wanted.reverse && client.reverse.is_none() {
-                client.reverse = Some(reverse(&known.budget, who.ip).await);
+                client.reverse = Some(reverse(&*known.budget, who.ip).await);
             } else if wanted.greylist && greylist == Greylist::NotAsked {
                 let asked = (who.ip, who.sender, whom.recipient);
                 let greyed = match mode {
