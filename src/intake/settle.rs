@@ -143,6 +143,7 @@ impl Connection {
         let thrown_away = self.take_out(&mut lanes, &discarded);
         let settled = self.settle(transaction, lanes, complete, question.size(), &judged.results).await;
         if matches!(settled, Settled::Kept { .. }) {
+            judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean, now);
             self.log_discarded(&thrown_away);
         }
         (settled, explanation)
@@ -348,7 +349,7 @@ impl Connection {
         };
         let hostname = &self.config.hostname;
         let received = received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient });
-        if results.is_empty() { received.into() } else { [&*received, results].concat().into() }
+        if results.is_empty() { received.into() } else { [results, &received].concat().into() }
     }
 
     fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {

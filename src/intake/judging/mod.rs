@@ -60,6 +60,12 @@ pub struct Who<'a> {
 }
 
 impl Who<'_> {
+    /// Whether the address is the client's own. A proxy that could not tell whom it speaks for has 0.0.0.0 for the client:
+    /// nothing is counted for or against it.
+    fn is_known(&self) -> bool {
+        !self.ip.is_unspecified()
+    }
+
     fn mail_from(&self) -> Option<&Address> {
         self.sender.address()
     }

@@ -2,7 +2,7 @@
 
 use super::{ClientKnown, Judges, SenderKnown, Who};
 use crate::model::authentication::Authentication;
-use crate::model::explanation::{ClientSeen, Explanation, Versions};
+use crate::model::explanation::{ClientSeen, Explanation, MAX_JUDGEMENTS, Moment, Versions};
 use crate::model::{MessageId, TenantId, Timestamp};
 use crate::tenant::Snapshot;
 
@@ -60,7 +60,18 @@ impl Judges {
         }
         match which {
             Which::Last => known.judgements.last().cloned().into_iter().for_each(|last| explanation.judge(last)),
-            Which::All => std::mem::take(&mut known.judgements).into_iter().for_each(|one| explanation.judge(one)),
+            Which::All => {
+                let all = std::mem::take(&mut known.judgements);
+                let (of_message, of_recipients): (Vec<_>, Vec<_>) =
+                    all.into_iter().partition(|judgement| judgement.moment == Moment::Message);
+                // What was refused at RCPT has been told there, and may be another tenant's.
+                let taken = of_recipients.into_iter().filter(|one| {
+                    known.taken.is_empty()
+                        || known.taken.iter().any(|taken| Some(&taken.recipient) == one.recipient.as_ref())
+                });
+                let room = MAX_JUDGEMENTS.saturating_sub(of_message.len());
+                taken.take(room).chain(of_message).for_each(|one| explanation.judge(one));
+            }
         }
         explanation
     }
