@@ -19,7 +19,7 @@ use super::ledger::{Open, Promised};
 use super::listener::Listener;
 use super::stages::Transaction;
 use crate::faults::Point;
-use crate::model::{ConnectionId, Decision, Direction, Peer, TlsFacts};
+use crate::model::{ConnectionId, Decision, Direction, Peer, ReversePath, TlsFacts};
 use crate::net::admission::Permit;
 use crate::net::alarm::Alarm;
 use crate::net::listener::{self, Accepted, Greeter as _};
@@ -266,7 +266,7 @@ impl Connection {
     fn saw_malformed(&self) {
         let deps = &self.listener.intake.deps;
         if self.listener.config.direction == Direction::Inbound {
-            deps.judges.saw_malformed(self.peer.ip(), deps.clock.now());
+            deps.judges.saw_malformed(&self.who(&ReversePath::Null), deps.clock.now());
         }
     }
 

@@ -10,10 +10,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 
+use super::Intake;
 use super::connection::Connection;
 use super::draft::Complete;
-use super::judging::{Beside, Mode, Verdict};
+use super::judging::{Beside, Mode, Verdict, Which};
 use super::lanes::Lane;
 use super::ports::{HandOn, HandedOn};
 use super::seal::Finding;
@@ -109,11 +111,11 @@ impl Connection {
         let Some(known) = known else {
             return (self.settle(transaction, lanes, complete, question.size(), "").await, None);
         };
-        let whole = match self.whole(&complete).await {
-            Ok(whole) => whole,
+        let intake = Arc::clone(&self.listener.intake);
+        let (whole, place) = match whole(&intake, &complete).await {
+            Ok(read) => read,
             Err(error) => return (storage_refusal(&error), None),
         };
-        let intake = Arc::clone(&self.listener.intake);
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let judged = judges.at_message(&self.who(sender), snapshot, known, &whole, (Mode::Live, now)).await;
         let beside = Beside {
@@ -122,7 +124,8 @@ impl Connection {
             authentication: Some(&judged.authentication),
             ..Beside::default()
         };
-        let explanation = judges.explain(&self.who(sender), snapshot, (&self.client_known, known), None, beside, now);
+        let explanation =
+            judges.explain(&self.who(sender), snapshot, (&self.client_known, known), Which::All, beside, now);
         let explanation = Some(explanation.to_json());
         let discarded = match judged.verdict {
             Verdict::Accept { discarded } => discarded,
@@ -136,7 +139,7 @@ impl Connection {
             let clean = Bytes::from(kept(&whole, &judged.forged));
             let finding = Finding {
                 hostname: &self.config.hostname,
-                authserv_id: intake.deps.judges.authenticator.authserv_id(),
+                authserv_id: judges.authenticator.authserv_id(),
                 results: &ours,
                 chain: judged.authentication.arc.result,
                 now,
@@ -148,10 +151,11 @@ impl Connection {
                 Err(error) => return (storage_refusal(&error), explanation),
             }
         }
-        drop(whole);
+        drop((whole, place));
         let thrown_away = self.take_out(&mut lanes, &discarded);
         let settled = self.settle(transaction, lanes, complete, question.size(), &ours).await;
         if matches!(settled, Settled::Kept { .. }) {
+            judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean, now);
             self.log_discarded(&thrown_away);
         }
         (settled, explanation)
@@ -168,25 +172,6 @@ impl Connection {
         match complete {
             Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, (results, rest), size).await,
             Complete::File(draft) => self.queue_file(lanes, results, draft).await,
-        }
-    }
-
-    /// The octets of the message. One in a file is read, a few at a time.
-    async fn whole(&self, complete: &Complete) -> Result<Bytes, SpoolError> {
-        let draft = match complete {
-            Complete::Memory(rest) => return Ok(rest.clone()),
-            Complete::File(draft) => draft,
-        };
-        let _place = self.listener.intake.large.acquire().await;
-        let mut file = draft.reader()?;
-        let length = usize::try_from(draft.len()).unwrap_or(0);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut octets = Vec::with_capacity(length);
-            file.read_to_end(&mut octets).map(|_| octets)
-        });
-        match read.await {
-            Ok(octets) => Ok(octets?.into()),
-            Err(_) => Err(SpoolError::Closed),
         }
     }
 
@@ -370,7 +355,7 @@ impl Connection {
         };
         let hostname = &self.config.hostname;
         let received = received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient });
-        if results.is_empty() { received.into() } else { [&*received, results].concat().into() }
+        if results.is_empty() { received.into() } else { [results, &received].concat().into() }
     }
 
     fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {
@@ -397,6 +382,28 @@ impl Connection {
             remote: Some(remote),
             ..self.event(EventName::HandedOn)
         });
+    }
+}
+
+/// The octets of the message. One in a file is read; a few at a time, for as long as the place is held.
+async fn whole<'i>(
+    intake: &'i Intake,
+    complete: &Complete,
+) -> Result<(Bytes, Option<SemaphorePermit<'i>>), SpoolError> {
+    let draft = match complete {
+        Complete::Memory(rest) => return Ok((rest.clone(), None)),
+        Complete::File(draft) => draft,
+    };
+    let place = intake.large.acquire().await.map_err(|_| SpoolError::Closed)?;
+    let mut file = draft.reader()?;
+    let length = usize::try_from(draft.len()).unwrap_or(0);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut octets = Vec::with_capacity(length);
+        file.read_to_end(&mut octets).map(|_| octets)
+    });
+    match read.await {
+        Ok(octets) => Ok((octets?.into(), Some(place))),
+        Err(_) => Err(SpoolError::Closed),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The questions of the session, stage by stage: gather the facts, let policy decide, log, answer.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 use super::Intake;
 use super::authenticate::Checked;
 use super::connection::Connection;
-use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Who, Whom};
+use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
 use crate::model::rule::Rule;
@@ -245,10 +246,8 @@ impl Connection {
                 None => intake.deps.probe.probe(recipient).await,
             }),
         };
-        if known.is_some()
-            && let Domain::Tenants(validity @ (Validity::Valid | Validity::Invalid)) = domain
-        {
-            judges.saw_recipient(&who, validity == Validity::Valid, now);
+        if known.is_some() && domain == Domain::Tenants(Validity::Invalid) {
+            judges.saw_unknown_recipient(&who, now);
         }
         let direction = self.listener.config.direction;
         let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
@@ -264,8 +263,7 @@ impl Connection {
         let why = (!ruling.is_accepted()).then(|| {
             let tls = self.tls.as_ref().map(|tls| &*tls.version);
             let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };
-            let only = judges.last(known);
-            let explanation = judges.explain(&who, snapshot, (client, known), only, beside, now);
+            let explanation = judges.explain(&who, snapshot, (client, known), Which::Last, beside, now);
             Why { rule: ruling.decided_by.name(), explanation: explanation.to_json() }
         });
         Found { decision: ruling.decision, tenant, why }
@@ -277,8 +275,10 @@ impl Connection {
     }
 
     pub(super) fn who<'a>(&'a self, sender: &'a ReversePath) -> Who<'a> {
-        let tls = if self.tls.is_some() { Tls::Encrypted } else { Tls::Plain };
-        Who { ip: self.peer.ip(), helo: self.helo(), tls, sender }
+        // How the client reached a proxy that speaks for it we can't know, and refuse nobody for it.
+        let tls = if self.tls.is_some() || self.spoken_for { Tls::Encrypted } else { Tls::Plain };
+        let ip = if self.known_by_ip { self.peer.ip() } else { Ipv4Addr::UNSPECIFIED.into() };
+        Who { ip, helo: self.helo(), tls, sender }
     }
 
     /// Before the body is let in: is there still room for it?

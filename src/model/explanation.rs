@@ -275,6 +275,10 @@ fn without(text: &str, secret: &str) -> Option<Box<str>> {
 
 /// Bounded and without control or direction characters, which would write over what stands around them.
 fn plain(text: &str) -> Box<str> {
+    // Nearly every text is that of a name or a number.
+    if text.len() <= MAX_TEXT && text.bytes().all(|octet| (0x20..0x7f).contains(&octet)) {
+        return text.into();
+    }
     let kept = text.chars().take(MAX_TEXT);
     let plain = kept.map(|c| {
         if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '?' } else { c }

@@ -24,7 +24,7 @@ fn serve(socket: &UdpSocket) {
     }
 }
 
-/// The question with the answer bit and code 3 (RFC 1035 section 4.1.1), without its additional records.
+/// The question with the answer bit and code 3 (RFC 1035 section 4.1.1), and the SOA that says for how long.
 fn no_such_name(query: &[u8]) -> Option<Vec<u8>> {
     let mut end = 12;
     loop {
@@ -37,6 +37,11 @@ fn no_such_name(query: &[u8]) -> Option<Vec<u8>> {
     let mut answer = query.get(..end + 4)?.to_vec();
     let flags = [0x80 | (answer.get(2)? & 1), 0x83];
     answer.get_mut(2..4)?.copy_from_slice(&flags);
-    answer.get_mut(6..12)?.fill(0);
+    answer.get_mut(6..12)?.copy_from_slice(&[0, 0, 0, 1, 0, 0]);
+    // The root's SOA, type 6, for an hour: by it the answer may be remembered (RFC 2308 section 5).
+    answer.extend_from_slice(&[0, 0, 6, 0, 1, 0, 0, 14, 16, 0, 22, 0, 0]);
+    for number in [1u32, 3600, 600, 86_400, 3600] {
+        answer.extend_from_slice(&number.to_be_bytes());
+    }
     Some(answer)
 }

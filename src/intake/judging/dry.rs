@@ -4,7 +4,7 @@
 //! **Invariants**: the stages stand in the order of a real conversation ([`crate::intake`]); nothing of it is counted,
 //! remembered or logged. Questions to the DNS and to a next hop (call-ahead) are real, and their answers are cached.
 
-use super::{Beside, ClientKnown, Judges, Mode, SenderKnown, Who, Whom};
+use super::{Beside, ClientKnown, Judges, Mode, SenderKnown, Which, Who, Whom};
 use crate::intake::ports::RecipientProbe;
 use crate::model::explanation::Explanation;
 use crate::model::rule::Rule;
@@ -49,12 +49,12 @@ impl Judges {
         let tls = (who.tls == super::Tls::Encrypted).then_some("TLS");
         let mut beside = Beside { tenant, tls, ..Beside::default() };
         let Some(author) = conversation.author.filter(|_| !known.taken.is_empty()) else {
-            return self.explain(who, snapshot, (&client, &known), None, beside, now);
+            return self.explain(who, snapshot, (&client, &mut known), Which::All, beside, now);
         };
         let message = format!("From: <{author}>\r\n\r\n");
-        let judged = self.at_message(who, snapshot, &mut known, message.as_bytes(), (Mode::Dry, now)).await;
+        let judged = self.at_message(who, snapshot, &mut known, &message.into(), (Mode::Dry, now)).await;
         beside.authentication = Some(&judged.authentication);
-        self.explain(who, snapshot, (&client, &known), None, beside, now)
+        self.explain(who, snapshot, (&client, &mut known), Which::All, beside, now)
     }
 
     async fn one_recipient(

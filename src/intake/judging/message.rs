@@ -6,6 +6,11 @@
 //! to a stranger (reliability: no backscatter), and the next attempt would end the same way.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult};
@@ -19,6 +24,11 @@ use crate::sender::authentication::{from, results};
 use crate::sender::reputation::Observation;
 use crate::tenant::Snapshot;
 use crate::tenant::lists::Query;
+
+/// From here on a message is authenticated aside.
+const LARGE: usize = 256 << 10;
+/// For all questions together; the client waits ten minutes at most (RFC 5321 section 4.5.3.2.6), and others for its place.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What is done with the message.
 #[derive(Debug)]
@@ -38,6 +48,20 @@ pub struct Judged {
     pub authentication: Authentication,
     /// Fields of the message that claim to be ours: they are not passed on (RFC 8601 section 5).
     pub forged: Vec<std::ops::Range<usize>>,
+    /// Nothing was found that later checks should be told.
+    pub is_clean: bool,
+}
+
+impl Judged {
+    fn refused(reply: Reply) -> Self {
+        Self {
+            verdict: Verdict::Refuse(reply),
+            results: String::new(),
+            authentication: Authentication::default(),
+            forged: Vec::new(),
+            is_clean: false,
+        }
+    }
 }
 
 impl Judges {
@@ -47,11 +71,19 @@ impl Judges {
         who: &Who<'_>,
         snapshot: &Snapshot,
         known: &mut SenderKnown,
-        message: &[u8],
+        message: &Bytes,
         (mode, now): (Mode, Timestamp),
     ) -> Judged {
-        self.ask_spf(who, known).await;
-        let authentication = self.authenticator.message(message, &known.spf, &known.budget).await;
+        let found = async {
+            self.ask_spf(who, known).await;
+            self.authenticate(known, message).await
+        };
+        let authentication = match tokio::time::timeout(PATIENCE, found).await {
+            Ok(Some(authentication)) => authentication,
+            // Our fault, so the client keeps it.
+            Ok(None) => return Judged::refused(replies::LOCAL_TROUBLE),
+            Err(_) => return Judged::refused(replies::AUTHENTICATION_UNAVAILABLE),
+        };
         let author = from::author(message).map(ReversePath::Mailbox);
         let one = |taken: &Taken| self.one(who, (snapshot, taken), (&authentication, author.as_ref()), now);
         let rulings: Vec<Ruling> = known.taken.iter().map(one).collect();
@@ -68,13 +100,6 @@ impl Judges {
                 Verdict::Accept { discarded: refused.map(|(taken, _)| taken.recipient.clone()).collect() }
             }
         };
-        if mode == Mode::Live
-            && matches!(verdict, Verdict::Accept { .. })
-            && rulings.iter().all(|ruling| ruling.marks().next().is_none())
-        {
-            let domain = authentication.from.as_ref().filter(|_| authentication.dmarc.result == DmarcResult::Pass);
-            self.source.reputation.saw(who.ip, domain, Observation::Ham, now);
-        }
         self.count_hits(&rulings, mode, now);
         // One of each kind is told; they differ by lists alone.
         let accepted = rulings.iter().find(|ruling| ruling.is_accepted());
@@ -87,7 +112,20 @@ impl Judges {
         let authserv_id = self.authenticator.authserv_id();
         let forged = results::forged(message, authserv_id);
         let results = results::make(authserv_id, &authentication, smtp, &[]);
-        Judged { verdict, results, authentication, forged }
+        let is_clean = rulings.iter().all(|ruling| ruling.marks().next().is_none());
+        Judged { verdict, results, authentication, forged, is_clean }
+    }
+
+    /// Somebody has taken the message over: it counts for its source.
+    pub fn saw_taken(&self, who: &Who<'_>, authentication: &Authentication, is_clean: bool, now: Timestamp) {
+        if !who.is_known() {
+            return;
+        }
+        self.source.harvest.saw(who.ip, true, now);
+        if is_clean {
+            let domain = authentication.from.as_ref().filter(|_| authentication.dmarc.result == DmarcResult::Pass);
+            self.source.reputation.saw(who.ip, domain, Observation::Ham, now);
+        }
     }
 
     /// Recipients may have entries of their own; an entry that decided for several counts once.
@@ -99,6 +137,19 @@ impl Judges {
                 self.count_hit(rule, mode, now);
             }
         }
+    }
+
+    /// A large body takes milliseconds to hash: not on a thread that serves connections. `None`: it panicked there.
+    async fn authenticate(&self, known: &SenderKnown, message: &Bytes) -> Option<Authentication> {
+        if message.len() < LARGE {
+            return Some(self.authenticator.message(message, &known.spf, &known.budget).await);
+        }
+        let (authenticator, message) = (Arc::clone(&self.authenticator), message.clone());
+        let (spf, budget) = (known.spf.clone(), Arc::clone(&known.budget));
+        let runtime = Handle::current();
+        let aside =
+            tokio::task::spawn_blocking(move || runtime.block_on(authenticator.message(&message, &spf, &budget)));
+        aside.await.ok()
     }
 
     fn one(

@@ -29,7 +29,7 @@ use crate::tenant::{SenderPolicy, Snapshot, Tenant, TenantDomain};
 
 pub use dry::Conversation;
 pub use message::{Judged, Verdict};
-pub use record::Beside;
+pub use record::{Beside, Which};
 
 /// What judging works with.
 #[derive(Debug, Clone)]
@@ -60,6 +60,12 @@ pub struct Who<'a> {
 }
 
 impl Who<'_> {
+    /// Whether the address is the client's own. A proxy that could not tell whom it speaks for has 0.0.0.0 for the client:
+    /// nothing is counted for or against it.
+    fn is_known(&self) -> bool {
+        !self.ip.is_unspecified()
+    }
+
     fn mail_from(&self) -> Option<&Address> {
         self.sender.address()
     }
@@ -88,7 +94,7 @@ pub struct ClientKnown {
 /// What was found out in a transaction.
 #[derive(Debug)]
 pub struct SenderKnown {
-    budget: Budget,
+    budget: Arc<Budget>,
     /// HELO, then MAIL FROM; empty: not asked.
     spf: Vec<Spf>,
     /// The lists' answers about the client and about the sender's domain.
@@ -124,7 +130,7 @@ impl SenderKnown {
     #[must_use]
     pub fn new(judges: &Judges) -> Self {
         Self {
-            budget: judges.authenticator.budget(),
+            budget: Arc::new(judges.authenticator.budget()),
             spf: Vec::new(),
             zones: None,
             taken: Vec::new(),

@@ -20,29 +20,37 @@ use crate::telemetry::metrics::Limit;
 use crate::tenant::Tenant;
 use crate::tenant::lists::Query;
 
+/// Judgements of recipients that are kept for one transaction; the refused ones are in the mail log anyway.
+const MOST_KEPT: usize = 100;
+
 impl Judges {
     /// A client that guesses addresses learns nothing more, whichever it names next (reliability row SEC-P12).
     #[must_use]
     pub fn harvests(&self, who: &Who<'_>, now: Timestamp) -> bool {
-        self.source.harvest.stopped(who.ip, now).is_some()
+        who.is_known() && self.source.harvest.stopped(who.ip, now).is_some()
     }
 
-    /// Remembers whether the recipient that was named exists.
-    pub fn saw_recipient(&self, who: &Who<'_>, exists: bool, now: Timestamp) {
-        self.source.harvest.saw(who.ip, exists, now);
-        if !exists {
+    /// Remembers that a recipient was named that doesn't exist. Those that exist count when they get a message: naming a
+    /// known address between guesses makes nobody trustworthy.
+    pub fn saw_unknown_recipient(&self, who: &Who<'_>, now: Timestamp) {
+        if who.is_known() {
+            self.source.harvest.saw(who.ip, false, now);
             self.source.reputation.saw(who.ip, None, Observation::UnknownRecipient, now);
         }
     }
 
     /// Somebody wrote to an address that nobody has.
     pub fn saw_trap(&self, who: &Who<'_>, now: Timestamp) {
-        self.source.reputation.saw(who.ip, None, Observation::Spam, now);
+        if who.is_known() {
+            self.source.reputation.saw(who.ip, None, Observation::Spam, now);
+        }
     }
 
     /// The client doesn't speak SMTP as it should.
-    pub fn saw_malformed(&self, ip: std::net::IpAddr, now: Timestamp) {
-        self.source.reputation.saw(ip, None, Observation::Malformed, now);
+    pub fn saw_malformed(&self, who: &Who<'_>, now: Timestamp) {
+        if who.is_known() {
+            self.source.reputation.saw(who.ip, None, Observation::Malformed, now);
+        }
     }
 
     /// Judges a recipient that exists. An accepted one is remembered for end of data.
@@ -70,10 +78,11 @@ impl Judges {
             Mode::Dry => self.source.reputation.would_say(who.ip, domain, policy.level, now),
         };
         let why = (!matches!(seen.why, crate::sender::reputation::Why::Nothing)).then(|| counts(&seen));
-        let limit = match mode {
-            Mode::Live => self.limit(who, whom),
-            Mode::Dry => None,
-        };
+        // What the client itself may do comes first, and spares the DNS; what a recipient may get is counted only for mail that
+        // nothing else refuses, so that nobody uses it up for others.
+        let of_client = [Key::SenderIp(who.ip), Key::SenderNetwork(who.ip)];
+        let mut limit = self.exceeded(of_client, (who, mode));
+        let mut is_counted = false;
         let harvest = if self.harvests(who, now) { Harvest::Suspected } else { Harvest::Clear };
         if self.source.lists.is_empty() {
             known.zones.get_or_insert_default();
@@ -100,13 +109,16 @@ impl Judges {
                     greylist,
                 },
             };
+            if limit.is_some() || harvest == Harvest::Suspected {
+                break at_rcpt(&facts);
+            }
             let wanted = needs(&facts);
             if wanted.spf && known.spf.is_empty() {
                 self.ask_spf(who, known).await;
             } else if wanted.zones && known.zones.is_none() {
                 self.ask_lists(who, client, known).await;
             } else if wanted.reverse && client.reverse.is_none() {
-                client.reverse = Some(reverse(&known.budget, who.ip).await);
+                client.reverse = Some(reverse(&*known.budget, who.ip).await);
             } else if wanted.greylist && greylist == Greylist::NotAsked {
                 let asked = (who.ip, who.sender, whom.recipient);
                 let greyed = match mode {
@@ -118,7 +130,12 @@ impl Judges {
                     Greyed::Wait(_) => Greylist::Wait,
                 };
             } else {
-                break at_rcpt(&facts);
+                let ruling = at_rcpt(&facts);
+                if is_counted || !ruling.is_accepted() {
+                    break ruling;
+                }
+                is_counted = true;
+                limit = self.exceeded([Key::SenderAddress(who.sender), Key::Recipient(whom.recipient)], (who, mode));
             }
         };
         if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
@@ -129,7 +146,11 @@ impl Judges {
             self.count_hit(&ruling.decided_by, mode, now);
         }
         // Once for a message, whatever the number of its recipients.
-        if mode == Mode::Live && is_spam(&ruling, client) && !std::mem::replace(&mut known.counted, true) {
+        if mode == Mode::Live
+            && who.is_known()
+            && is_spam(&ruling, client)
+            && !std::mem::replace(&mut known.counted, true)
+        {
             self.source.reputation.saw(who.ip, None, Observation::Spam, now);
         }
         self.remember(whom, tenant, matches.sender, known, &ruling);
@@ -155,8 +176,11 @@ impl Judges {
         known: &mut SenderKnown,
         ruling: &Ruling,
     ) {
-        known.judgements.push(judgement(Moment::Rcpt, Some(whom.recipient), ruling));
-        if ruling.is_accepted() {
+        if known.judgements.len() < MOST_KEPT {
+            known.judgements.push(judgement(Moment::Rcpt, Some(whom.recipient), ruling));
+        }
+        // A mailbox that is named twice gets one copy.
+        if ruling.is_accepted() && !known.taken.iter().any(|taken| taken.recipient == *whom.recipient) {
             known.taken.push(Taken {
                 recipient: whom.recipient.clone(),
                 policy: whom.domain.sender.clone(),
@@ -189,13 +213,10 @@ impl Judges {
         known.zones = Some(client.zones.iter().flatten().cloned().chain(of_sender).collect());
     }
 
-    fn limit(&self, who: &Who<'_>, whom: &Whom<'_>) -> Option<LimitOf> {
-        let keys = [
-            Key::SenderIp(who.ip),
-            Key::SenderNetwork(who.ip),
-            Key::SenderAddress(who.sender),
-            Key::Recipient(whom.recipient),
-        ];
+    fn exceeded(&self, keys: [Key<'_>; 2], (who, mode): (&Who<'_>, Mode)) -> Option<LimitOf> {
+        if mode == Mode::Dry || !who.is_known() {
+            return None;
+        }
         let exceeded = keys.into_iter().find_map(|key| self.limits.check(key, 1).err())?;
         Some(match exceeded.limit {
             Limit::SenderAddress | Limit::OutboundSender => LimitOf::Sender,

@@ -2,9 +2,18 @@
 
 use super::{ClientKnown, Judges, SenderKnown, Who};
 use crate::model::authentication::Authentication;
-use crate::model::explanation::{ClientSeen, Explanation, Judgement, Versions};
+use crate::model::explanation::{ClientSeen, Explanation, MAX_JUDGEMENTS, Moment, Versions};
 use crate::model::{MessageId, TenantId, Timestamp};
 use crate::tenant::Snapshot;
+
+/// Which judgements go into an Explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The one of the recipient just judged.
+    Last,
+    /// All of the transaction, which has no other use for them.
+    All,
+}
 
 /// The parts that not every Explanation has.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,14 +26,13 @@ pub struct Beside<'a> {
 }
 
 impl Judges {
-    /// `only`: the judgement of one recipient; `None`: all there are.
     #[must_use]
     pub fn explain(
         &self,
         who: &Who<'_>,
         snapshot: &Snapshot,
-        (client, known): (&ClientKnown, &SenderKnown),
-        only: Option<&Judgement>,
+        (client, known): (&ClientKnown, &mut SenderKnown),
+        which: Which,
         beside: Beside<'_>,
         now: Timestamp,
     ) -> Explanation {
@@ -50,16 +58,21 @@ impl Judges {
         if let Some(found) = beside.authentication {
             explanation.authenticated(found);
         }
-        match only {
-            Some(judgement) => explanation.judge(judgement.clone()),
-            None => known.judgements.iter().for_each(|judgement| explanation.judge(judgement.clone())),
+        match which {
+            Which::Last => known.judgements.last().cloned().into_iter().for_each(|last| explanation.judge(last)),
+            Which::All => {
+                let all = std::mem::take(&mut known.judgements);
+                let (of_message, of_recipients): (Vec<_>, Vec<_>) =
+                    all.into_iter().partition(|judgement| judgement.moment == Moment::Message);
+                // What was refused at RCPT has been told there, and may be another tenant's.
+                let taken = of_recipients.into_iter().filter(|one| {
+                    known.taken.is_empty()
+                        || known.taken.iter().any(|taken| Some(&taken.recipient) == one.recipient.as_ref())
+                });
+                let room = MAX_JUDGEMENTS.saturating_sub(of_message.len());
+                taken.take(room).chain(of_message).for_each(|one| explanation.judge(one));
+            }
         }
         explanation
-    }
-
-    /// What was judged last.
-    #[must_use]
-    pub fn last<'k>(&self, known: &'k SenderKnown) -> Option<&'k Judgement> {
-        known.judgements.last()
     }
 }

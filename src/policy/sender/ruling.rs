@@ -1,7 +1,7 @@
 //! What comes of judging a sender.
 
 use crate::model::Decision;
-use crate::model::lists::Matched;
+use crate::model::lists::{Action, Matched};
 use crate::model::rule::{Consulted, Effect, Rule, Skips, Stage};
 use crate::tenant::SenderPolicy;
 
@@ -40,13 +40,14 @@ impl Ruling {
 }
 
 /// Whether two recipients of one transaction can have the same answer at end of data. A recipient that can't is told to
-/// come in a transaction of its own (452 4.5.3). Allowed and not allowed go together: what an entry spares later is a
-/// matter of each recipient, not of the one reply.
+/// come in a transaction of its own (452 4.5.3). Allowed and not allowed part, too: an entry bound to a network stands for
+/// authentication, and then the one would take what the other refuses.
 #[must_use]
 pub fn same_fate(first: (&SenderPolicy, &Ruling), other: (&SenderPolicy, &Ruling)) -> bool {
     let ((policy, ruling), (other_policy, other)) = (first, other);
     let refusal = |ruling: &Ruling| ruling.provisional.as_ref().map(|provisional| provisional.refusal.clone());
     refusal(ruling) == refusal(other)
+        && ruling.skips == other.skips
         && (std::ptr::eq(policy, other_policy)
             || (policy.authentication == other_policy.authentication
                 && policy.trusted_sealers == other_policy.trusted_sealers))
@@ -58,20 +59,23 @@ pub enum Together {
     Accept,
     /// The one reply is that of this ruling.
     Refuse(usize),
-    /// Some take it and some refuse it for good, because of lists for the author, which nobody could ask at RCPT. It is
+    /// Some take it and some refuse it for good by block entries for the author, which nobody could ask at RCPT. It is
     /// accepted for those that take it; for the others it is discarded by policy and logged. Their block counts, and it
     /// costs nobody else the message.
     Split,
 }
 
 /// One answer from the rulings of end of data, one for each recipient or group of recipients. Putting off goes before
-/// everything: the client comes again and nobody has lost anything. No rulings: accept.
+/// everything: the client comes again and nobody has lost anything. A refusal that is no block entry of the recipient's is
+/// told to the client, whoever else would take the message: nothing is thrown away that nobody asked to. No rulings: accept.
 #[must_use]
 pub fn together(rulings: &[Ruling]) -> Together {
     let deferred = rulings.iter().position(|ruling| matches!(ruling.decision, Decision::Defer(_)));
     let refused = rulings.iter().position(|ruling| !ruling.is_accepted());
     let accepted = rulings.iter().any(Ruling::is_accepted);
-    match (deferred, refused, accepted) {
+    let by_list = |ruling: &Ruling| matches!(ruling.decided_by, Rule::Entry { action: Action::Block, .. });
+    let told = rulings.iter().position(|ruling| !ruling.is_accepted() && !by_list(ruling));
+    match (deferred.or(told), refused, accepted) {
         (Some(at), _, _) | (None, Some(at), false) => Together::Refuse(at),
         (None, Some(_), true) => Together::Split,
         (None, None, _) => Together::Accept,

@@ -17,7 +17,7 @@ fn recipients_share_a_fate_or_come_separately() {
     for (one, other, expected) in [
         ("", "", true),
         ("", "level=4 greylist-off", true),
-        ("", "allow:tenant:domain spf=pass", true),
+        ("", "allow:tenant:domain spf=pass", false),
         ("", "act=dmarc_reject:accept", false),
         ("", "sealer=list.example", false),
         ("", "allow:tenant:domain delayed", false),
@@ -39,7 +39,8 @@ fn recipients_share_a_fate_or_come_separately() {
 fn one_answer_for_all() {
     let ruling = |facts: &str| Scene::read(facts).at_message(None);
     let (takes, blocks) = (ruling(""), ruling("author:block:mailbox:address"));
-    let waits = ruling("dmarc=temp");
+    let waits = ruling("dmarc=temp act=dmarc_temperror:defer");
+    let fails = ruling("dmarc=fail/reject");
     for (rulings, expected) in [
         (vec![], Together::Accept),
         (vec![&takes, &takes], Together::Accept),
@@ -48,6 +49,8 @@ fn one_answer_for_all() {
         (vec![&blocks, &takes], Together::Split),
         (vec![&takes, &waits], Together::Refuse(1)),
         (vec![&blocks, &waits, &takes], Together::Refuse(1)),
+        (vec![&takes, &fails], Together::Refuse(1)),
+        (vec![&takes, &blocks, &fails], Together::Refuse(2)),
     ] {
         let rulings: Vec<Ruling> = rulings.into_iter().cloned().collect();
         assert_eq!(together(&rulings), expected);
