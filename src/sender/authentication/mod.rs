@@ -116,9 +116,13 @@ impl Authenticator {
         let (dmarc, dmarc_tree_walk) = match &from {
             Ok(from) => {
                 let facts = dmarc::Facts { from, spf, dkim: &dkim, roll: roll() };
-                let acts = dmarc::by_list(budget, &facts).await;
+                let reserve = budget.reserve();
+                let mut acts = dmarc::by_list(&reserve, &facts).await;
+                if reserve.refused() {
+                    acts.policy = dmarc::UNASKED;
+                }
                 // Only told, so nobody waits long for it.
-                let told = tokio::time::timeout(WALK, dmarc::by_walk(budget, &facts)).await;
+                let told = tokio::time::timeout(WALK, dmarc::by_walk(&reserve, &facts)).await;
                 let late =
                     || Dmarc { result: DmarcResult::TempError, why: Some("too slow".into()), ..Dmarc::default() };
                 (acts, told.unwrap_or_else(|_| late()))
