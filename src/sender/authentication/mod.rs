@@ -27,7 +27,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::dns::Resolver;
-use crate::model::authentication::{Authentication, Dmarc, DmarcResult, Spf, SpfIdentity, SpfResult};
+use crate::model::authentication::{Authentication, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfIdentity, SpfResult};
 use crate::model::{Address, Domain};
 use block::Block;
 use budget::Budget;
@@ -129,7 +129,9 @@ impl Authenticator {
             }
             Err(error) => {
                 let why = Some(error.to_string().into());
-                let none = Dmarc { result: DmarcResult::PermError, why, ..Dmarc::default() };
+                // Several authors, or one who can't be read: readers see somebody, whose policy was not asked for.
+                let policy = if error.shows_nobody() { DmarcPolicy::None } else { dmarc::UNASKED };
+                let none = Dmarc { result: DmarcResult::PermError, policy, why, ..Dmarc::default() };
                 (none.clone(), none)
             }
         };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::dns::{Answer, MemoryResolver};
 use crate::model::Timestamp;
-use crate::model::authentication::{ArcResult, DkimResult, DmarcPolicy};
+use crate::model::authentication::{ArcResult, DkimResult};
 use keys::SigningKey;
 use sign::{Layout, Signer};
 
@@ -87,7 +87,11 @@ async fn two_from_fields_authenticate_nobody() {
     message.extend_from_slice(&signed(&key));
     let found = authenticator.message(&message, &[], &budget).await;
     assert_eq!((found.from.clone(), found.dmarc.result), (None, DmarcResult::PermError));
+    assert_eq!(found.dmarc.policy, dmarc::UNASKED, "readers see somebody");
     assert!(!found.authenticates(&domain("example.com")));
+    let found = authenticator.message(b"From: MAILER-DAEMON\r\n\r\nx\r\n", &[], &budget).await;
+    assert_eq!((found.from, found.dmarc.result), (None, DmarcResult::PermError));
+    assert_eq!(found.dmarc.policy, DmarcPolicy::None, "and here nobody");
 }
 
 #[tokio::test]
