@@ -60,15 +60,20 @@
 //!
 //! | key | default | when |
 //! |---|---|---|
-//! | `from_invalid` | `reject` | no From field, several, or authors of several domains: nobody could be authenticated |
+//! | `from_invalid` | `reject` | no From field, several, or authors of several domains: nobody could be authenticated. With an empty envelope sender and nobody named (`From: MAILER-DAEMON`) at most `mark`: bounces must not be lost |
 //! | `spf_fail` | `mark` | the record ends in `-all`, and DMARC does not pass |
 //! | `spf_softfail` | `accept` | `~all` |
-//! | `spf_temperror` | `accept` | no answer; where the domain has DMARC, `dmarc_temperror` acts |
+//! | `spf_temperror` | `accept` | no answer; where the domain has DMARC, DMARC's action decides |
 //! | `spf_permerror` | `accept` | a wrong record |
 //! | `dkim_fail` | `accept` | signatures, and none is valid (RFC 6376 section 6.1: as if unsigned) |
 //! | `dmarc_reject` | `reject` | DMARC fails, the domain asks for `p=reject` |
 //! | `dmarc_quarantine` | `mark` | the domain asks for `p=quarantine` |
 //! | `dmarc_none` | `accept` | the domain only watches |
-//! | `dmarc_temperror` | `mark` | no answer for the record, or for an SPF or DKIM record that it rests on; not where SPF or DKIM proves the author all the same |
+//! | `dmarc_temperror` | `mark` | no answer for the DMARC record itself; not where SPF or DKIM proves the author all the same |
 //! | `dmarc_permerror` | `accept` | a wrong record |
 //! | `null_sender` | `reject` | the most that DMARC does to mail with an empty envelope sender. Not less by default, or `<>` would switch DMARC off |
+//!
+//! If the record was had and asks for `p=reject` or `p=quarantine`, and only an SPF or DKIM answer that might let DMARC pass is
+//! missing, the message is put off (451), whatever `dmarc_temperror` says (`reject` still rejects): a forger could otherwise name a
+//! key that never answers. The same holds if the record was not asked for because the message had used up its questions to the DNS.
+//! Under `p=none`, `dmarc_none` acts, at most with `defer`.

@@ -4,7 +4,8 @@
 //! its answer. Then the actions of the tenant: the severest decides, of equals the first of From, DMARC, SPF, DKIM.
 //!
 //! **Invariants**: a DMARC pass ends all actions: forwarding breaks SPF, lists break DKIM, and one aligned pass is enough
-//! (RFC 7489 section 3). While DMARC can't be evaluated nothing refuses for good, for it might yet pass.
+//! (RFC 7489 section 3). While DMARC can't be evaluated nothing refuses for good, for it might yet pass. A record that was
+//! had and asks for quarantine or reject is never got round by an answer that is missing: such mail is put off at least.
 
 use std::net::IpAddr;
 
@@ -85,7 +86,9 @@ fn authentication(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: 
     let vouched = vouched(facts, allowed.as_ref(), &mut walk);
     let dmarc = dmarc_result(facts.authentication);
     let pending = dmarc == DmarcResult::TempError;
-    // Whatever the record that can't be had says: an aligned pass is all that it can ask for.
+    let had = facts.authentication.dmarc.record_at.is_some();
+    // Whatever the record that can't be had says: an aligned pass is all that it can ask for. One that was had may ask for
+    // strict alignment, and has been asked.
     let proven =
         facts.authentication.from.as_ref().map(|from| proof(facts.authentication, from)) == Some(Proof::Proven);
     let mut decisive: Option<Action> = None;
@@ -93,7 +96,7 @@ fn authentication(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: 
     for mut action in found.into_iter().flatten() {
         let overruled = match action.stage {
             Stage::From => false,
-            Stage::Dmarc => vouched || (pending && proven),
+            Stage::Dmarc => vouched || (pending && proven && !had),
             _ => vouched || dmarc == DmarcResult::Pass,
         };
         let waits = pending && matches!(action.stage, Stage::Spf | Stage::Dkim);
@@ -169,12 +172,16 @@ fn from(facts: &MessageFacts<'_>) -> Option<Action> {
         return None;
     }
     let act = facts.policy.authentication.from_invalid;
+    // What old servers send back is `From: MAILER-DAEMON`, and lost if it is refused. Not where readers see somebody
+    // (several authors): else the empty envelope sender would get round DMARC.
+    let nobody = facts.authentication.dmarc.policy == DmarcPolicy::None;
+    let act = if nobody && *facts.sender == ReversePath::Null { act.min(Act::Mark) } else { act };
     let (refusal, delay) = (replies::FROM_INVALID, replies::AUTHENTICATION_DEFERRED);
     Some(Action { stage: Stage::From, rule: Rule::From, act, refusal, delay })
 }
 
 fn dmarc_action(facts: &MessageFacts<'_>, result: DmarcResult) -> Option<Action> {
-    let Dmarc { policy, .. } = facts.authentication.dmarc;
+    let Dmarc { policy, ref record_at, .. } = facts.authentication.dmarc;
     let actions = &facts.policy.authentication;
     let (refusal, later) = (replies::DMARC_FAILED, replies::AUTHENTICATION_DEFERRED);
     let (act, refusal, delay) = match (result, policy) {
@@ -183,7 +190,16 @@ fn dmarc_action(facts: &MessageFacts<'_>, result: DmarcResult) -> Option<Action>
         (DmarcResult::Fail, DmarcPolicy::Reject) => (actions.dmarc_reject, refusal, later),
         (DmarcResult::Fail, DmarcPolicy::Quarantine) => (actions.dmarc_quarantine, refusal, later),
         (DmarcResult::Fail, DmarcPolicy::None) => (actions.dmarc_none, refusal, later),
-        (DmarcResult::TempError, _) => (actions.dmarc_temperror, refusal, replies::AUTHENTICATION_UNAVAILABLE),
+        (DmarcResult::TempError, _) => {
+            let act = match policy {
+                // Also a record that we did not ask for, because the message used up its questions.
+                DmarcPolicy::Reject | DmarcPolicy::Quarantine => actions.dmarc_temperror.max(Act::Defer),
+                // The worst that can come of it, but for good only when it is known.
+                DmarcPolicy::None if record_at.is_some() => actions.dmarc_none.min(Act::Defer),
+                DmarcPolicy::None => actions.dmarc_temperror,
+            };
+            (act, refusal, replies::AUTHENTICATION_UNAVAILABLE)
+        }
         (DmarcResult::PermError, _) => (actions.dmarc_permerror, replies::DMARC_BROKEN, later),
     };
     let act = if *facts.sender == ReversePath::Null { act.min(actions.null_sender) } else { act };

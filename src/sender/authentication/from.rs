@@ -19,16 +19,37 @@ pub enum FromError {
     Several,
     #[error("From has more than one address")]
     Addresses,
+    #[error("From names no mailbox")]
+    Nobody,
     #[error("From has no address that can be read")]
     Unreadable,
     #[error("a line that is no field stands before From")]
     OddLine,
 }
 
-/// The one author of a message, if there is one and it can be read as an address.
+impl FromError {
+    /// Whether no reader can take the message for anybody's: no From, or one without any address. Old mail servers write
+    /// `From: MAILER-DAEMON` into what they send back.
+    #[must_use]
+    pub fn shows_nobody(self) -> bool {
+        matches!(self, Self::Missing | Self::Nobody)
+    }
+}
+
+/// Stands for a local part that no address can have (empty, too long, control characters), so that entries for the domain
+/// still find the author. No mailbox is called so.
+pub const UNREADABLE_LOCAL: &str = "unreadable.local.part";
+
+/// The one author of a message: whenever [`domain`] finds one, and of that domain. Wrong but common local parts (`a..b`)
+/// stay as they are; what can't stand in an address is [`UNREADABLE_LOCAL`].
 #[must_use]
 pub fn author(message: &[u8]) -> Option<Address> {
-    Address::parse(&address(&Block::read(message)).ok()?).ok()
+    let Mailbox { local, domain } = mailbox(&Block::read(message)).ok()?;
+    let domain = Domain::parse(&domain).ok()?;
+    // Quoted, every local part can be written that an address can hold.
+    let quoted = local.replace('\\', "\\\\").replace('"', "\\\"");
+    let whole = if local.is_empty() { None } else { Address::parse(&format!("\"{quoted}\"@{domain}")).ok() };
+    whole.or_else(|| Address::parse(&format!("{UNREADABLE_LOCAL}@{domain}")).ok())
 }
 
 /// The domain of the one address.
@@ -36,19 +57,28 @@ pub fn author(message: &[u8]) -> Option<Address> {
 /// # Errors
 /// [`FromError`].
 pub fn domain(block: &Block<'_>) -> Result<Domain, FromError> {
-    let address = address(block)?;
-    let (_, domain) = address.rsplit_once('@').ok_or(FromError::Unreadable)?;
-    Domain::parse(domain).map_err(|_| FromError::Unreadable)
+    Domain::parse(&mailbox(block)?.domain).map_err(|_| FromError::Unreadable)
 }
 
-fn address(block: &Block<'_>) -> Result<String, FromError> {
+/// One address, taken apart, without quoting.
+struct Mailbox {
+    local: String,
+    domain: String,
+}
+
+fn mailbox(block: &Block<'_>) -> Result<Mailbox, FromError> {
     let mut fields = block.named("From");
-    let field = fields.next().ok_or(FromError::Missing)?;
+    let Some(field) = fields.next() else {
+        return Err(if block.false_from { FromError::OddLine } else { FromError::Missing });
+    };
     if fields.next().is_some() || block.false_from {
         return Err(FromError::Several);
     }
     if block.odd_line.is_some_and(|odd| odd < field.start) {
         return Err(FromError::OddLine);
+    }
+    if !field.value.contains(&b'@') {
+        return Err(FromError::Nobody);
     }
     if field.value.len() > LONGEST {
         return Err(FromError::Unreadable);
@@ -61,41 +91,82 @@ fn address(block: &Block<'_>) -> Result<String, FromError> {
         }
         found = Some(mailbox);
     }
-    found.ok_or(FromError::Unreadable)
+    found.and_then(Text::mailbox).ok_or(FromError::Unreadable)
+}
+
+/// Characters, and of each whether it stood in quotes: an `@` in there parts nothing.
+#[derive(Default)]
+struct Text(Vec<(char, bool)>);
+
+impl Text {
+    fn push(&mut self, c: char) {
+        self.0.push((c, false));
+    }
+
+    fn push_quoted(&mut self, text: &str) {
+        // Even an empty string leaves a trace: it is a word, and no address has it in its domain.
+        let text = if text.is_empty() { "\0" } else { text };
+        self.0.extend(text.chars().map(|c| (c, true)));
+    }
+
+    fn has(&self, c: char) -> bool {
+        self.0.contains(&(c, false))
+    }
+
+    fn without_space(mut self) -> Self {
+        self.0.retain(|(c, quoted)| *quoted || !c.is_whitespace());
+        self
+    }
+
+    /// Without a source route (RFC 5322 section 4.4).
+    fn without_route(mut self) -> Self {
+        if self.0.first() == Some(&('@', false))
+            && let Some(colon) = self.0.iter().rposition(|c| *c == (':', false))
+        {
+            self.0.drain(..=colon);
+        }
+        self
+    }
+
+    /// With exactly one `@`, and nothing quoted behind it.
+    fn mailbox(self) -> Option<Mailbox> {
+        let at = self.0.iter().position(|c| *c == ('@', false))?;
+        let (local, domain) = (self.0.get(..at)?, self.0.get(at + 1..)?);
+        let plain = domain.iter().all(|(c, quoted)| !quoted && *c != '@');
+        let text = |part: &[(char, bool)]| part.iter().map(|(c, _)| c).collect();
+        plain.then(|| Mailbox { local: text(local), domain: text(domain) })
+    }
 }
 
 /// The addresses of a mailbox list (or of a group), without names and comments. `None`: not well formed.
-fn mailboxes(text: &str) -> Option<Vec<String>> {
-    let (mut all, mut bare, mut angle) = (Vec::new(), String::new(), None::<String>);
+fn mailboxes(text: &str) -> Option<Vec<Text>> {
+    let (mut all, mut bare, mut angle) = (Vec::new(), Text::default(), None::<Text>);
     let mut rest = text.chars();
     // One address: either what stands in angle brackets, or all that is no name.
-    let mut finish = |bare: &mut String, angle: &mut Option<String>| -> Option<()> {
-        let plain = std::mem::take(bare);
+    let mut finish = |bare: &mut Text, angle: &mut Option<Text>| -> Option<()> {
+        let plain = std::mem::take(bare).without_space();
         match angle.take() {
             Some(address) => all.push(address),
-            None if plain.trim().is_empty() => {}
-            None => all.push(plain.split_whitespace().collect::<String>()),
+            None if plain.0.is_empty() => {}
+            None => all.push(plain),
         }
         (all.len() <= 64).then_some(())
     };
     while let Some(c) = rest.next() {
         match c {
             '(' => skip_comment(&mut rest)?,
-            '"' => {
-                let quoted = take_quoted(&mut rest)?;
-                // Outside of angle brackets a quoted string is a name or the local part: kept as one harmless word.
-                bare.push_str(if quoted.is_empty() { "" } else { "q" });
-            }
+            // Outside of angle brackets a quoted string is a name or the local part.
+            '"' => bare.push_quoted(&take_quoted(&mut rest)?),
             '<' => {
                 if angle.is_some() {
                     return None;
                 }
                 angle = Some(take_angle(&mut rest)?);
-                bare.clear();
+                bare = Text::default();
             }
             ',' | ';' => finish(&mut bare, &mut angle)?,
             // "Group: a@b, c@d;"
-            ':' if angle.is_none() && !bare.contains('@') => bare.clear(),
+            ':' if angle.is_none() && !bare.has('@') => bare = Text::default(),
             '>' => return None,
             // What stands behind the brackets belongs to no address.
             c if angle.is_some() && !c.is_whitespace() => return None,
@@ -134,22 +205,15 @@ fn take_quoted(rest: &mut std::str::Chars<'_>) -> Option<String> {
     None
 }
 
-/// Up to the closing bracket; source routes are dropped (RFC 5322 section 4.4).
-fn take_angle(rest: &mut std::str::Chars<'_>) -> Option<String> {
-    let mut out = String::new();
+/// Up to the closing bracket.
+fn take_angle(rest: &mut std::str::Chars<'_>) -> Option<Text> {
+    let mut out = Text::default();
     while let Some(c) = rest.next() {
         match c {
-            '"' => {
-                take_quoted(rest)?;
-                out.push('q');
-            }
+            '"' => out.push_quoted(&take_quoted(rest)?),
             '(' => skip_comment(rest)?,
             '<' => return None,
-            '>' => {
-                let address = out.rsplit_once(':').filter(|(route, _)| route.starts_with('@'));
-                let address = address.map_or(out.as_str(), |(_, address)| address);
-                return (address.matches('@').count() == 1).then(|| address.to_owned());
-            }
+            '>' => return Some(out.without_route()),
             c if c.is_whitespace() => {}
             c => out.push(c),
         }
@@ -197,12 +261,47 @@ mod tests {
             ("From: <a@b@c.example>", FromError::Unreadable),
             ("From: \"open <a@b.example>", FromError::Unreadable),
             ("From: (open a@b.example", FromError::Unreadable),
-            ("From: nobody", FromError::Unreadable),
-            ("From:", FromError::Unreadable),
+            ("From: a@b.example@c.example", FromError::Unreadable),
+            ("From: a@b.example c@d.example", FromError::Unreadable),
+            ("From: <a@\"b\".example>", FromError::Unreadable),
+            ("From: <a@\"\"b.example>", FromError::Unreadable),
+            ("From: <\"a@b.example\">", FromError::Unreadable),
+            ("From: nobody", FromError::Nobody),
+            ("From: Mail System <MAILER-DAEMON>", FromError::Nobody),
+            ("From:", FromError::Nobody),
+            ("Fr om: a@b.example", FromError::OddLine),
             ("odd line\r\nFrom: a@b.example", FromError::OddLine),
             ("From: a@b.example\r\nFr om: c@d.example", FromError::Several),
         ] {
             assert_eq!(read(header), Err(error), "{header}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_a_domain_is_an_author_of_it() {
+        let placeholder = format!("{UNREADABLE_LOCAL}@bad.example");
+        let long = format!("From: <{}@bad.example>", "x".repeat(65));
+        for (from, author_is) in [
+            ("From: <A.b@Bad.Example>", "A.b@bad.example"),
+            ("From: <a..b@bad.example>", "\"a..b\"@bad.example"),
+            ("From: a.@bad.example", "\"a.\"@bad.example"),
+            ("From: <\"a.b\"@bad.example>", "a.b@bad.example"),
+            ("From: <\"a\".b@bad.example>", "a.b@bad.example"),
+            ("From: \"a b\"@bad.example", "\"a b\"@bad.example"),
+            ("From: <\"a\\\"\\\\b\"@bad.example>", "\"a\\\"\\\\b\"@bad.example"),
+            ("From: <\"x@evil.example\"@bad.example>", "\"x@evil.example\"@bad.example"),
+            ("From: <@bad.example>", &placeholder),
+            ("From: <\"\"@bad.example>", &placeholder),
+            ("From: <a\x01@bad.example>", &placeholder),
+            (&long, &placeholder),
+        ] {
+            let message = format!("{from}\r\n\r\n");
+            let found = author(message.as_bytes()).unwrap();
+            assert_eq!(found.to_string(), author_is, "{from}");
+            assert_eq!(Ok(found.domain().clone()), domain(&Block::read(message.as_bytes())), "{from}");
+        }
+        for nobody in ["From: nobody", "From: a@b.example, c@d.example", "From: <a@-.example>", "To: a@b.example"] {
+            assert_eq!(author(format!("{nobody}\r\n\r\n").as_bytes()), None, "{nobody}");
         }
     }
 }

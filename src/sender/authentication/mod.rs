@@ -29,7 +29,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::dns::Resolver;
-use crate::model::authentication::{Authentication, Dmarc, DmarcResult, Spf, SpfIdentity, SpfResult};
+use crate::model::authentication::{Authentication, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfIdentity, SpfResult};
 use crate::model::{Address, Domain};
 use block::Block;
 use budget::Budget;
@@ -118,16 +118,22 @@ impl Authenticator {
         let (dmarc, dmarc_tree_walk) = match &from {
             Ok(from) => {
                 let facts = dmarc::Facts { from, spf, dkim: &dkim, roll: roll() };
-                let acts = dmarc::by_list(budget, &facts).await;
+                let reserve = budget.reserve();
+                let mut acts = dmarc::by_list(&reserve, &facts).await;
+                if reserve.refused() {
+                    acts.policy = dmarc::UNASKED;
+                }
                 // Only told, so nobody waits long for it.
-                let told = tokio::time::timeout(WALK, dmarc::by_walk(budget, &facts)).await;
+                let told = tokio::time::timeout(WALK, dmarc::by_walk(&reserve, &facts)).await;
                 let late =
                     || Dmarc { result: DmarcResult::TempError, why: Some("too slow".into()), ..Dmarc::default() };
                 (acts, told.unwrap_or_else(|_| late()))
             }
             Err(error) => {
                 let why = Some(error.to_string().into());
-                let none = Dmarc { result: DmarcResult::PermError, why, ..Dmarc::default() };
+                // Several authors, or one who can't be read: readers see somebody, whose policy was not asked for.
+                let policy = if error.shows_nobody() { DmarcPolicy::None } else { dmarc::UNASKED };
+                let none = Dmarc { result: DmarcResult::PermError, policy, why, ..Dmarc::default() };
                 (none.clone(), none)
             }
         };

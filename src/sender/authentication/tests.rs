@@ -3,7 +3,7 @@
 use super::*;
 use crate::dns::{Answer, MemoryResolver};
 use crate::model::Timestamp;
-use crate::model::authentication::{ArcResult, DkimResult, DmarcPolicy};
+use crate::model::authentication::{ArcResult, DkimResult};
 use keys::SigningKey;
 use sign::{Layout, Signer};
 
@@ -87,7 +87,11 @@ async fn two_from_fields_authenticate_nobody() {
     message.extend_from_slice(&signed(&key));
     let found = authenticator.message(&message, &[], &budget).await;
     assert_eq!((found.from.clone(), found.dmarc.result), (None, DmarcResult::PermError));
+    assert_eq!(found.dmarc.policy, dmarc::UNASKED, "readers see somebody");
     assert!(!found.authenticates(&domain("example.com")));
+    let found = authenticator.message(b"From: MAILER-DAEMON\r\n\r\nx\r\n", &[], &budget).await;
+    assert_eq!((found.from, found.dmarc.result), (None, DmarcResult::PermError));
+    assert_eq!(found.dmarc.policy, DmarcPolicy::None, "and here nobody");
 }
 
 #[tokio::test]
@@ -137,4 +141,57 @@ async fn an_exhausted_budget_is_temperror() {
     let found = authenticator.message(&signed(&key), &[], &budget).await;
     assert_eq!(found.dkim[0].result, DkimResult::Pass);
     assert_eq!(found.dmarc.result, DmarcResult::TempError);
+    let unasked = (found.dmarc.policy, found.dmarc.record_at.as_deref());
+    assert_eq!(unasked, (dmarc::UNASKED, None), "what we did not ask for counts as the severest");
+}
+
+#[tokio::test]
+async fn a_record_that_can_t_be_had_from_the_dns_says_nothing() {
+    let key = key();
+    let world = world(&key);
+    world.set_txt("_dmarc.news.example.com", Answer::Temporary("time-out".into()));
+    let authenticator = authenticator(world);
+    let found = authenticator.message(MESSAGE, &[], &authenticator.budget()).await;
+    assert_eq!((found.dmarc.result, found.dmarc.policy), (DmarcResult::TempError, DmarcPolicy::None));
+}
+
+#[tokio::test]
+async fn a_policy_whose_aligned_answer_is_missing_is_told() {
+    let key = key();
+    let world = world(&key);
+    world.set_txt("s1._domainkey.example.com", Answer::Temporary("SERVFAIL".into()));
+    let authenticator = authenticator(world);
+    let found = authenticator.message(&signed(&key), &[], &authenticator.budget()).await;
+    assert_eq!((found.dmarc.result, found.dmarc.policy), (DmarcResult::TempError, DmarcPolicy::Quarantine));
+    assert_eq!(found.dmarc.record_at.as_deref(), Some("example.com"));
+}
+
+/// SPF of a stranger's domain, ten MX of ten hosts each, for HELO and for MAIL FROM.
+#[tokio::test]
+async fn a_record_that_spends_all_questions_leaves_dmarc_its_own() {
+    let mut resolver = MemoryResolver::default().with_txt("_dmarc.bank.example", &["v=DMARC1; p=reject"]);
+    for domain in ["evil.example", "helo.evil.example"] {
+        let mxs: Vec<String> = (0..10).map(|n| format!("mx:m{n}.{domain}")).collect();
+        resolver = resolver.with_txt(domain, &[&format!("v=spf1 {} -all", mxs.join(" "))]);
+        for n in 0..10 {
+            let hosts: Vec<String> = (0..10).map(|h| format!("h{h}.m{n}.{domain}")).collect();
+            for host in &hosts {
+                resolver = resolver.with_ip(host, &["203.0.113.1".parse().unwrap()]);
+            }
+            let hosts: Vec<(u16, &str)> = hosts.iter().map(|host| (10, host.as_str())).collect();
+            resolver = resolver.with_mx(&format!("m{n}.{domain}"), &hosts);
+        }
+    }
+    let authenticator = authenticator(Arc::new(resolver));
+    let budget = authenticator.budget();
+    let sender = Address::parse("x@evil.example").unwrap();
+    let spf = authenticator.spf("192.0.2.1".parse().unwrap(), "helo.evil.example", Some(&sender), &budget).await;
+    assert!(spf.iter().all(|spf| spf.result == SpfResult::PermError), "{spf:?}");
+    assert!(budget.spent() <= 2 * spf::QUESTIONS, "{} questions", budget.spent());
+    // And if something else had spent the rest:
+    for n in 0..budget::QUESTIONS {
+        let _ = budget.a(&format!("x{n}.evil.example")).await;
+    }
+    let found = authenticator.message(b"From: a@bank.example\r\n\r\nx\r\n", &spf, &budget).await;
+    assert_eq!((found.dmarc.result, found.dmarc.policy), (DmarcResult::Fail, DmarcPolicy::Reject), "{:?}", found.dmarc);
 }

@@ -39,7 +39,7 @@ fn recipients_share_a_fate_or_come_separately() {
 fn one_answer_for_all() {
     let ruling = |facts: &str| Scene::read(facts).at_message(None);
     let (takes, blocks) = (ruling(""), ruling("author:block:mailbox:address"));
-    let waits = ruling("dmarc=temp act=dmarc_temperror:defer");
+    let waits = ruling("dmarc=temp/reject");
     let fails = ruling("dmarc=fail/reject");
     for (rulings, expected) in [
         (vec![], Together::Accept),

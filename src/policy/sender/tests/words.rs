@@ -61,8 +61,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn read(words: &str) -> Self {
         let mut scene = Self {
-            // Stricter than the defaults, so that every rule has something to say.
-            policy: SenderPolicy { greylisting: true, authentication: strict(), ..SenderPolicy::default() },
+            policy: SenderPolicy { greylisting: true, ..SenderPolicy::default() },
             sender: ReversePath::Mailbox(Address::parse("anna@partner.example").unwrap()),
             ip: "192.0.2.10".parse().unwrap(),
             tls: Tls::Encrypted,
@@ -148,9 +147,8 @@ impl Scene {
         *spec.action(key).unwrap_or_else(|| panic!("{key} is no key")) = Some(act);
         let before = self.policy.authentication;
         // One key a row, so that a row shows what it is about.
-        assert_eq!(before, strict(), "two act= in one row");
-        let under = crate::tenant::AuthenticationSpec { dmarc_temperror: Some(Act::Defer), ..Default::default() };
-        self.policy.authentication = spec.over(under).into();
+        assert_eq!(before, AuthenticationActions::default(), "two act= in one row");
+        self.policy.authentication = spec.into();
     }
 
     fn entry(&self, word: &str) -> Held {
@@ -371,10 +369,11 @@ fn dkim(value: &str) -> Dkim {
     Dkim { domain: domain.into(), selector: "s".into(), result, why: None }
 }
 
-/// `RESULT[/POLICY]`
+/// `RESULT[/POLICY]`: with a policy, a record was had; `/unasked`: it was not asked for, by our own limit.
 fn dmarc(value: &str) -> Dmarc {
-    let (result, policy) = value.split_once('/').unwrap_or((value, "none"));
+    let (result, policy) = value.split_once('/').unwrap_or((value, "-"));
     Dmarc {
+        record_at: (!matches!(policy, "-" | "unasked")).then(|| "partner.example".into()),
         result: match result {
             "pass" => DmarcResult::Pass,
             "fail" => DmarcResult::Fail,
@@ -383,7 +382,7 @@ fn dmarc(value: &str) -> Dmarc {
             _ => DmarcResult::None,
         },
         policy: match policy {
-            "reject" => DmarcPolicy::Reject,
+            "reject" | "unasked" => DmarcPolicy::Reject,
             "quarantine" => DmarcPolicy::Quarantine,
             _ => DmarcPolicy::None,
         },
@@ -443,9 +442,4 @@ fn name(rule: &Rule) -> String {
         Rule::Spf { .. } => "spf".into(),
         Rule::Dkim => "dkim".into(),
     }
-}
-
-/// The actions of a row that names none.
-fn strict() -> AuthenticationActions {
-    AuthenticationActions { dmarc_temperror: Act::Defer, ..AuthenticationActions::default() }
 }

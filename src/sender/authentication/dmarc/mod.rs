@@ -16,6 +16,10 @@ use record::{Psd, Record, milder};
 /// Questions of one tree walk (RFC 9989 section 4.10).
 pub const WALK: usize = 8;
 
+/// The policy of a record that we ourselves did not ask for (too many questions, or no one author to ask about): the
+/// message may have brought that about, so it is judged as by the severest. [`Dmarc::record_at`] is then `None`.
+pub const UNASKED: DmarcPolicy = DmarcPolicy::Reject;
+
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {

@@ -1,7 +1,7 @@
 //! SPF (RFC 7208): `check_host()` over the resolver port.
 //!
 //! **Failure**: a question without an answer is temperror; a wrong record, more than [`TERMS`] look-ups or more than
-//! [`VOIDS`] empty answers are permerror; longer than [`DEADLINE`] in all is temperror.
+//! [`VOIDS`] empty answers or [`QUESTIONS`] questions are permerror; longer than [`DEADLINE`] in all is temperror.
 //! **Invariants**: only TXT records are read, and two SPF records at one name are a permerror, never "the first one"; a
 //! name that can't be one is never asked for; ten MX hosts and ten PTR names at most.
 //!
@@ -26,6 +26,9 @@ pub const TERMS: u32 = 10;
 pub const VOIDS: u32 = 2;
 /// MX hosts, and names of an address (section 4.6.4).
 pub const HOSTS: usize = 10;
+/// Questions of one evaluation, all kinds together. Ten terms of ten MX hosts each would be 111: a stranger's record is not
+/// to spend what the rest of the message needs. RFC 7208 section 11.1 leaves such limits to us.
+pub const QUESTIONS: usize = 20;
 /// The whole evaluation (section 4.6.4 asks for at least 20 s).
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -56,7 +59,7 @@ pub struct Checked {
 
 /// Evaluates the record of `question.domain`.
 pub async fn check_host(resolver: &dyn Resolver, question: &Question<'_>) -> Checked {
-    let mut run = Run { resolver, question, terms: 0, voids: 0, names: None };
+    let mut run = Run { resolver, question, terms: 0, voids: 0, questions: 0, names: None };
     let whole = async {
         match run.check(question.domain.to_owned()).await {
             Ok(found) => {
@@ -109,6 +112,7 @@ struct Run<'a> {
     question: &'a Question<'a>,
     terms: u32,
     voids: u32,
+    questions: usize,
     /// The validated names of the address, once asked for.
     names: Option<Vec<Box<str>>>,
 }
@@ -145,7 +149,8 @@ impl Run<'_> {
         })
     }
 
-    async fn record(&self, domain: &str) -> Result<Option<Record>, Stop> {
+    async fn record(&mut self, domain: &str) -> Result<Option<Record>, Stop> {
+        self.count_question()?;
         let records = match self.resolver.txt(domain).await {
             Answer::Found(records) => records,
             Answer::NoSuchDomain | Answer::NoRecords => return Ok(None),
@@ -200,14 +205,24 @@ impl Run<'_> {
                 self.term()?;
                 let name = self.expand(spec, domain).await;
                 // Always A, also for IPv6 clients (section 5.7).
-                let answer = if can_be_asked(&name) { self.resolver.a(&name).await } else { Answer::NoRecords };
+                let answer = if can_be_asked(&name) {
+                    self.count_question()?;
+                    self.resolver.a(&name).await
+                } else {
+                    Answer::NoRecords
+                };
                 self.some(answer, "A", &name)?.is_some()
             }
         })
     }
 
     async fn mx_matches(&mut self, domain: &str, lengths: Lengths) -> Result<bool, Stop> {
-        let answer = if can_be_asked(domain) { self.resolver.mx(domain).await } else { Answer::NoRecords };
+        let answer = if can_be_asked(domain) {
+            self.count_question()?;
+            self.resolver.mx(domain).await
+        } else {
+            Answer::NoRecords
+        };
         let Some(mut hosts) = self.some(answer, "MX", domain)? else { return Ok(false) };
         if hosts.len() > HOSTS {
             return Err(Stop::Permanent(format!("{domain} has more than {HOSTS} MX hosts")));
@@ -226,6 +241,7 @@ impl Run<'_> {
         if !can_be_asked(host) {
             return Ok(false);
         }
+        self.count_question()?;
         Ok(match self.question.ip.to_canonical() {
             IpAddr::V4(client) => {
                 let answer = self.resolver.a(host).await;
@@ -247,6 +263,7 @@ impl Run<'_> {
         }
         let ip = self.question.ip.to_canonical();
         let mut names = Vec::new();
+        self.count_question()?;
         let given = match self.resolver.ptr(ip).await {
             Answer::Found(given) => given,
             Answer::NoSuchDomain | Answer::NoRecords if counted => {
@@ -256,6 +273,7 @@ impl Run<'_> {
             _ => Vec::new(),
         };
         for name in given.into_iter().take(HOSTS).filter(|name| can_be_asked(name)) {
+            self.count_question()?;
             let leads_back = match ip {
                 IpAddr::V4(ip) => matches!(self.resolver.a(&name).await, Answer::Found(all) if all.contains(&ip)),
                 IpAddr::V6(ip) => matches!(self.resolver.aaaa(&name).await, Answer::Found(all) if all.contains(&ip)),
@@ -300,6 +318,7 @@ impl Run<'_> {
         if !can_be_asked(&target) {
             return None;
         }
+        self.count_question().ok()?;
         let Answer::Found(texts) = self.resolver.txt(&target).await else { return None };
         let [text] = texts.as_slice() else { return None };
         let text = MacroString::parse(std::str::from_utf8(text).ok()?, true)?;
@@ -313,6 +332,15 @@ impl Run<'_> {
         self.terms += 1;
         if self.terms > TERMS {
             return Err(Stop::Permanent(format!("more than {TERMS} terms that ask the DNS")));
+        }
+        Ok(())
+    }
+
+    /// Before each question, also one whose answer is already known.
+    fn count_question(&mut self) -> Result<(), Stop> {
+        self.questions += 1;
+        if self.questions > QUESTIONS {
+            return Err(Stop::Permanent(format!("more than {QUESTIONS} questions to the DNS")));
         }
         Ok(())
     }

@@ -44,6 +44,27 @@ async fn the_third_void_answer_is_one_too_many() {
 }
 
 #[tokio::test]
+async fn a_record_that_asks_too_much_is_wrong() {
+    // One TXT, and an MX with eight hosts each: 19 questions, then 28.
+    let mut resolver = MemoryResolver::default();
+    for (mx, hosts) in [(0, 8), (1, 8), (2, 8)] {
+        let names: Vec<String> = (0..hosts).map(|n| format!("h{n}.m{mx}.example")).collect();
+        for name in &names {
+            resolver = resolver.with_ip(name, &["198.51.100.1".parse().unwrap()]);
+        }
+        let mxs: Vec<(u16, &str)> = names.iter().map(|name| (10, name.as_str())).collect();
+        resolver = resolver.with_mx(&format!("m{mx}.example"), &mxs);
+    }
+    let resolver = resolver
+        .with_txt("two.example", &["v=spf1 mx:m0.example mx:m1.example ip4:192.0.2.1 -all"])
+        .with_txt("three.example", &["v=spf1 mx:m0.example mx:m1.example mx:m2.example ip4:192.0.2.1 -all"]);
+    assert_eq!(check(&resolver, "two.example").await, SpfResult::Pass);
+    let checked = check_host(&resolver, &question("three.example")).await;
+    assert_eq!(checked.result, SpfResult::PermError);
+    assert_eq!(checked.why.as_deref(), Some("more than 20 questions to the DNS"));
+}
+
+#[tokio::test]
 async fn a_loop_of_includes_ends() {
     let resolver = MemoryResolver::default()
         .with_txt("a.example", &["v=spf1 include:b.example -all"])
