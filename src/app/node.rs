@@ -127,7 +127,7 @@ impl Node {
         let sockets = bind_all(settings)?;
         let metrics = Metrics::new();
         let store: SharedTenants = Arc::new(SqliteTenants::open(&settings.data_dir).await?);
-        let (resolver, judging) = senders::resolvers(&convert::dns(settings), overrides.resolver)?;
+        let [resolver, judging] = senders::resolvers(&convert::dns(settings), overrides.resolver)?;
         let clock = Clock::default();
         let judges = senders::open(settings, judging, clock.clone(), Arc::clone(&metrics)).await?;
         let parts = Parts::open(settings, &store, (clock, judges), metrics).await?;

@@ -27,12 +27,12 @@ use crate::tenant::lists::Hits;
 pub(super) fn resolvers(
     config: &dns::Config,
     given: Option<Arc<dyn Resolver>>,
-) -> Result<(Arc<dyn Resolver>, Arc<dyn Resolver>), StartError> {
+) -> Result<[Arc<dyn Resolver>; 2], StartError> {
     if let Some(given) = given {
-        return Ok((Arc::clone(&given), given));
+        return Ok([Arc::clone(&given), given]);
     }
     let own = || HickoryResolver::new(config).map_err(|error| StartError::Other(error.to_string()));
-    Ok((Arc::new(own()?), Arc::new(own()?)))
+    Ok([Arc::new(own()?), Arc::new(own()?)])
 }
 
 /// Builds them, with the counters of the last run.
@@ -95,10 +95,10 @@ mod tests {
     #[test]
     fn delivery_and_judging_share_a_resolver_only_if_one_is_given() {
         let config = dns::Config { servers: vec![([127, 0, 0, 1], 53).into()], ..dns::Config::default() };
-        let (delivery, judging) = resolvers(&config, None).unwrap();
+        let [delivery, judging] = resolvers(&config, None).unwrap();
         assert!(!Arc::ptr_eq(&delivery, &judging));
         let given: Arc<dyn Resolver> = Arc::new(MemoryResolver::default());
-        let (delivery, judging) = resolvers(&config, Some(Arc::clone(&given))).unwrap();
+        let [delivery, judging] = resolvers(&config, Some(Arc::clone(&given))).unwrap();
         assert!(Arc::ptr_eq(&delivery, &given) && Arc::ptr_eq(&judging, &given));
     }
 }
