@@ -133,12 +133,9 @@ impl Node {
         let sockets = bind_all(settings)?;
         let metrics = Metrics::new();
         let store: SharedTenants = Arc::new(SqliteTenants::open(&settings.data_dir).await?);
-        let resolver: Arc<dyn Resolver> = match overrides.resolver {
-            Some(resolver) => resolver,
-            None => super::resolver(settings).map_err(|error| StartError::Other(error.to_string()))?,
-        };
+        let [resolver, judging] = senders::resolvers(&convert::dns(settings), overrides.resolver)?;
         let clock = Clock::default();
-        let judges = senders::open(settings, Arc::clone(&resolver), clock.clone(), Arc::clone(&metrics)).await?;
+        let judges = senders::open(settings, judging, clock.clone(), Arc::clone(&metrics)).await?;
         let parts = Parts::open(settings, &store, (clock, judges), metrics).await?;
         let tls = client_tls(settings)?;
         let mut delivery_config = convert::delivery(settings);

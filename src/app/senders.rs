@@ -12,7 +12,7 @@ use super::convert;
 use super::node::StartError;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::dns::Resolver;
+use crate::dns::{self, HickoryResolver, Resolver};
 use crate::intake::judging::Judges;
 use crate::limits::Limits;
 use crate::sender::Source;
@@ -21,6 +21,19 @@ use crate::sender::geography::GeographyError;
 use crate::store::{SharedLists, keep_hits, write_hits};
 use crate::telemetry::Metrics;
 use crate::tenant::lists::Hits;
+
+/// Whom delivery asks, and whom judging asks. Two, because strangers say what judging asks for: names whose servers are silent
+/// may use up its places and its trust in the name servers, but none of delivery's. `given` serves both.
+pub(super) fn resolvers(
+    config: &dns::Config,
+    given: Option<Arc<dyn Resolver>>,
+) -> Result<[Arc<dyn Resolver>; 2], StartError> {
+    if let Some(given) = given {
+        return Ok([Arc::clone(&given), given]);
+    }
+    let own = || HickoryResolver::new(config).map_err(|error| StartError::Other(error.to_string()));
+    Ok([Arc::new(own()?), Arc::new(own()?)])
+}
 
 /// Builds them, with the counters of the last run.
 pub(super) async fn open(
@@ -71,5 +84,21 @@ pub(super) async fn save(judges: Judges, lists: SharedLists, data_dir: PathBuf) 
     let saved = tokio::task::spawn_blocking(move || judges.source.save(&data_dir));
     if saved.await.is_err() {
         tracing::warn!("the counters of sources are not saved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::MemoryResolver;
+
+    #[test]
+    fn delivery_and_judging_share_a_resolver_only_if_one_is_given() {
+        let config = dns::Config { servers: vec![([127, 0, 0, 1], 53).into()], ..dns::Config::default() };
+        let [delivery, judging] = resolvers(&config, None).unwrap();
+        assert!(!Arc::ptr_eq(&delivery, &judging));
+        let given: Arc<dyn Resolver> = Arc::new(MemoryResolver::default());
+        let [delivery, judging] = resolvers(&config, Some(Arc::clone(&given))).unwrap();
+        assert!(Arc::ptr_eq(&delivery, &given) && Arc::ptr_eq(&judging, &given));
     }
 }

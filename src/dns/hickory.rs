@@ -3,7 +3,8 @@
 //! **Failure**: NXDOMAIN and "no such record" are answers; everything else (time-out, SERVFAIL, REFUSED, no server) is
 //! [`Answer::Temporary`]. A host whose A is missing and whose AAAA could not be asked is temporary, not missing.
 //! **Invariants**: names are asked as they are, never with a search list behind them; at most [`Config::concurrency`]
-//! questions are under way, others wait within their time-out.
+//! questions are under way, others wait for a place for at most [`Config::deadline`]. A question's own time begins when it has
+//! its place: waiting for ourselves proves nothing about the name servers.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -94,14 +95,16 @@ impl HickoryResolver {
     async fn ask(&self, name: &str, kind: RecordType) -> Answer<Vec<RData>> {
         let Ok(mut name) = Name::from_ascii(name) else { return Answer::NoSuchDomain };
         name.set_fqdn(true);
-        let Some(_leave) = self.silence.leave_to_ask() else {
-            return Answer::Temporary("the name servers have been silent for a while".into());
+        let silent = || Answer::Temporary("the name servers have been silent for a while".into());
+        // Whoever would be turned away doesn't wait first.
+        if self.silence.leave_to_ask().is_none() {
+            return silent();
+        }
+        let Ok(_place) = tokio::time::timeout(self.deadline, self.under_way.acquire()).await else {
+            return Answer::Temporary("too many questions are under way".into());
         };
-        let asking = async {
-            let _place = self.under_way.acquire().await;
-            self.inner.lookup(name, kind).await
-        };
-        let asked = tokio::time::timeout(self.deadline, asking).await;
+        let Some(_leave) = self.silence.leave_to_ask() else { return silent() };
+        let asked = tokio::time::timeout(self.deadline, self.inner.lookup(name, kind)).await;
         match &asked {
             Err(_) | Ok(Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections)) => {
                 self.silence.heard_nothing()
@@ -268,4 +271,26 @@ fn both(v4: Answer<Vec<RData>>, v6: Answer<Vec<RData>>) -> Answer<Vec<IpAddr>> {
 fn host_name(name: &Name) -> Box<str> {
     let text = name.to_ascii().to_ascii_lowercase();
     text.trim_end_matches('.').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_a_place_of_our_own_is_bounded_and_is_no_silence_of_the_name_servers() {
+        // Nobody is asked: all places are taken.
+        let servers = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9))];
+        let resolver = HickoryResolver::new(&Config { servers, concurrency: 1, ..Config::default() }).unwrap();
+        let place = resolver.under_way.acquire().await.unwrap();
+        for _ in 0..5 {
+            let begun = tokio::time::Instant::now();
+            let answer = resolver.txt("x.example").await;
+            assert_eq!(answer, Answer::Temporary("too many questions are under way".into()));
+            assert!((12..13).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        }
+        let all: Vec<_> = (0..100).map(|_| resolver.silence.leave_to_ask()).collect();
+        assert!(all.iter().all(Option::is_some), "a minute of waiting turns nobody away");
+        drop(place);
+    }
 }

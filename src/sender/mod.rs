@@ -22,5 +22,5 @@ pub use geography::Geography;
 pub use greylist::Greylist;
 pub use harvest::Harvest;
 pub use reputation::{Judged, Observation, Reputation};
-pub use source::{Config, IpFacts, Source};
+pub use source::{Config, Source};
 pub use state_file::StateError;

@@ -1,6 +1,7 @@
-//! Everything this room knows, built together, and the facts of one client gathered side by side.
+//! Everything this room knows of sources, built together, kept and saved together.
 //!
-//! **Failure**: each fact fails on its own and says so in its own value.
+//! **Failure**: a database of countries that can't be read stops the start; counters that can't be read or saved are given up
+//! with a warning. Each fact fails on its own and says so in its own value.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::blocklists::{Blocklists, List};
@@ -20,7 +20,7 @@ use super::harvest::{self, Harvest};
 use super::reputation::{self, Reputation};
 use super::reverse::reverse;
 use crate::dns::Resolver;
-use crate::model::sender::{Country, Reverse, ZoneAnswer};
+use crate::model::sender::Reverse;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ReverseResult;
 
@@ -35,15 +35,6 @@ pub struct Config {
     pub reputation: reputation::Config,
     pub greylist: greylist::Config,
     pub harvest: harvest::Config,
-}
-
-/// What is known of a client's address; gathered once for a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IpFacts {
-    pub zones: Vec<ZoneAnswer>,
-    pub reverse: Reverse,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<Country>,
 }
 
 /// The handle.
@@ -74,17 +65,16 @@ impl Source {
         })
     }
 
-    /// The facts of an address. `dns` is asked for its reverse name: the resolver, or one message's budget and record over it. The
-    /// lists are asked past that, because their names hold secrets.
-    pub async fn facts(&self, ip: IpAddr, dns: &dyn Resolver) -> IpFacts {
-        let (zones, reverse) = tokio::join!(self.lists.ask_ip(ip), reverse(dns, ip));
+    /// The reverse name of an address, counted. `dns` is asked: the resolver, or one message's budget and record over it.
+    pub async fn reverse(&self, dns: &dyn Resolver, ip: IpAddr) -> Reverse {
+        let reverse = reverse(dns, ip).await;
         self.metrics.sender.reverse.inc(match reverse {
             Reverse::Pass(_) => ReverseResult::Pass,
             Reverse::Missing => ReverseResult::Missing,
             Reverse::Mismatch(_) => ReverseResult::Mismatch,
             Reverse::TempError => ReverseResult::TempError,
         });
-        IpFacts { zones, reverse, country: self.geography.country(ip) }
+        reverse
     }
 
     /// Tests the lists and tells the gauges, until `shutdown`.
@@ -156,7 +146,7 @@ mod tests {
     use crate::sender::blocklists::{Kind, Zone};
 
     #[tokio::test(start_paused = true)]
-    async fn facts_are_gathered_side_by_side_and_state_outlives_the_process() {
+    async fn what_is_asked_is_counted_and_state_outlives_the_process() {
         let ip: IpAddr = "192.0.2.7".parse().unwrap();
         let dns = MemoryResolver::default()
             .with_ptr(ip, &["mail.client.example"])
@@ -167,15 +157,17 @@ mod tests {
         let list = List::new("bl", Zone::parse("bl.example").unwrap(), Kind::Ip);
         let list = list.code("127.0.0.2".parse().unwrap(), "spam", 100);
         let config = Config { lists: vec![list], ..Config::default() };
-        let build = || Arc::new(Source::build(config.clone(), Arc::clone(&dns), Metrics::new()).unwrap());
+        let metrics = Metrics::new();
+        let build = || Arc::new(Source::build(config.clone(), Arc::clone(&dns), Arc::clone(&metrics)).unwrap());
         let source = build();
         let stop = CancellationToken::new();
         let watch = tokio::spawn(Arc::clone(&source).watch(stop.clone()));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let facts = source.facts(ip, dns.as_ref()).await;
-        assert_eq!(facts.reverse, Reverse::Pass("mail.client.example".into()));
-        assert_eq!(facts.zones[0].answer, Listed::Yes { reason: "spam".into(), weight: 100 });
-        assert_eq!(facts.country, None);
+        assert_eq!(source.reverse(dns.as_ref(), ip).await, Reverse::Pass("mail.client.example".into()));
+        assert_eq!(source.reverse(dns.as_ref(), "192.0.2.8".parse().unwrap()).await, Reverse::Missing);
+        let counted = |result| metrics.sender.reverse.of(result).get();
+        assert_eq!((counted(ReverseResult::Pass), counted(ReverseResult::Missing)), (1, 1));
+        assert_eq!(source.lists.ask_ip(ip).await[0].answer, Listed::Yes { reason: "spam".into(), weight: 100 });
         stop.cancel();
         watch.await.unwrap();
 

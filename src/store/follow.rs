@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::tenant::lists::{Compiler, Lists};
+use crate::tenant::lists::{Compiler, ListChange, Lists};
 use crate::tenant::{Snapshot, Tenant, TenantChange};
 
 use super::{Changed, ListStore, SharedLists, SharedTenants, SpecChange, StoreError, TenantStore};
 
 /// How often the store's version is asked for: a change is live within this and the time to read it.
 pub const EVERY: Duration = Duration::from_millis(200);
+
+/// Edits of more list entries than this are compiled aside: an import of a million takes seconds, and no worker has them.
+const ASIDE: usize = 1000;
 
 /// Compiles everything that the store holds.
 ///
@@ -128,7 +131,10 @@ impl Follower {
                 let entries = next.len();
                 (next, entries)
             }
-            Some(edits) => (current.lists().edited(changes.version, &edits), edits.len()),
+            Some(edits) => {
+                let entries = edits.len();
+                (edited(&current, changes.version, edits).await?, entries)
+            }
         };
         self.live.store(Arc::new(Snapshot::clone(&current).with_lists(Arc::new(next))));
         Ok(Some(entries))
@@ -157,6 +163,15 @@ impl Follower {
             }
         }
     }
+}
+
+async fn edited(current: &Arc<Snapshot>, version: u64, edits: Vec<ListChange>) -> Result<Lists, StoreError> {
+    if edits.len() <= ASIDE {
+        return Ok(current.lists().edited(version, &edits));
+    }
+    let current = Arc::clone(current);
+    let compiled = tokio::task::spawn_blocking(move || current.lists().edited(version, &edits)).await;
+    compiled.map_err(|error| StoreError::Database(sqlx::Error::Io(error.into())))
 }
 
 fn compile(change: SpecChange) -> TenantChange {

@@ -15,7 +15,6 @@ use crate::policy::replies;
 use crate::policy::sender::{Client, Greylist, Harvest, RcptFacts, Reputation, Ruling, Source, at_rcpt, needs};
 use crate::sender::greylist::Greyed;
 use crate::sender::reputation::{Judged, Observation};
-use crate::sender::reverse::reverse;
 use crate::telemetry::metrics::Limit;
 use crate::tenant::Tenant;
 use crate::tenant::lists::Query;
@@ -118,7 +117,7 @@ impl Judges {
             } else if wanted.zones && known.zones.is_none() {
                 self.ask_lists(who, client, known).await;
             } else if wanted.reverse && client.reverse.is_none() {
-                client.reverse = Some(reverse(&*known.budget, who.ip).await);
+                client.reverse = Some(self.source.reverse(&*known.budget, who.ip).await);
             } else if wanted.greylist && greylist == Greylist::NotAsked {
                 let asked = (who.ip, who.sender, whom.recipient);
                 let greyed = match mode {

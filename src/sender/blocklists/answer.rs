@@ -24,6 +24,8 @@ pub struct Said {
     pub counted: ListAnswer,
     /// A code came that the settings don't know, whatever else came with it.
     pub unknown_code: Option<Ipv4Addr>,
+    /// The code refuses the asker, whatever was asked (see [`refuses_asker`]).
+    pub asker_refused: bool,
 }
 
 /// Reads an answer with the list's codes.
@@ -36,7 +38,8 @@ pub fn interpret(list: &List, answer: &Answer<Vec<Ipv4Addr>>) -> Said {
         Answer::Found(codes) => codes.get(..codes.len().min(MAX_ANSWERS)).unwrap_or_default(),
     };
     if let Some(error) = codes.iter().find(|code| is_error(list, **code)) {
-        return plain(degraded(format!("refused: answered {error}")), ListAnswer::Refused);
+        let said = plain(degraded(format!("refused: answered {error}")), ListAnswer::Refused);
+        return Said { asker_refused: codes.iter().any(|code| refuses_asker(*code)), ..said };
     }
     let meaning = |code: &Ipv4Addr| list.codes.iter().find(|known| known.when.matches(*code));
     let unknown_code = codes.iter().find(|code| meaning(code).is_none()).copied();
@@ -49,18 +52,18 @@ pub fn interpret(list: &List, answer: &Answer<Vec<Ipv4Addr>>) -> Said {
                 Kind::Allow => strongest.weight.saturating_abs().saturating_neg(),
             };
             let listed = Listed::Yes { reason: strongest.reason.clone(), weight };
-            Said { listed, counted: ListAnswer::Listed, unknown_code }
+            Said { unknown_code, ..plain(listed, ListAnswer::Listed) }
         }
         (None, Some(code)) => {
             let listed = degraded(format!("unknown code {code}"));
-            Said { listed, counted: ListAnswer::UnknownCode, unknown_code }
+            Said { unknown_code, ..plain(listed, ListAnswer::UnknownCode) }
         }
         (None, None) => plain(Listed::No, ListAnswer::NotListed),
     }
 }
 
-fn plain(listed: Listed, counted: ListAnswer) -> Said {
-    Said { listed, counted, unknown_code: None }
+pub(super) fn plain(listed: Listed, counted: ListAnswer) -> Said {
+    Said { listed, counted, unknown_code: None, asker_refused: false }
 }
 
 pub(super) fn degraded(why: String) -> Listed {
@@ -72,9 +75,14 @@ pub(super) fn degraded(why: String) -> Listed {
 pub(super) fn is_error(list: &List, code: Ipv4Addr) -> bool {
     let octets = code.octets();
     octets.first() != Some(&127)
-        || octets.first_chunk() == Some(&[127, 255, 255])
+        || refuses_asker(code)
         || code == Ipv4Addr::LOCALHOST
         || list.errors.iter().any(|error| error.matches(code))
+}
+
+/// 127.255.255.0/24 speaks of who asks (an open resolver, too many questions), not of what was asked.
+fn refuses_asker(code: Ipv4Addr) -> bool {
+    code.octets().first_chunk() == Some(&[127, 255, 255])
 }
 
 /// The name under which an address is asked for (RFC 5782 sections 2.1, 2.4). `None`: it is not asked for.
@@ -95,9 +103,12 @@ pub(super) fn v4(ip: Ipv4Addr, list: &List) -> Option<String> {
     below(&format!("{d}.{c}.{b}.{a}"), list)
 }
 
-/// The name under which a domain is asked for (RFC 5782 section 3).
+/// The name under which a domain is asked for (RFC 5782 section 3). `None`: it is not asked for. Addresses, also such without
+/// brackets, are none of the names of these lists: they answer them with an error. No top-level domain is a number.
 pub(super) fn name_of_domain(domain: &Domain, list: &List) -> Option<String> {
-    if domain.as_ip().is_some() { None } else { below(domain.as_str(), list) }
+    let last = domain.as_str().trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number || domain.as_ip().is_some() { None } else { below(domain.as_str(), list) }
 }
 
 pub(super) fn below(name: &str, list: &List) -> Option<String> {

@@ -2,7 +2,8 @@
 //!
 //! A list that refuses us, fails its self-test or has fallen silent is out of service: it is asked no more until a self-test
 //! passes, and every answer it would have given is
-//! [`Listed::Degraded`](crate::model::sender::Listed::Degraded).
+//! [`Listed::Degraded`](crate::model::sender::Listed::Degraded). An error code for one question, which a sender may have
+//! provoked, degrades that answer alone and calls for a self-test.
 //!
 //! **Failure**: degraded is counted (`sekisho_dnsxl_answers_total`) and alarmed (`sekisho_dnsxl_lists_degraded`), and mail goes on.
 //! **Invariants**: an answer is here within the longest time-out of the lists; a list that was never tested blocks nobody;
@@ -16,6 +17,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use list::{Code, Kind, List, Pattern, SelfTest, Zone, examples};
@@ -26,13 +29,13 @@ use crate::model::Domain;
 use crate::model::sender::ZoneAnswer;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ListAnswer, Worked};
-use answer::{Said, degraded, interpret, is_error};
+use answer::{Said, degraded, interpret, is_error, plain};
 use health::Health;
 
 /// Lists that are in order are tested again after this time.
 const TEST_INTERVAL: Duration = Duration::from_secs(3600);
-/// Lists that are not, after this.
-const RETEST_INTERVAL: Duration = Duration::from_secs(300);
+/// Lists that are not, or were accused, after this. Nobody can have them tested more often.
+const RETEST_INTERVAL: Duration = Duration::from_secs(60);
 /// More lists than this are not asked.
 pub const MAX_LISTS: usize = 32;
 
@@ -48,6 +51,8 @@ pub struct Blocklists {
     lists: Vec<Watched>,
     resolver: Arc<dyn Resolver>,
     metrics: Arc<Metrics>,
+    /// An answer calls for a test.
+    accused: Notify,
 }
 
 impl Blocklists {
@@ -56,7 +61,7 @@ impl Blocklists {
     pub fn build(lists: Vec<List>, resolver: Arc<dyn Resolver>, metrics: Arc<Metrics>) -> Self {
         let enabled = lists.into_iter().filter(|list| list.enabled).take(MAX_LISTS);
         let lists = enabled.map(|list| Watched { list, health: Health::default() }).collect();
-        let lists = Self { lists, resolver, metrics };
+        let lists = Self { lists, resolver, metrics, accused: Notify::new() };
         lists.tell();
         lists
     }
@@ -99,12 +104,16 @@ impl Blocklists {
 
     async fn ask_one(&self, watched: &Watched, name: &str) -> Said {
         if let Some(why) = watched.health.out_of_service() {
-            return Said { listed: degraded(why.into()), counted: ListAnswer::NotAsked, unknown_code: None };
+            return plain(degraded(why.into()), ListAnswer::NotAsked);
         }
         let said = interpret(&watched.list, &self.question(&watched.list, name).await);
-        if watched.health.heard(&said) {
+        let change = watched.health.heard(&said, watched.list.kind);
+        if change.news {
             tracing::warn!(list = %watched.list.name, answer = ?said.listed, "a known-source list needs attention");
             self.tell();
+        }
+        if change.test {
+            self.accused.notify_one();
         }
         said
     }
@@ -116,16 +125,20 @@ impl Blocklists {
 
     /// Tests every list. True: all are in order.
     pub async fn test(&self) -> bool {
-        let verdicts = together(self.lists.iter().map(|watched| self.test_one(watched))).await;
+        self.test_all(false).await
+    }
+
+    async fn test_all(&self, accused: bool) -> bool {
+        let verdicts = together(self.lists.iter().map(|watched| self.test_one(watched, accused))).await;
         self.tell();
         verdicts.into_iter().all(|passed| passed)
     }
 
-    async fn test_one(&self, watched: &Watched) -> bool {
+    async fn test_one(&self, watched: &Watched, accused: bool) -> bool {
         let list = &watched.list;
         let tests = match &list.self_test {
             SelfTest::Off => {
-                watched.health.passed();
+                watched.health.passed(accused);
                 return true;
             }
             SelfTest::Names { listed, unlisted } => (answer::below(listed, list), answer::below(unlisted, list)),
@@ -152,7 +165,7 @@ impl Blocklists {
             _ => Some(Err("self-test failed: does not list what must be listed")),
         };
         match passed {
-            Some(Ok(())) => watched.health.passed(),
+            Some(Ok(())) => watched.health.passed(accused),
             Some(Err(why)) => {
                 tracing::warn!(list = %list.name, why, "a known-source list is out of service");
                 watched.health.failed(why);
@@ -164,14 +177,29 @@ impl Blocklists {
         passed
     }
 
-    /// Tests at once and then again and again, until `shutdown`.
+    /// Tests at once, again and again, and when an answer calls for it, until `shutdown`.
     pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
-        while !self.lists.is_empty() {
-            let next = if self.test().await { TEST_INTERVAL } else { RETEST_INTERVAL };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(next) => {}
+        if self.lists.is_empty() {
+            return;
+        }
+        let watch = async {
+            let mut accused = false;
+            loop {
+                let passed = self.test_all(accused).await;
+                let tested = Instant::now();
+                let next = if passed && !accused { TEST_INTERVAL } else { RETEST_INTERVAL };
+                tokio::select! {
+                    () = self.accused.notified() => {
+                        accused = true;
+                        tokio::time::sleep_until(tested + RETEST_INTERVAL).await;
+                    }
+                    () = tokio::time::sleep(next) => accused = false,
+                }
             }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = watch => {}
         }
     }
 

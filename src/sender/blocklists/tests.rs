@@ -84,10 +84,73 @@ async fn an_error_code_lists_nobody_and_raises_the_alarm_until_a_test_passes() {
         assert!(is_degraded(&scene.ask().await[0]), "{code}");
         assert_eq!((scene.alarm(), scene.counted(ListAnswer::Refused)), (1, round as u64 + 1));
         scene.dns.set_ip("7.2.0.192.one.example", Answer::NoSuchDomain);
-        assert!(is_degraded(&scene.ask().await[0]), "not asked any more");
+        let asked_no_more = is_degraded(&scene.ask().await[0]);
+        assert_eq!(asked_no_more, code == "127.255.255.254", "{code}: only this one speaks of who asks");
         assert!(scene.lists.test().await);
         assert_eq!((scene.ask().await, scene.alarm()), (vec![Listed::No], 0));
     }
+}
+
+/// As the Spamhaus DBL: addresses are answered with an error code.
+fn domains() -> List {
+    List::new("domains", Zone::parse("d.example").unwrap(), Kind::Domain)
+        .code("127.0.1.2".parse().unwrap(), "spam", 100)
+        .error("127.0.1.255".parse().unwrap())
+}
+
+async fn ask_domain(scene: &Scene, name: &str) -> Vec<Listed> {
+    let answers = scene.lists.ask_domain(&Domain::parse(name).unwrap()).await;
+    answers.into_iter().map(|answer| answer.answer).collect()
+}
+
+#[tokio::test]
+async fn a_list_of_domains_is_never_asked_for_an_address() {
+    let scene = scene(vec![domains()]);
+    scene.lists.test().await;
+    for name in ["1.2.3.4", "4.3.2.1", "a.b.0", "1", "[192.0.2.7]", "[IPv6:2001:db8::1]"] {
+        answers(&scene.dns, &format!("{name}.d.example"), &["127.0.1.255"]);
+        assert!(ask_domain(&scene, name).await.is_empty(), "{name}");
+    }
+    assert_eq!((scene.alarm(), scene.counted(ListAnswer::Refused)), (0, 0));
+    assert_eq!(ask_domain(&scene, "4.example").await, [Listed::No]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_sender_can_take_a_list_of_domains_out_of_service() {
+    let scene = scene(vec![domains()]);
+    answers(&scene.dns, "bad.example.d.example", &["127.0.1.2"]);
+    let watch = tokio::spawn(Arc::clone(&scene.lists).watch(CancellationToken::new()));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    for (round, code) in ["127.0.1.255", "127.255.255.254", "127.0.0.1"].into_iter().enumerate() {
+        answers(&scene.dns, "odd.example.d.example", &[code]);
+        assert!(is_degraded(&ask_domain(&scene, "odd.example").await[0]), "{code}");
+        assert_eq!((scene.alarm(), scene.counted(ListAnswer::Refused)), (1, round as u64 + 1));
+        assert_eq!(ask_domain(&scene, "bad.example").await, [yes("spam", 100)], "{code}");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.metrics.sender.list_tests.of(Worked::Yes).get(), 2, "tested at once, and once only");
+    assert_eq!(scene.alarm(), 1, "can be seen");
+    tokio::time::sleep(RETEST_INTERVAL * 2).await;
+    assert_eq!(scene.alarm(), 0);
+    watch.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_domains_that_refuses_us_is_out_once_its_test_confirms_it_and_soon_back() {
+    let scene = scene(vec![domains()]);
+    let watch = tokio::spawn(Arc::clone(&scene.lists).watch(CancellationToken::new()));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    for name in ["test.d.example", "odd.example.d.example"] {
+        answers(&scene.dns, name, &["127.255.255.254"]);
+    }
+    ask_domain(&scene, "odd.example").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_degraded(&ask_domain(&scene, "other.example").await[0]));
+    assert_eq!((scene.alarm(), scene.counted(ListAnswer::NotAsked)), (1, 1));
+    answers(&scene.dns, "test.d.example", &["127.0.1.2"]);
+    tokio::time::sleep(RETEST_INTERVAL).await;
+    assert_eq!((ask_domain(&scene, "other.example").await, scene.alarm()), (vec![Listed::No], 0));
+    watch.abort();
 }
 
 #[tokio::test]
@@ -187,13 +250,36 @@ async fn silent_lists_cost_one_time_out_together_and_are_asked_no_more() {
     assert!(lists.test().await);
     let ip = CLIENT.parse().unwrap();
     for round in 0..7 {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         assert!(lists.ask_ip(ip).await.iter().all(|answer| is_degraded(&answer.answer)));
         let expected = if round < 5 { Duration::from_secs(3) } else { Duration::ZERO };
         assert!(begun.elapsed() < expected + Duration::from_millis(50), "round {round}: {:?}", begun.elapsed());
     }
     assert_eq!(metrics.sender.lists_degraded.get(), 2);
     assert_eq!(metrics.sender.list_answers.of(ListAnswer::NoAnswer).get(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hiccup_takes_no_list_out_and_a_list_that_was_silent_is_tested_at_once() {
+    let metrics = Metrics::new();
+    let lists = Arc::new(Blocklists::build(vec![list("one")], Arc::new(Silent), Arc::clone(&metrics)));
+    let watch = tokio::spawn(Arc::clone(&lists).watch(CancellationToken::new()));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let ip: IpAddr = CLIENT.parse().unwrap();
+    let crowd = async || together((0..50).map(|_| lists.ask_ip(ip))).await;
+    crowd().await;
+    crowd().await;
+    let not_asked = || metrics.sender.list_answers.of(ListAnswer::NotAsked).get();
+    crowd().await;
+    assert_eq!((metrics.sender.lists_degraded.get(), not_asked()), (0, 0), "6 s of silence");
+    crowd().await;
+    crowd().await;
+    assert_eq!(metrics.sender.lists_degraded.get(), 1);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(metrics.sender.list_tests.of(Worked::Yes).get(), 2);
+    lists.ask_ip(ip).await;
+    assert_eq!(not_asked(), 0, "its test passed, so that it is asked again");
+    watch.abort();
 }
 
 #[tokio::test(start_paused = true)]
