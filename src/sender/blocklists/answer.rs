@@ -24,7 +24,7 @@ pub struct Said {
     pub counted: ListAnswer,
     /// A code came that the settings don't know, whatever else came with it.
     pub unknown_code: Option<Ipv4Addr>,
-    /// The code refuses the asker, whatever was asked (see [`refuses_asker`]).
+    /// The code refuses the asker, whatever was asked.
     pub asker_refused: bool,
 }
 
