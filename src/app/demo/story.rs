@@ -16,7 +16,7 @@ pub(super) async fn tell(said: &str, letter: &Letter, log: &Path) {
     println!("   the client was told: {}", said.replace('\n', " / "));
     let Some(id) = said.split_whitespace().find(|word| word.len() == 26) else {
         println!("   {}", refused(said));
-        if let Some((english, japanese)) = why(letter, log).await {
+        if let Some((english, japanese)) = why(said, letter, log).await {
             println!("   why: {english}\n        {japanese}");
         }
         println!();
@@ -44,8 +44,23 @@ async fn events_of(id: &str, log: &Path) -> Vec<Value> {
     events.collect()
 }
 
-/// The sentences of the Explanation of what was refused.
-async fn why(letter: &Letter, log: &Path) -> Option<(String, String)> {
+/// The sentences of the Explanation of what was refused. The log is written behind the answer, so it may take a moment.
+async fn why(said: &str, letter: &Letter, log: &Path) -> Option<(String, String)> {
+    if said.contains("5.1.1") {
+        // That no such mailbox exists needs no other reason.
+        return None;
+    }
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let found = explained(letter, log).await;
+        if found.is_some() || tokio::time::Instant::now() > deadline {
+            return found;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn explained(letter: &Letter, log: &Path) -> Option<(String, String)> {
     let text = tokio::fs::read_to_string(log).await.unwrap_or_default();
     let events = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let judged = |event: &Value| {
