@@ -229,12 +229,10 @@ impl Connection {
         let Transaction { snapshot, client: own, sender, lanes, known } = transaction;
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let who = self.who(sender);
-        if known.is_some() && judges.harvests(&who, now) {
-            return self.refused_unseen(Decision::Defer(replies::HARVEST), Rule::Harvest);
-        }
-        if known.is_some() && judges.is_trap(recipient) {
-            judges.saw_trap(&who, now);
-            return self.refused_unseen(Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient);
+        if known.is_some()
+            && let Some((decision, rule)) = judges.before_validity(&who, recipient, (Mode::Live, now))
+        {
+            return self.refused_unseen(decision, rule);
         }
         let found = snapshot.domain(recipient.domain().as_str());
         let domain = match &found {

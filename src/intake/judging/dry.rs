@@ -10,7 +10,6 @@ use crate::model::explanation::Explanation;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Timestamp};
 use crate::policy::rcpt::{self, Domain, Validity};
-use crate::policy::replies;
 use crate::tenant::Snapshot;
 
 /// What would be said.
@@ -66,7 +65,7 @@ impl Judges {
         now: Timestamp,
     ) {
         let found = snapshot.domain(recipient.domain().as_str());
-        let refused = match self.before_validity(who, recipient, now) {
+        let refused = match self.before_validity(who, recipient, (Mode::Dry, now)) {
             Some(refused) => Some(refused),
             None => {
                 let domain = match &found {
@@ -90,16 +89,5 @@ impl Judges {
             }
             (None, None) => {}
         }
-    }
-
-    /// What is refused before anybody looks whether the recipient exists.
-    fn before_validity(&self, who: &Who<'_>, recipient: &Address, now: Timestamp) -> Option<(Decision, Rule)> {
-        if let Some(refusal) = rcpt::trick(recipient) {
-            return Some((refusal, Rule::Recipient));
-        }
-        if self.harvests(who, now) {
-            return Some((Decision::Defer(replies::HARVEST), Rule::Harvest));
-        }
-        self.is_trap(recipient).then_some((Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient))
     }
 }

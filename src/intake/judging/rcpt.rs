@@ -9,8 +9,9 @@ use crate::model::authentication::{SpfIdentity, SpfResult};
 use crate::model::explanation::Moment;
 use crate::model::lists::Matched;
 use crate::model::rule::{LimitOf, Rule};
-use crate::model::{Decision, Domain};
+use crate::model::{Address, Decision, Domain};
 use crate::policy::explain::{judgement, plain_judgement};
+use crate::policy::rcpt::trick;
 use crate::policy::replies;
 use crate::policy::sender::{Client, Greylist, Harvest, RcptFacts, Reputation, Ruling, Source, at_rcpt, needs};
 use crate::sender::greylist::Greyed;
@@ -23,9 +24,31 @@ use crate::tenant::lists::Query;
 const MOST_KEPT: usize = 100;
 
 impl Judges {
+    /// What is refused before anybody looks whether the recipient exists.
+    pub fn before_validity(
+        &self,
+        who: &Who<'_>,
+        recipient: &Address,
+        (mode, now): (Mode, Timestamp),
+    ) -> Option<(Decision, Rule)> {
+        if let Some(refusal) = trick(recipient) {
+            return Some((refusal, Rule::Recipient));
+        }
+        if self.harvests(who, now) {
+            return Some((Decision::Defer(replies::HARVEST), Rule::Harvest));
+        }
+        if !self.is_trap(recipient) {
+            return None;
+        }
+        if mode == Mode::Live {
+            self.saw_trap(who, now);
+        }
+        Some((Decision::Reject(replies::NO_SUCH_RECIPIENT), Rule::Recipient))
+    }
+
     /// A client that guesses addresses learns nothing more, whichever it names next (reliability row SEC-P12).
     #[must_use]
-    pub fn harvests(&self, who: &Who<'_>, now: Timestamp) -> bool {
+    fn harvests(&self, who: &Who<'_>, now: Timestamp) -> bool {
         who.is_known() && self.source.harvest.stopped(who.ip, now).is_some()
     }
 
@@ -158,12 +181,7 @@ impl Judges {
 
     /// A recipient refused before its sender was judged.
     #[must_use]
-    pub fn refused(
-        &self,
-        whom: &crate::model::Address,
-        decision: &Decision,
-        rule: Rule,
-    ) -> crate::model::explanation::Judgement {
+    pub fn refused(&self, whom: &Address, decision: &Decision, rule: Rule) -> crate::model::explanation::Judgement {
         plain_judgement(Moment::Rcpt, Some(whom), decision, rule)
     }
 
@@ -230,7 +248,7 @@ fn proven<'w>(known: &SenderKnown, who: &Who<'w>) -> Option<&'w Domain> {
     let passed = |spf: &crate::model::authentication::Spf| {
         spf.identity == SpfIdentity::MailFrom && spf.result == SpfResult::Pass
     };
-    known.spf.iter().any(passed).then(|| who.sender.address().map(crate::model::Address::domain))?
+    known.spf.iter().any(passed).then(|| who.sender.address().map(Address::domain))?
 }
 
 /// What counts against the whole source: a sender whose domain is on a list of bad domains, and one the operator blocks. What
