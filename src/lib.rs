@@ -22,7 +22,10 @@ pub mod tenant;
 pub mod dns;
 pub mod limits;
 pub mod net;
+pub mod quarantine;
+pub mod scan;
 pub mod sender;
+pub mod signatures;
 pub mod spool;
 
 // -- flows --------------------------------------------------------------------

@@ -28,6 +28,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["clock", "model", "telemetry"]),
     ("sender", &["clock", "dns", "message", "model", "telemetry"]),
     ("limits", &["model", "telemetry"]),
+    // Formats, compiled sets and their numbers; what they match is a Specimen.
+    ("signatures", &["clock", "message", "model", "telemetry"]),
+    ("scan", &["clock", "message", "model", "signatures", "telemetry"]),
+    ("quarantine", &["clock", "faults", "message", "model", "telemetry"]),
     ("spool", &["clock", "faults", "message", "model", "telemetry"]),
     // -- flows: intake and delivery don't know each other
     (

@@ -1,6 +1,7 @@
-//! The message itself: byte-exact reading of the header block and the trace field we prepend. Pure.
+//! The message itself: byte-exact reading and editing, and the Specimen that detectors look at. Pure.
 //!
 //! **Failure**: a header block that is none counts as empty; nothing here panics or allocates by what the mail claims.
 
 pub mod header;
 pub mod received;
+pub mod specimen;

@@ -7,6 +7,7 @@ pub mod authentication;
 pub mod decision;
 pub mod envelope;
 pub mod explanation;
+pub mod finding;
 pub mod ids;
 pub mod lists;
 pub mod origin;
