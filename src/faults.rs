@@ -30,10 +30,16 @@ pub enum Point {
     NoticeBeforeCommit,
     NoticeAfterCommit,
     SegmentBeforeDelete,
+    QuarantineBeforeWrite,
+    QuarantineAfterWrite,
+    QuarantineAfterLink,
+    QuarantineAfterSync,
+    ReleaseBeforeForget,
+    ReleaseAfterForget,
 }
 
 impl Point {
-    pub const ALL: [(&'static str, Self); 20] = [
+    pub const ALL: [(&'static str, Self); 26] = [
         ("connected", Self::Connected),
         ("mail-accepted", Self::MailAccepted),
         ("rcpt-accepted", Self::RcptAccepted),
@@ -54,6 +60,12 @@ impl Point {
         ("notice-before-commit", Self::NoticeBeforeCommit),
         ("notice-after-commit", Self::NoticeAfterCommit),
         ("segment-before-delete", Self::SegmentBeforeDelete),
+        ("quarantine-before-write", Self::QuarantineBeforeWrite),
+        ("quarantine-after-write", Self::QuarantineAfterWrite),
+        ("quarantine-after-link", Self::QuarantineAfterLink),
+        ("quarantine-after-sync", Self::QuarantineAfterSync),
+        ("release-before-forget", Self::ReleaseBeforeForget),
+        ("release-after-forget", Self::ReleaseAfterForget),
     ];
 }
 

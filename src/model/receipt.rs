@@ -1,7 +1,8 @@
 //! Proof of custody, and the one reply that may be made from it.
 //!
 //! **Invariants**: a 2xx at end of data exists only as [`AcceptedReply`], which exists only from receipts. A receipt is made
-//! in two places: by `spool` after the commit is durable, and by `delivery`'s hand-off after the next hop said 250.
+//! in three places: by `spool` after the commit is durable, by `quarantine` after the held message is, and by `delivery`'s
+//! hand-off after the next hop said 250.
 
 use super::{Enhanced, MessageId, Reply};
 
@@ -22,6 +23,8 @@ pub enum Custody {
     Spooled,
     /// The next hop's own 250.
     HandedOn,
+    /// Durable in the quarantine of this node.
+    Quarantined,
 }
 
 impl Receipt {
@@ -33,6 +36,11 @@ impl Receipt {
     /// To be called by `delivery`'s hand-off alone, after the next hop answered 250 for all of these recipients.
     pub fn handed_on(id: MessageId, recipients: usize) -> Self {
         Self { id, recipients, custody: Custody::HandedOn }
+    }
+
+    /// To be called by `quarantine` alone, after the held message is durable.
+    pub fn quarantined(id: MessageId, recipients: usize) -> Self {
+        Self { id, recipients, custody: Custody::Quarantined }
     }
 
     #[must_use]

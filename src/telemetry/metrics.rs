@@ -415,6 +415,41 @@ impl LimitMetrics {
 }
 
 #[derive(Debug)]
+pub struct QuarantineMetrics {
+    pub messages: IntGauge,
+    /// Recipients whose mail is held.
+    pub recipients: IntGauge,
+    pub bytes: IntGauge,
+    pub held: IntCounter,
+    /// Recipients whose mail was given on.
+    pub released: IntCounter,
+    /// Recipients whose mail was removed by somebody.
+    pub removed: IntCounter,
+    /// Recipients whose mail was kept for as long as it is kept.
+    pub expired: IntCounter,
+    pub corrupt: IntCounter,
+    pub troubles: IntCounter,
+    pub write_seconds: Histogram,
+}
+
+impl QuarantineMetrics {
+    fn new(r: &Registrar<'_>) -> Self {
+        Self {
+            messages: r.gauge("quarantine_messages", "Messages in quarantine."),
+            recipients: r.gauge("quarantine_recipients", "Recipients whose mail is in quarantine, by its own index."),
+            bytes: r.gauge("quarantine_bytes", "Bytes of messages in quarantine."),
+            held: r.counter("quarantine_held_total", "Messages made durable in quarantine."),
+            released: r.counter("quarantine_released_total", "Recipients whose mail was released."),
+            removed: r.counter("quarantine_removed_total", "Recipients whose mail was removed by an operator."),
+            expired: r.counter("quarantine_expired_total", "Recipients whose mail was kept long enough."),
+            corrupt: r.counter("quarantine_corrupt_total", "Files of the quarantine moved to corrupt/."),
+            troubles: r.counter("quarantine_troubles_total", "Failed disk operations of the quarantine."),
+            write_seconds: r.histogram("quarantine_write_seconds", "Time to make one held message durable.", &FAST),
+        }
+    }
+}
+
+#[derive(Debug)]
 pub struct LogMetrics {
     pub lines: IntCounter,
     pub lost: IntCounter,
@@ -433,6 +468,7 @@ pub struct Metrics {
     pub tenants: TenantMetrics,
     pub sender: SenderMetrics,
     pub limits: LimitMetrics,
+    pub quarantine: QuarantineMetrics,
     pub log: LogMetrics,
 }
 
@@ -453,11 +489,25 @@ impl Metrics {
         let (smtp, spool, delivery) = (SmtpMetrics::new(r), SpoolMetrics::new(r), DeliveryMetrics::new(r));
         let (handoff, config, tenants) = (HandoffMetrics::new(r), ConfigMetrics::new(r), TenantMetrics::new(r));
         let (sender, limits) = (SenderMetrics::new(r), LimitMetrics::new(r));
+        let quarantine = QuarantineMetrics::new(r);
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
             lost: r.counter("mail_log_lost_total", "Lines lost because the mail log's disk failed or was too slow."),
         };
-        Arc::new(Self { balance, smtp, spool, delivery, handoff, config, tenants, sender, limits, log, registry })
+        Arc::new(Self {
+            balance,
+            smtp,
+            spool,
+            delivery,
+            handoff,
+            config,
+            tenants,
+            sender,
+            limits,
+            quarantine,
+            log,
+            registry,
+        })
     }
 
     /// Text exposition format 0.0.4.

@@ -46,10 +46,13 @@ fn drain(scene: &Scene, row: &mut Row) -> Result<(), String> {
     Ok(())
 }
 
-/// Points that exist only for this custody, and so can be reached.
+/// Points that exist only for this custody, and so can be reached. The quarantine's have a drill of their own
+/// (`tests/rooms/quarantine`): nothing in this load is quarantined.
 fn points(custody: Custody) -> Vec<&'static str> {
     let inline_only = |name: &str| name.starts_with("handoff-");
-    Point::ALL.iter().map(|(name, _)| *name).filter(|name| custody == Custody::Inline || !inline_only(name)).collect()
+    let of_quarantine = |name: &str| name.starts_with("quarantine-") || name.starts_with("release-");
+    let names = Point::ALL.iter().map(|(name, _)| *name).filter(|name| !of_quarantine(name));
+    names.filter(|name| custody == Custody::Inline || !inline_only(name)).collect()
 }
 
 /// Runs it and prints the table. `Err` says which rule was broken.
