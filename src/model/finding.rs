@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn points_are_read_and_written_exactly() {
         let written = |points: f64| Score::from_points(points).to_string();
-        assert_eq!([5.0, 0.1, -0.001, 3.14].map(written), ["5.0", "0.1", "-0.001", "3.14"]);
+        assert_eq!([5.0, 0.1, -0.001, 3.25].map(written), ["5.0", "0.1", "-0.001", "3.25"]);
         assert_eq!(Score::from_points(f64::NAN), Score::ZERO);
         assert_eq!(Score(i32::MAX) + Score(1), Score(i32::MAX));
     }
