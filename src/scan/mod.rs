@@ -2,3 +2,5 @@
 //! Verdict.
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
+
+pub mod rules;

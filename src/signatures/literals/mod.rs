@@ -1,0 +1,105 @@
+//! Finds all of many literals in a text in one pass.
+//!
+//! Short ones go into an aho-corasick automaton, those of eight octets and more into a filter over windows ([`window`]),
+//! which builds in a tenth of the time and stays small with a million of them (`benches/literals.rs`).
+//!
+//! **Failure**: nothing fails. **Invariants**: every occurrence of every literal is told, overlapping ones too; time is
+//! linear in the text, beside what is told.
+
+pub mod window;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+
+use window::Windows;
+
+/// How a literal is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Case {
+    /// Octet by octet.
+    Exact,
+    /// ASCII letters alike in both cases.
+    Ascii,
+    /// Octet by octet, in a text that is folded as the literal is.
+    Folded,
+}
+
+/// A compiled set of literals; their numbers are their places in the list it was built from.
+#[derive(Debug)]
+pub struct Literals {
+    short: Option<Short>,
+    long: Option<Windows>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Short {
+    automaton: AhoCorasick,
+    /// Their numbers, and those that must be compared again because others don't mind the case.
+    ids: Vec<(u32, Option<Box<[u8]>>)>,
+}
+
+/// Called with the number of a literal and where it begins.
+pub type Found<'f> = dyn FnMut(u32, usize) + 'f;
+
+impl Literals {
+    /// Empty literals are never found.
+    #[must_use]
+    pub fn build(literals: &[(&[u8], Case)]) -> Self {
+        let numbered = || (0_u32..).zip(literals.iter().copied());
+        let short: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() < window::WIDTH).collect();
+        let long: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() >= window::WIDTH).collect();
+        Self { short: Short::build(&short), long: Windows::build(&long), count: literals.len() }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn find(&self, text: &[u8], found: &mut Found<'_>) {
+        if let Some(short) = &self.short {
+            short.find(text, found);
+        }
+        if let Some(long) = &self.long {
+            long.find(text, found);
+        }
+    }
+}
+
+impl Short {
+    fn build(literals: &[(u32, (&[u8], Case))]) -> Option<Self> {
+        let literals = literals.iter().filter(|(_, (octets, _))| !octets.is_empty());
+        let any_case = literals.clone().any(|(_, (_, case))| *case == Case::Ascii);
+        let again = |octets: &[u8], case: Case| (any_case && case != Case::Ascii).then(|| octets.into());
+        let ids: Vec<_> = literals.clone().map(|(id, (octets, case))| (*id, again(octets, *case))).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        // A table of all transitions while it is small: it is the fastest.
+        let kind = if ids.len() <= 2_000 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let automaton = AhoCorasickBuilder::new()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(any_case)
+            .kind(Some(kind))
+            .build(literals.map(|(_, (octets, _))| octets))
+            .ok()?;
+        Some(Self { automaton, ids })
+    }
+
+    fn find(&self, text: &[u8], found: &mut Found<'_>) {
+        for hit in self.automaton.find_overlapping_iter(text) {
+            let Some((id, again)) = self.ids.get(hit.pattern().as_usize()) else { continue };
+            if again.as_ref().is_none_or(|octets| text.get(hit.range()) == Some(octets)) {
+                found(*id, hit.start());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

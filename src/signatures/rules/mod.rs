@@ -1,0 +1,393 @@
+//! Our own rules: `*.toml` in a pack. A rule looks for words and expressions in fields of a message, or combines others.
+//!
+//! ```toml
+//! [[rule]]
+//! id = "JA_CARD_SUSPENDED"            # A-Z, 0-9, _; unique in the whole set; begins with __ by custom if it has no score
+//! en = "A card is said to be suspended"         # both are needed if there is a score
+//! ja = "カードの利用停止をうたう"
+//! class = "phishing"                  # malware risky-file ambiguous unscannable encrypted phishing impersonation spam bulk
+//! score = 2.5                         # none: only for conditions of other rules; negative: speaks for the message
+//! in = ["subject", "body"]            # fields, see below; default "text"
+//! any = ["カードの利用を停止", "ご利用を制限"]    # at least `min` different ones of these (default 1) in the fields together
+//! min = 1
+//! all = ["カード"]                     # all of these
+//! none = ["配信停止"]                  # and none of these
+//! regex = 'お客様の.{0,10}カード'        # and at least one of these
+//! word = true                         # literals of `any`, `all`, `none` stand between ASCII word boundaries
+//! case = false                        # true: compared as written, not folded
+//! when = "__LINK_NEW and not @authenticated"    # and this holds, see `expression`
+//! hits = ["お客様のカードの利用を停止しました"]     # checked by `signatures check`: texts in which words and expressions hit
+//! misses = ["カードを同封します"]               # and in which they don't
+//! ```
+//!
+//! What is given must all be so. Other questions: `exists = true` (the field is there and not empty), `domains = [...]` (a
+//! link leads to one of these domains or below), `hex = ["4d 5a"]` (octets, joins `any`; with `in = "file"` or `"raw"`).
+//!
+//! | `in` | is |
+//! |---|---|
+//! | `text` | `subject` and `body` |
+//! | `body`, `hidden`, `html` | what is shown (texts inside files too), what the markup hides, the source of HTML |
+//! | `subject`, `from`, `to` (with Cc), `reply-to`, `header:NAME` | a field, decoded |
+//! | `from-name`, `from-address`, `from-domain` | parts of From |
+//! | `headers` | each field as `Name: value` |
+//! | `url`, `host`, `domain`, `link-text` | of links: the address, its host, the registrable domain, what is shown in its place |
+//! | `file-name`, `content-type` | names of attachments and files in archives; types of parts as claimed |
+//! | `file`, `raw` | octets of each file and of the message as it came; ASCII letters alike in both cases, no `regex` |
+//!
+//! Texts and literals are folded ([`crate::signatures::fold`]): write as you like, but for `case = true`. Expressions are
+//! those of the `regex` crate, run on the folded text, and match in linear time; `\b` is ASCII's. One that needs no literal
+//! of at least three octets runs on every message: avoid it. Of literals, `find` costs next to nothing: thousands are fine.
+//!
+//! **Failure**: a fault anywhere refuses the set, with file and line. When time is up, what was found until then is told,
+//! and that it is not all.
+//! **Invariants**: a rule is evaluated after those it asks for; a message's cost is linear in its texts.
+
+pub mod atoms;
+pub mod compile;
+pub mod expression;
+pub mod fields;
+pub mod read;
+pub mod required;
+
+use std::collections::{BTreeMap, HashMap};
+
+use regex::Regex;
+
+use crate::message::specimen::{Specimen, TimeUp};
+use crate::model::finding::{Class, Score};
+use crate::signatures::literals::{Case, Literals};
+pub use atoms::{Atom, Facts};
+use expression::Expression;
+use fields::{FieldNames, Mask, Region, regions};
+
+pub type NeedleId = u32;
+
+/// A literal that some rule or expression needs.
+#[derive(Debug, Clone)]
+pub struct Needle {
+    pub bytes: Box<[u8]>,
+    mask: Mask,
+    word: bool,
+    case: Case,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Literal {
+    needle: NeedleId,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    regex: Regex,
+    mask: Mask,
+    /// Of the text as written, not folded.
+    exact: bool,
+    /// One of these must have been seen. Empty: always runs.
+    required: Box<[NeedleId]>,
+}
+
+/// What is told of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RuleInfo {
+    pub name: Box<str>,
+    pub class: Class,
+    /// `None`: the rule only serves others.
+    pub score: Option<Score>,
+    pub en: Box<str>,
+    pub ja: Box<str>,
+    pub pack: Box<str>,
+}
+
+#[derive(Debug)]
+pub struct Rule {
+    info: RuleInfo,
+    any: Vec<Literal>,
+    min: usize,
+    all: Vec<Literal>,
+    none: Vec<Literal>,
+    patterns: Vec<usize>,
+    domains: Option<usize>,
+    exists: Option<Mask>,
+    when: Option<Expression<usize>>,
+}
+
+/// Which literals were seen.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Vec<u64>);
+
+impl Seen {
+    #[must_use]
+    pub fn new(needles: usize) -> Self {
+        Self(vec![0; needles.div_ceil(64)])
+    }
+
+    pub fn add(&mut self, needle: NeedleId) {
+        if let Some(word) = self.0.get_mut(needle as usize / 64) {
+            *word |= 1 << (needle % 64);
+        }
+    }
+
+    #[must_use]
+    pub fn has(&self, needle: NeedleId) -> bool {
+        self.0.get(needle as usize / 64).is_some_and(|word| word & (1 << (needle % 64)) != 0)
+    }
+}
+
+/// A rule that hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleHit<'s> {
+    pub rule: &'s RuleInfo,
+    pub score: Score,
+    /// The word or text that was found.
+    pub evidence: Box<str>,
+}
+
+/// What came of a message.
+#[derive(Debug, Default)]
+pub struct Evaluated<'s> {
+    pub hits: Vec<RuleHit<'s>>,
+    /// Not everything was looked at.
+    pub time_is_up: bool,
+}
+
+/// All rules of a set, compiled.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    names: FieldNames,
+    wanted: Mask,
+    needles: Vec<Needle>,
+    folded: Option<(Literals, Vec<NeedleId>)>,
+    exact: Option<(Literals, Vec<NeedleId>)>,
+    patterns: Vec<Pattern>,
+    rules: Vec<Rule>,
+    /// The order of evaluation.
+    order: Vec<usize>,
+    by_name: BTreeMap<Box<str>, usize>,
+    domains: HashMap<Box<str>, Vec<usize>>,
+    atoms: Vec<Atom>,
+}
+
+impl RuleSet {
+    fn new(
+        names: FieldNames,
+        wanted: Mask,
+        needles: Vec<Needle>,
+        patterns: Vec<Pattern>,
+        (rules, order, by_name): (Vec<Rule>, Vec<usize>, BTreeMap<Box<str>, usize>),
+        domains: HashMap<Box<str>, Vec<usize>>,
+    ) -> Self {
+        let folded = compile::matcher(&needles, |needle| needle.case == Case::Folded);
+        let exact = compile::matcher(&needles, |needle| needle.case == Case::Exact && !needle.mask.is_octets());
+        let atoms = compile::atoms(&rules);
+        Self { names, wanted, needles, folded, exact, patterns, rules, order, by_name, domains, atoms }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub fn infos(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.rules.iter().map(|rule| &rule.info)
+    }
+
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<&RuleInfo> {
+        self.rules.get(*self.by_name.get(name)?).map(|rule| &rule.info)
+    }
+
+    /// Expressions that run on every message, for want of a literal.
+    pub fn costly(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().filter(|pattern| pattern.required.is_empty()).map(|pattern| pattern.regex.as_str())
+    }
+
+    /// Literals to be looked for in octets: of files, or of the message as it came.
+    pub fn octet_needles(&self) -> impl Iterator<Item = (NeedleId, &[u8], Case)> {
+        let needles = self.needles.iter().zip(0..);
+        needles.filter(|(needle, _)| needle.mask.is_octets()).map(|(needle, id)| (id, &*needle.bytes, needle.case))
+    }
+
+    /// A literal of [`Self::octet_needles`] was found in a file, or in the message as it came.
+    pub fn saw_octets(&self, needle: NeedleId, is_file: bool, seen: &mut Seen) {
+        let field = if is_file { fields::FILE } else { fields::RAW };
+        if self.needles.get(needle as usize).is_some_and(|needle| needle.mask.has(field)) {
+            seen.add(needle);
+        }
+    }
+
+    #[must_use]
+    pub fn wants_raw(&self) -> bool {
+        self.wanted.has(fields::RAW)
+    }
+
+    /// An empty record for [`Self::saw_octets`].
+    #[must_use]
+    pub fn nothing_seen(&self) -> Seen {
+        Seen::new(self.needles.len())
+    }
+
+    /// Runs all rules; `seen` has what was found in octets.
+    pub fn evaluate(&self, specimen: &Specimen, facts: &Facts, seen: Seen, time_up: TimeUp<'_>) -> Evaluated<'_> {
+        let regions = regions(&self.names, &self.wanted, specimen);
+        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        for region in &regions {
+            if time_up() {
+                run.time_is_up = true;
+                break;
+            }
+            run.look(region);
+        }
+        run.search(&regions, time_up);
+        run.links(specimen);
+        let atoms: Vec<(Atom, u32)> = self.atoms.iter().map(|atom| (*atom, atom.value(specimen, facts))).collect();
+        run.judge(&regions, &atoms)
+    }
+
+    /// Whether the words and expressions of a rule hit a text, whatever its field. `None`: there is no such rule.
+    #[must_use]
+    pub fn tries(&self, name: &str, text: &str) -> Option<bool> {
+        let rule = self.rules.get(*self.by_name.get(name)?)?;
+        let mut mask = Mask::default();
+        let literals = rule.any.iter().chain(&rule.all).chain(&rule.none);
+        let needles = literals.filter_map(|literal| self.needles.get(literal.needle as usize));
+        needles.for_each(|needle| mask.join(needle.mask));
+        rule.patterns.iter().filter_map(|id| self.patterns.get(*id)).for_each(|pattern| mask.join(pattern.mask));
+        rule.exists.iter().for_each(|exists| mask.join(*exists));
+        let region = Region { mask, folded: crate::signatures::fold::fold(text), exact: text.into() };
+        let seen = self.nothing_seen();
+        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        run.look(&region);
+        if mask.is_octets() {
+            for (id, bytes, case) in self.octet_needles() {
+                let found = match case {
+                    Case::Exact => memchr::memmem::find(text.as_bytes(), bytes).is_some(),
+                    _ => text.to_ascii_lowercase().contains(&*String::from_utf8_lossy(bytes).to_ascii_lowercase()),
+                };
+                if found {
+                    run.seen.add(id);
+                }
+            }
+        }
+        let regions = [region];
+        run.search(&regions, &|| false);
+        Some(run.own(rule, &regions))
+    }
+}
+
+/// The evaluation of one message.
+struct Run<'s> {
+    set: &'s RuleSet,
+    seen: Seen,
+    /// Expressions that matched, with the text.
+    matched: HashMap<usize, Box<str>>,
+    /// Groups of domains that links lead to.
+    domains: Vec<usize>,
+    time_is_up: bool,
+}
+
+impl<'s> Run<'s> {
+    fn look(&mut self, region: &Region<'_>) {
+        for (matcher, text) in [(&self.set.folded, &region.folded), (&self.set.exact, &region.exact)] {
+            if let Some((literals, ids)) = matcher {
+                let (set, seen) = (self.set, &mut self.seen);
+                literals.find(text.as_bytes(), &mut |found, start| {
+                    let Some(id) = ids.get(found as usize).copied() else { return };
+                    let Some(needle) = set.needles.get(id as usize) else { return };
+                    let fits = !needle.word || is_word(text.as_bytes(), start, needle.bytes.len());
+                    if fits && needle.mask.meets(&region.mask) {
+                        seen.add(id);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Runs the expressions that may match.
+    fn search(&mut self, regions: &[Region<'_>], time_up: TimeUp<'_>) {
+        for (id, pattern) in self.set.patterns.iter().enumerate() {
+            if !pattern.required.is_empty() && !pattern.required.iter().any(|needle| self.seen.has(*needle)) {
+                continue;
+            }
+            for region in regions.iter().filter(|region| region.mask.meets(&pattern.mask)) {
+                if time_up() {
+                    self.time_is_up = true;
+                    return;
+                }
+                let text = if pattern.exact { &region.exact } else { &region.folded };
+                if let Some(found) = pattern.regex.find(text) {
+                    self.matched.insert(id, found.as_str().chars().take(80).collect::<String>().into());
+                    break;
+                }
+            }
+        }
+    }
+
+    fn links(&mut self, specimen: &Specimen) {
+        if self.set.domains.is_empty() {
+            return;
+        }
+        for link in &specimen.links {
+            let mut host = Some(&*link.host);
+            while let Some(name) = host {
+                self.domains.extend(self.set.domains.get(name).into_iter().flatten());
+                host = name.split_once('.').map(|(_, parent)| parent);
+            }
+        }
+    }
+
+    fn judge(self, regions: &[Region<'_>], atoms: &[(Atom, u32)]) -> Evaluated<'s> {
+        let mut hit = vec![false; self.set.rules.len()];
+        let mut hits = Vec::new();
+        for number in &self.set.order {
+            let Some(rule) = self.set.rules.get(*number) else { continue };
+            let atom = |wanted: Atom| atoms.iter().find(|(atom, _)| *atom == wanted).map_or(0, |(_, value)| *value);
+            let asked = |other: &usize| hit.get(*other).copied().unwrap_or(false);
+            let holds = self.own(rule, regions) && rule.when.as_ref().is_none_or(|when| when.value(&asked, &atom) != 0);
+            if !holds {
+                continue;
+            }
+            if let Some(place) = hit.get_mut(*number) {
+                *place = true;
+            }
+            if let Some(score) = rule.info.score {
+                hits.push(RuleHit { rule: &rule.info, score, evidence: self.evidence(rule) });
+            }
+        }
+        Evaluated { hits, time_is_up: self.time_is_up }
+    }
+
+    /// Everything that a rule asks for, but for its condition on others.
+    fn own(&self, rule: &Rule, regions: &[Region<'_>]) -> bool {
+        let seen = |literal: &&Literal| self.seen.has(literal.needle);
+        (rule.any.is_empty() || rule.any.iter().filter(seen).take(rule.min).count() >= rule.min)
+            && rule.all.iter().all(|literal| seen(&literal))
+            && !rule.none.iter().any(|literal| seen(&literal))
+            && (rule.patterns.is_empty() || rule.patterns.iter().any(|id| self.matched.contains_key(id)))
+            && rule.domains.is_none_or(|group| self.domains.contains(&group))
+            && rule.exists.is_none_or(|mask| regions.iter().any(|region| region.mask.meets(&mask)))
+    }
+
+    fn evidence(&self, rule: &Rule) -> Box<str> {
+        if let Some(text) = rule.patterns.iter().find_map(|id| self.matched.get(id)) {
+            return text.clone();
+        }
+        let seen = rule.any.iter().chain(&rule.all).find(|literal| self.seen.has(literal.needle));
+        let needle = seen.and_then(|literal| self.set.needles.get(literal.needle as usize));
+        needle.map(|needle| String::from_utf8_lossy(&needle.bytes).into()).unwrap_or_default()
+    }
+}
+
+/// Whether no ASCII letter, digit or `_` stands right before or behind.
+fn is_word(text: &[u8], start: usize, length: usize) -> bool {
+    let part =
+        |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_');
+    !part(start.checked_sub(1)) && !part(Some(start + length))
+}
+
+#[cfg(test)]
+mod tests;
