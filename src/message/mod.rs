@@ -2,6 +2,12 @@
 //!
 //! **Failure**: a header block that is none counts as empty; nothing here panics or allocates by what the mail claims.
 
+mod charset;
+pub mod fold;
 pub mod header;
+mod mime;
+mod parse;
 pub mod received;
 pub mod specimen;
+mod texts;
+pub mod words;

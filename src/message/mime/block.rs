@@ -1,0 +1,190 @@
+//! Reads a block of header fields, of a message or of a part, tolerantly: where it ends is what mail programs disagree on.
+//!
+//! **Failure**: a line that is no field is skipped if fields go on behind it, and begins the body if not; [`Block::odd`] says
+//! so where it matters.
+//! **Invariants**: linear; at most [`Limits::fields`] fields, out of the first [`Limits::header_octets`] octets.
+
+use std::ops::Range;
+
+use crate::message::specimen::{Ambiguity, Limits};
+use crate::model::finding::Reason;
+
+/// More lines that are no fields than this, and what stands there is text.
+const MAX_BAD_LINES: usize = 3;
+
+/// A field; ranges of the octets that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawField {
+    pub name: Range<usize>,
+    /// Behind the colon, folding included, without the last line break.
+    pub value: Range<usize>,
+}
+
+/// A header block.
+#[derive(Debug, Default)]
+pub struct Block {
+    pub fields: Vec<RawField>,
+    /// Where the body begins.
+    pub body: usize,
+    pub odd: Vec<Ambiguity>,
+    /// Which budget kept fields from being read.
+    pub beyond: Option<Reason>,
+}
+
+/// Reads the block at the start of `octets`. Lines end in LF, with or without CR.
+#[must_use]
+pub fn read(octets: &[u8], limits: &Limits) -> Block {
+    let mut reader = Reader { octets, limits, block: Block::default(), bad: None, bad_lines: 0, blank_fold: false };
+    reader.lines();
+    let mut block = reader.block;
+    let header = octets.get(..block.body.min(limits.header_octets)).unwrap_or_default();
+    let crs = memchr::memchr_iter(b'\r', header).count();
+    if memchr::memchr(0, header).is_some() || memchr::memmem::find_iter(header, b"\r\n").count() != crs {
+        block.odd.push(Ambiguity::Octets);
+    }
+    block
+}
+
+struct Reader<'a> {
+    octets: &'a [u8],
+    limits: &'a Limits,
+    block: Block,
+    /// The first line that is no field, and how many fields stood before it.
+    bad: Option<(usize, usize)>,
+    bad_lines: usize,
+    /// A line of blanks only: to some the end of the header.
+    blank_fold: bool,
+}
+
+impl Reader<'_> {
+    fn lines(&mut self) {
+        let mut at = 0;
+        loop {
+            let Some((line, next)) = line(self.octets, at) else {
+                return self.end(at, false);
+            };
+            if line.is_empty() {
+                return self.end(next, true);
+            }
+            if at > self.limits.header_octets || self.block.fields.len() >= self.limits.fields {
+                self.block.beyond =
+                    Some(if at > self.limits.header_octets { Reason::Bytes } else { Reason::Count });
+                return self.end(skip_header(self.octets, at), true);
+            }
+            let end = at + line.len();
+            if !self.line(line, at, end) {
+                self.bad_lines += 1;
+                self.bad.get_or_insert((at, self.block.fields.len()));
+                if self.bad_lines > MAX_BAD_LINES {
+                    return self.end(next, false);
+                }
+            }
+            at = next;
+        }
+    }
+
+    /// Whether the line belongs to a field.
+    fn line(&mut self, line: &[u8], at: usize, end: usize) -> bool {
+        if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+            let Some(field) = self.block.fields.last_mut() else { return false };
+            field.value.end = end;
+            self.blank_fold |= line.iter().all(u8::is_ascii_whitespace);
+            return true;
+        }
+        // What a mailbox file puts before the header.
+        if at == 0 && (line.starts_with(b"From ") || line.starts_with(b">From ")) {
+            return true;
+        }
+        let Some(colon) = memchr::memchr(b':', line) else { return false };
+        let name = line.get(..colon).unwrap_or_default();
+        let length = name.trim_ascii_end().len();
+        let is_name = length > 0 && name.iter().take(length).all(|byte| byte.is_ascii_graphic());
+        if !is_name {
+            return false;
+        }
+        let content = is_content(name);
+        if content && (length != name.len() || self.blank_fold) {
+            self.block.odd.push(Ambiguity::OddSyntax);
+        }
+        self.block.fields.push(RawField { name: at..at + length, value: at + colon + 1..end });
+        true
+    }
+
+    fn end(&mut self, at: usize, closed: bool) {
+        self.block.body = at;
+        let Some((bad, before)) = self.bad else { return };
+        if !closed || self.block.fields.len() == before {
+            self.block.body = bad;
+            self.block.fields.truncate(before);
+            return;
+        }
+        let behind = self.block.fields.get(before..).unwrap_or_default();
+        if behind.iter().any(|field| is_content(self.octets.get(field.name.clone()).unwrap_or_default())) {
+            self.block.odd.push(Ambiguity::BrokenHeader);
+        }
+    }
+}
+
+fn is_content(name: &[u8]) -> bool {
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+}
+
+/// The line at `at` without its end, and where the next one begins; `None` behind the last.
+pub fn line(octets: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let rest = octets.get(at..).filter(|rest| !rest.is_empty())?;
+    let (line, next) = memchr::memchr(b'\n', rest).map_or((rest, octets.len()), |end| (&rest[..end], at + end + 1));
+    Some((line.strip_suffix(b"\r").unwrap_or(line), next))
+}
+
+/// Behind the next empty line.
+fn skip_header(octets: &[u8], mut at: usize) -> usize {
+    while let Some((line, next)) = line(octets, at) {
+        at = next;
+        if line.is_empty() {
+            break;
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> (Vec<&str>, &str, Vec<Ambiguity>) {
+        let block = read(text.as_bytes(), &Limits::default());
+        let names = block.fields.iter().map(|field| &text[field.name.clone()]).collect();
+        (names, &text[block.body..], block.odd)
+    }
+
+    #[test]
+    fn a_header_ends_at_the_empty_line() {
+        assert_eq!(names("A: b\r\n c\r\nD:e\r\n\r\nF: g"), (vec!["A", "D"], "F: g", vec![]));
+        assert_eq!(names("From x Mon\nA: b\n\nc"), (vec!["A"], "c", vec![]));
+        assert_eq!(names("\r\nA: b"), (vec![], "A: b", vec![]));
+    }
+
+    #[test]
+    fn a_line_that_is_no_field_begins_the_body_or_is_skipped() {
+        assert_eq!(names("A: b\nhello\n\nx: y"), (vec!["A"], "hello\n\nx: y", vec![]));
+        assert_eq!(names("A: b\nhello world\nC: d\n\nx"), (vec!["A", "C"], "x", vec![]));
+        let (fields, body, odd) = names("A: b\nhello world\nContent-Type: d\n\nx");
+        assert_eq!((fields, body, odd), (vec!["A", "Content-Type"], "x", vec![Ambiguity::BrokenHeader]));
+        assert_eq!(names("A: b\no\nn\nl\ny\nC: d\n\nx").1, "o\nn\nl\ny\nC: d\n\nx");
+    }
+
+    #[test]
+    fn odd_octets_and_blanks_are_told() {
+        assert_eq!(names("A: b\rc\r\n\r\n").2, vec![Ambiguity::Octets]);
+        assert_eq!(names("A: b\0c\r\n\r\n").2, vec![Ambiguity::Octets]);
+        assert_eq!(names("Content-Type : x\r\n\r\n").2, vec![Ambiguity::OddSyntax]);
+        assert_eq!(names("Subject : x\r\n\r\n").2, vec![]);
+    }
+
+    #[test]
+    fn limits_keep_the_body_found() {
+        let limits = Limits { fields: 2, ..Limits::default() };
+        let block = read(b"A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\nbody", &limits);
+        assert_eq!((block.fields.len(), block.body, block.beyond), (2, 26, Some(Reason::Count)));
+    }
+}

@@ -1,0 +1,98 @@
+//! Whole messages through [`Specimen::parse`].
+
+use super::*;
+use crate::message::specimen::{Ambiguity, PartKind};
+use crate::model::finding::Reason;
+
+fn parse(text: &str) -> Specimen {
+    Specimen::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default(), &|| false)
+}
+
+fn shape(specimen: &Specimen) -> Vec<(String, PartKind, String)> {
+    let part = |part: &super::super::specimen::Part| {
+        (part.path.to_string(), part.kind, String::from_utf8_lossy(&part.octets).into_owned())
+    };
+    specimen.parts.iter().filter(|part| part.kind != PartKind::Multipart).map(part).collect()
+}
+
+fn row(path: &str, kind: PartKind, octets: &str) -> (String, PartKind, String) {
+    (path.to_owned(), kind, octets.to_owned())
+}
+
+#[test]
+fn a_message_without_mime_has_one_part() {
+    let specimen = parse("From: a@b.example\r\nSubject: =?utf-8?Q?hi?=\r\n\r\nhello\r\n");
+    assert_eq!(shape(&specimen), [row("1", PartKind::Text, "hello\r\n")]);
+    assert_eq!((specimen.subject(), &*specimen.texts[0].visible), ("hi", "hello\n"));
+    assert_eq!(&specimen.raw[specimen.fields[0].raw.clone()], b" a@b.example");
+    assert!(specimen.ambiguities.is_empty() && specimen.unchecked.is_empty());
+}
+
+#[test]
+fn a_tree_is_walked_in_document_order() {
+    let specimen = parse(
+        "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\npre\r\n--o\r\n\
+         Content-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\nplain\r\n--i\r\nContent-Type: text/html\r\n\r\n\
+         <b>html</b>\r\n--i--\r\n--o\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nattached\r\n--o\r\n\
+         Content-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\nUEs=\r\n--o--\r\n",
+    );
+    let inner = "Subject: in\r\n\r\nattached";
+    assert_eq!(
+        shape(&specimen),
+        [
+            row("1.1", PartKind::Text, "plain"),
+            row("1.2", PartKind::Html, "<b>html</b>"),
+            row("2", PartKind::Message, inner),
+            row("2.1", PartKind::Text, "attached"),
+            row("3", PartKind::File, "PK"),
+        ]
+    );
+    assert_eq!(specimen.ambiguities, []);
+    let attached = specimen.parts.iter().find(|part| &*part.path == "2.1").unwrap();
+    assert_eq!((&*attached.fields[0].name, &*attached.fields[0].value), ("Subject", "in"));
+    assert_eq!(&specimen.raw[attached.encoded.clone()], b"attached");
+    assert!(specimen.parts.iter().enumerate().all(|(at, part)| part.parent.is_none_or(|parent| parent < at)));
+}
+
+#[test]
+fn every_reading_becomes_a_part() {
+    let two = parse(
+        "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+         --a\r\n\r\none\r\n--a--\r\n--b\r\n\r\ntwo\r\n--b--\r\n",
+    );
+    let texts: Vec<_> = two.texts.iter().map(|text| &*text.visible).collect();
+    assert!(texts.contains(&"one") && texts.contains(&"two"), "{texts:?}");
+    assert_eq!(two.ambiguities, [Ambiguity::DuplicateField]);
+    let behind = parse(
+        "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\none\r\n--a--\r\n--a\r\n\r\ntwo\r\n",
+    );
+    assert_eq!(shape(&behind).last().unwrap(), &row("2'", PartKind::Text, "two\r\n"));
+    assert_eq!(behind.ambiguities, [Ambiguity::Boundary]);
+    let encoded = parse(
+        "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=a\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+         LS1hDQoNCmluc2lkZQ0KLS1hLS0NCg==\r\n",
+    );
+    assert!(encoded.texts.iter().any(|text| text.folded.contains("inside")));
+    assert_eq!(encoded.ambiguities, [Ambiguity::BrokenHeader]);
+}
+
+#[test]
+fn files_inside_text_are_parts() {
+    let specimen = parse("From: a@b.example\r\n\r\nlook\r\nbegin 644 cat.exe\r\n#0V%T\r\n`\r\nend\r\n");
+    let file = specimen.parts.last().unwrap();
+    assert_eq!((&*file.path, file.kind, &*file.names[0], &*file.octets), ("1.1", PartKind::File, "cat.exe", &b"Cat"[..]));
+}
+
+#[test]
+fn beyond_the_limits_it_says_so() {
+    let limits = Limits { parts: 10, depth: 3, ..Limits::default() };
+    let many = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\nx\r\n".repeat(100));
+    let specimen = Specimen::parse(many.into(), &limits, &|| false);
+    assert!(specimen.parts.len() <= 10);
+    assert!(specimen.unchecked.iter().any(|missed| missed.reason == Reason::Count));
+    let deep: String = (0..100).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")).collect();
+    let specimen = Specimen::parse(deep.into(), &limits, &|| false);
+    assert!(specimen.unchecked.iter().any(|missed| missed.reason == Reason::Depth));
+    let specimen = Specimen::parse(Bytes::from_static(b"A: b\r\n\r\nc"), &limits, &|| true);
+    assert_eq!(specimen.unchecked[0].reason, Reason::Time);
+}
