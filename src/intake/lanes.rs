@@ -92,6 +92,7 @@ mod tests {
             state: TenantState::Active,
             custody: Custody::Queued,
             domains: Box::default(),
+            content: None,
             clients: Box::default(),
         })
     }

@@ -8,6 +8,8 @@
 //! **Elsewhere**: the words for people are made in `policy::explain`; the members are described in
 //! `manual::explanation`.
 
+pub mod content;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,9 @@ pub struct Explanation {
     /// Judgements beyond [`MAX_JUDGEMENTS`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub judgements_left_out: u32,
+    /// What was found in the message and what became of it; absent if it was not looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<content::Content>>,
 }
 
 /// Which policy, lists and program judged.
@@ -179,6 +184,7 @@ impl Explanation {
             authentication: None,
             judgements: Vec::new(),
             judgements_left_out: 0,
+            content: None,
         }
     }
 

@@ -137,6 +137,7 @@ pub enum Detector {
     Feeds,
     Yara,
     /// Rules in SpamAssassin's language.
+    #[serde(rename = "spamassassin")]
     SpamAssassin,
     Classifier,
     Impersonation,
@@ -200,6 +201,9 @@ pub struct Finding {
     /// What was seen, in few words; never a secret, never more than [`MAX_EVIDENCE`] characters.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub evidence: Box<str>,
+    /// The path of the part it was seen in ([`Part::path`](crate::message::specimen::Part)), where it concerns one attachment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Box<str>>,
 }
 
 impl Finding {
@@ -208,7 +212,13 @@ impl Finding {
     pub fn new(detector: Detector, symbol: &str, class: Class, score: Score, evidence: &str) -> Self {
         let clean = |c: char| if c.is_control() { ' ' } else { c };
         let evidence = evidence.chars().take(MAX_EVIDENCE).map(clean).collect::<String>();
-        Self { detector, symbol: symbol.into(), class, score, evidence: evidence.into() }
+        Self { detector, symbol: symbol.into(), class, score, evidence: evidence.into(), part: None }
+    }
+
+    /// The finding with the attachment it concerns, so that this one alone can be taken out of the message.
+    #[must_use]
+    pub fn in_part(self, path: &str) -> Self {
+        Self { part: Some(path.into()), ..self }
     }
 }
 

@@ -5,6 +5,8 @@
 pub mod address;
 pub mod authentication;
 pub mod decision;
+pub mod detectors;
+pub mod disposition;
 pub mod envelope;
 pub mod explanation;
 pub mod finding;
@@ -23,6 +25,7 @@ pub mod written;
 
 pub use address::{Address, AddressError, Domain, ReversePath};
 pub use decision::Decision;
+pub use disposition::Disposition;
 pub use envelope::{BodyKind, Envelope, Notify, OriginalRecipient, Recipient, ReturnContent};
 pub use ids::{ConnectionId, MessageId, TenantId};
 pub use origin::{Direction, Origin, Peer, TlsFacts};

@@ -1,5 +1,6 @@
 //! Every public reply text of a decision, in one place. Texts say what to do, never how we are configured.
 
+use crate::model::disposition::Category;
 use crate::model::rule::LimitOf;
 use crate::model::{Enhanced, Reply};
 
@@ -96,3 +97,36 @@ pub const AUTHENTICATION_UNAVAILABLE: Reply =
 /// A rule of a tenant that puts off what others refuse.
 pub const AUTHENTICATION_DEFERRED: Reply =
     Reply::new(451, Enhanced(4, 7, 26), "The message is not authenticated, try again later");
+
+// -- what is in it (policy::content) ----------------------------------------------
+// They name the kind of trouble, so that an honest sender knows what to change, and never a rule, a signature or points.
+pub const SCAN_UNAVAILABLE: Reply =
+    Reply::new(451, Enhanced(4, 7, 1), "The message cannot be inspected now, try again later");
+pub const SCAN_BUSY: Reply =
+    Reply::new(451, Enhanced(4, 3, 2), "Too many messages are being inspected, try again in a minute");
+
+/// Refused for good because of this.
+#[must_use]
+pub const fn content(category: Category) -> Reply {
+    const POLICY: Enhanced = Enhanced(5, 7, 1);
+    match category {
+        Category::Malware => Reply::new(550, POLICY, "The message was refused: malicious content"),
+        Category::RiskyFile => {
+            Reply::new(550, POLICY, "The recipient does not take attachments of this kind, send them another way")
+        }
+        Category::Ambiguous => {
+            Reply::new(550, Enhanced(5, 6, 0), "The message is not built as it should be and cannot be inspected")
+        }
+        Category::Unscannable => Reply::new(550, Enhanced(5, 6, 0), "A part of the message cannot be inspected"),
+        Category::Encrypted => {
+            Reply::new(550, POLICY, "The recipient does not take attachments with passwords, send them another way")
+        }
+        Category::Phishing | Category::Impersonation => {
+            Reply::new(550, POLICY, "The message was refused: it looks like an attempt to deceive")
+        }
+        Category::Spam | Category::Suspected => {
+            Reply::new(550, POLICY, "The message was refused: it looks like unsolicited mail")
+        }
+        Category::Bulk => Reply::new(550, POLICY, "The recipient does not take bulk mail"),
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Address, Domain, TenantId};
+use crate::model::{Address, Direction, Domain, TenantId};
 
+use super::content::{ContentPolicies, ContentPolicy};
 use super::recipients::Recipients;
 use super::sender::SenderPolicy;
 use super::spec::{ClientSpec, Custody, NextHop, TenantSpec, TenantState, TlsPolicy};
@@ -17,6 +18,8 @@ pub struct Tenant {
     pub custody: Custody,
     pub domains: Box<[TenantDomain]>,
     pub clients: Box<[ClientSpec]>,
+    /// `None`: the defaults; read it by [`Self::content_policy`].
+    pub content: Option<Arc<ContentPolicies>>,
 }
 
 /// One mail domain of a tenant.
@@ -29,6 +32,8 @@ pub struct TenantDomain {
     pub recipients: Recipients,
     /// `None`: the defaults; read it by [`Self::sender_policy`].
     pub sender: Option<Arc<SenderPolicy>>,
+    /// `None`: the defaults; read it by [`Self::content_policy`].
+    pub content: Option<Arc<ContentPolicies>>,
 }
 
 impl Tenant {
@@ -36,6 +41,8 @@ impl Tenant {
     pub fn compile(spec: TenantSpec) -> Self {
         let sender = spec.sender.as_deref();
         let shared = SenderPolicy::of_tenant(sender);
+        let content = spec.content.as_deref();
+        let shared_content = ContentPolicies::of_tenant(content);
         let domains = spec.domains.into_iter().map(|domain| {
             let mut next_hops = domain.next_hops;
             next_hops.sort_by_key(|hop| hop.priority);
@@ -45,6 +52,7 @@ impl Tenant {
                 tls: domain.tls,
                 recipients: Recipients::compile(&domain.recipients),
                 sender: SenderPolicy::of_domain(sender, shared.as_ref(), domain.sender.map(|own| *own)),
+                content: ContentPolicies::of_domain(content, shared_content.as_ref(), domain.content.map(|own| *own)),
             }
         });
         Self {
@@ -54,6 +62,7 @@ impl Tenant {
             custody: spec.custody,
             domains: domains.collect(),
             clients: spec.outbound_clients.into(),
+            content: shared_content.clone(),
         }
     }
 
@@ -61,6 +70,19 @@ impl Tenant {
     #[must_use]
     pub fn owns(&self, domain: &Domain) -> bool {
         self.domains.iter().any(|own| own.name == *domain)
+    }
+
+    /// What is done with content where no domain of the tenant's is concerned: notices of its own servers, whose sender is
+    /// empty.
+    #[must_use]
+    pub fn content_policy(&self, direction: Direction) -> &ContentPolicy {
+        of(self.content.as_deref(), direction)
+    }
+
+    /// One of the tenant's domains.
+    #[must_use]
+    pub fn domain(&self, name: &Domain) -> Option<&TenantDomain> {
+        self.domains.iter().find(|own| own.name == *name)
     }
 
     #[must_use]
@@ -76,9 +98,19 @@ impl TenantDomain {
         self.sender.as_deref().unwrap_or_else(|| SenderPolicy::default_ref())
     }
 
+    /// What is done with mail to this domain, or of it, because of its content.
+    #[must_use]
+    pub fn content_policy(&self, direction: Direction) -> &ContentPolicy {
+        of(self.content.as_deref(), direction)
+    }
+
     /// Whether the recipient exists; `None`: the next hop has to be asked.
     #[must_use]
     pub fn has_recipient(&self, recipient: &Address) -> Option<bool> {
         if *recipient.domain() == self.name { self.recipients.has(recipient.local()) } else { Some(false) }
     }
+}
+
+fn of(own: Option<&ContentPolicies>, direction: Direction) -> &ContentPolicy {
+    own.map_or_else(|| ContentPolicy::default_ref(direction), |own| own.of(direction))
 }

@@ -6,9 +6,12 @@
 //! **Invariants**: pure; a snapshot never changes, an edit makes the next one and shares with it all that is untouched.
 
 mod compiled;
+mod content;
+mod content_texts;
 mod diff;
 pub mod lists;
 mod read;
+mod read_content;
 mod read_sender;
 mod recipients;
 mod reverse;
@@ -16,8 +19,12 @@ mod sender;
 mod sharded;
 mod snapshot;
 mod spec;
+mod treatment;
 
 pub use compiled::{Tenant, TenantDomain};
+pub use content::{
+    ContentPolicies, ContentPolicy, ContentSpec, DirectionSpec, Sensitivity, Thresholds, default_treatment,
+};
 pub use diff::{Changed, Diff, differences, hide_secrets};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};
@@ -28,3 +35,4 @@ pub use spec::{
     Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
     TlsPolicy,
 };
+pub use treatment::{Extra, Fate, Treatment};

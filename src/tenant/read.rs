@@ -10,14 +10,16 @@ use toml::de::{DeTable, DeValue};
 use crate::model::written::{Problem, Problems, Section, Source};
 use crate::model::{Address, Domain, TenantId};
 
+use super::content::ContentSpec;
+use super::read_content;
 use super::read_sender;
 use super::spec::{
     Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
     TlsPolicy,
 };
 
-const TENANT_KEYS: &[&str] = &["id", "name", "state", "custody", "domain", "outbound_client", "sender"];
-const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender"];
+const TENANT_KEYS: &[&str] = &["id", "name", "state", "custody", "domain", "outbound_client", "sender", "content"];
+const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender", "content"];
 const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
 const HOP_KEYS: &[&str] = &["host", "port", "priority"];
 /// Wider networks than these are a slip that would make an open relay of the gateway.
@@ -126,10 +128,12 @@ impl<'a, 'i> Reader<'a, 'i> {
         let custodies = [("queued", Custody::Queued), ("inline", Custody::Inline)];
         let custody = section.word("custody", &custodies, self.problems).unwrap_or_default();
         let sender = read_sender::sender(self.source, &section, &read_sender::TENANT, self.problems);
+        let content = read_content::content(self.source, &section, &read_content::TENANT, self.problems);
         let domains = section.tables("domain", self.problems);
         let domains: Vec<_> = domains.into_iter().filter_map(|table| self.domain(table)).collect();
         let clients = section.tables("outbound_client", self.problems);
         let clients: Vec<_> = clients.into_iter().filter_map(|table| self.client(table)).collect();
+        self.check_content(&section, content.as_ref(), &domains);
         let id = id?;
         let name = name.unwrap_or_else(|| id.as_str().into());
         // A tenant with problems is read no further: its claims would be told as conflicts of half a tenant.
@@ -141,7 +145,25 @@ impl<'a, 'i> Reader<'a, 'i> {
             domains,
             outbound_clients: clients,
             sender: sender.map(Box::new),
+            content: content.map(Box::new),
         })
+    }
+
+    /// What a tenant's and its domains' tables on content ask for together.
+    fn check_content(&mut self, section: &Section<'a, 'i>, content: Option<&ContentSpec>, domains: &[DomainSpec]) {
+        let names: Vec<&Domain> = domains.iter().map(|domain| &domain.name).collect();
+        let before = self.problems.0.len();
+        if let Some(content) = content {
+            read_content::check(section, content, &names, self.problems);
+        }
+        if self.problems.0.len() > before {
+            // The domains inherit it, and it would be told for each of them.
+            return;
+        }
+        for own in domains.iter().filter_map(|domain| domain.content.as_deref()) {
+            let merged = own.clone().over(content.cloned().unwrap_or_default());
+            read_content::check(section, &merged, &names, self.problems);
+        }
     }
 
     fn domain(&mut self, table: Table<'a, 'i>) -> Option<DomainSpec> {
@@ -157,8 +179,16 @@ impl<'a, 'i> Reader<'a, 'i> {
         let next_hops = self.next_hops(&section);
         let recipients = self.recipients(&section, name.as_ref());
         let sender = read_sender::sender(self.source, &section, &read_sender::DOMAIN, self.problems);
+        let content = read_content::content(self.source, &section, &read_content::DOMAIN, self.problems);
         self.places.push(section.item("name").map_or(section.span(), |(_, at)| at));
-        Some(DomainSpec { name: name?, next_hops, tls, recipients: recipients?, sender: sender.map(Box::new) })
+        Some(DomainSpec {
+            name: name?,
+            next_hops,
+            tls,
+            recipients: recipients?,
+            sender: sender.map(Box::new),
+            content: content.map(Box::new),
+        })
     }
 
     fn next_hops(&mut self, section: &Section<'a, 'i>) -> Vec<NextHop> {

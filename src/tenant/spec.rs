@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Address, Domain, TenantId};
 
+use super::content::ContentSpec;
 use super::sender::SenderSpec;
 
 /// One tenant.
@@ -30,6 +31,9 @@ pub struct TenantSpec {
     /// What is done with senders, for the domains that say nothing themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Box<SenderSpec>>,
+    /// What is done with mail because of its content, for the domains that say nothing themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<ContentSpec>>,
 }
 
 /// Whether the gateway works for the tenant.
@@ -64,6 +68,8 @@ pub struct DomainSpec {
     pub recipients: RecipientsSpec,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Box<SenderSpec>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<ContentSpec>>,
 }
 
 /// A server that takes a domain's mail. Lower priorities are asked first, equal ones share.
