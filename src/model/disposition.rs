@@ -69,6 +69,22 @@ impl Category {
         }
     }
 
+    /// The class behind it, for what is kept by class: what is suspected is suspected to be spam.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match self {
+            Self::Malware => Class::Malware,
+            Self::RiskyFile => Class::RiskyFile,
+            Self::Ambiguous => Class::Ambiguous,
+            Self::Unscannable => Class::Unscannable,
+            Self::Encrypted => Class::Encrypted,
+            Self::Phishing => Class::Phishing,
+            Self::Impersonation => Class::Impersonation,
+            Self::Spam | Self::Suspected => Class::Spam,
+            Self::Bulk => Class::Bulk,
+        }
+    }
+
     /// Whether it follows from points and a threshold; the others follow from a single finding.
     #[must_use]
     pub fn is_scored(self) -> bool {
@@ -240,6 +256,7 @@ mod tests {
         for class in Class::ALL {
             assert_eq!(Category::from(class).name(), class.name());
             assert_eq!(Category::from(class).is_scored(), class.is_scored());
+            assert_eq!(Category::from(class).class(), class);
         }
     }
 
