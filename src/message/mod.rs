@@ -5,6 +5,8 @@
 mod charset;
 pub mod fold;
 pub mod header;
+pub mod html;
+pub mod links;
 mod mime;
 mod parse;
 pub mod received;

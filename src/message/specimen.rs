@@ -160,6 +160,30 @@ pub struct Text {
     pub hidden: Box<str>,
     /// `visible` for matching: NFKC, lower case, without invisible characters, white space run together.
     pub folded: Box<str>,
+    /// For HTML: what its markup is up to.
+    pub signs: MarkupSigns,
+}
+
+/// What markup holds besides text and links. Counts stop at 65,535.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MarkupSigns {
+    /// `<script>` or attributes `on…`; mail programs run neither.
+    pub scripts: bool,
+    /// A script that makes a file or unpacks a page, or a link that saves what is in the mail (HTML smuggling).
+    pub smuggling: bool,
+    pub password_field: bool,
+    /// The page goes elsewhere by itself.
+    pub refresh: bool,
+    pub forms: u16,
+    /// Frames, embedded objects.
+    pub frames: u16,
+    pub images: u16,
+    /// Images of a pixel: somebody counts who reads.
+    pub pixels: u16,
+    /// Links whose content is in the mail: `data:`, `javascript:`.
+    pub data_links: u16,
+    /// Words with something between their letters that isn't seen.
+    pub split_words: u16,
 }
 
 /// Where a link stands.

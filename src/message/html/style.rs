@@ -1,0 +1,451 @@
+//! What styles hide: the few properties of CSS that decide whether a reader sees a text, from `style` attributes and from
+//! plain rules of `<style>`.
+//!
+//! **Failure**: what isn't understood hides nothing: then the text counts as visible, which is looked at hardest.
+//! **Invariants**: linear in the length; at most [`MAX_RULES`] rules are kept. Rules for some screens only (`@media`) are
+//! left aside.
+
+use std::collections::HashMap;
+
+use super::tokens::{Key, key};
+
+const MAX_RULES: usize = 2_000;
+/// Octets of style sheets that are read, all together.
+const MAX_SHEET: usize = 512 << 10;
+/// Rules with the same class or id.
+const MAX_SAME: usize = 8;
+
+pub type Rgb = [u8; 3];
+
+/// A colour as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Known(Rgb),
+    /// `transparent`, or an alpha of nearly nothing.
+    Clear,
+    /// An image, a gradient, a name we don't know.
+    Unknown,
+}
+
+/// What some declarations change; `None` leaves it as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// Nothing inside can undo it: `display: none`, no opacity, off the page.
+    pub gone: Option<bool>,
+    /// `visibility: hidden`
+    pub invisible: Option<bool>,
+    /// Letters of a pixel or less.
+    pub tiny: Option<bool>,
+    pub colour: Option<Paint>,
+    pub background: Option<Paint>,
+    pub no_width: Option<bool>,
+    pub no_height: Option<bool>,
+    pub clips: Option<bool>,
+    /// Holds `url(`.
+    pub loads: bool,
+}
+
+impl Effect {
+    /// Reads declarations: `a: b; c: d`.
+    #[must_use]
+    pub fn parse(css: &str) -> Self {
+        let mut effect = Self::default();
+        let mut offset = [false; 2];
+        for declaration in css.split(';') {
+            let Some((name, value)) = declaration.split_once(':') else { continue };
+            effect.declare(name.trim_ascii(), value.trim_ascii(), &mut offset);
+        }
+        if offset == [true, true] {
+            effect.gone = Some(true);
+        }
+        effect
+    }
+
+    fn declare(&mut self, name: &str, value: &str, offset: &mut [bool; 2]) {
+        const DISPLAY: Key = key(b"display");
+        const VISIBILITY: Key = key(b"visibility");
+        const OPACITY: Key = key(b"opacity");
+        const FONT_SIZE: Key = key(b"font-size");
+        const FONT: Key = key(b"font");
+        const COLOR: Key = key(b"color");
+        const BACKGROUND: Key = key(b"background");
+        const BACKGROUND_COLOR: Key = key(b"background-color");
+        const BACKGROUND_IMAGE: Key = key(b"background-image");
+        const WIDTH: Key = key(b"width");
+        const MAX_WIDTH: Key = key(b"max-width");
+        const HEIGHT: Key = key(b"height");
+        const MAX_HEIGHT: Key = key(b"max-height");
+        const OVERFLOW: Key = key(b"overflow");
+        const POSITION: Key = key(b"position");
+        const LEFT: Key = key(b"left");
+        const TOP: Key = key(b"top");
+        const TEXT_INDENT: Key = key(b"text-indent");
+        const MARGIN_LEFT: Key = key(b"margin-left");
+        const TRANSFORM: Key = key(b"transform");
+        match key(name.as_bytes()) {
+            DISPLAY => self.gone = Some(starts(value, "none")),
+            VISIBILITY => self.invisible = Some(starts(value, "hidden") || starts(value, "collapse")),
+            OPACITY => {
+                if number(value).is_some_and(|(opacity, _)| opacity <= 0.05) {
+                    self.gone = Some(true);
+                }
+            }
+            FONT_SIZE => self.tiny = tiny(value).or(self.tiny),
+            FONT => {
+                // `font: 700 0/0 a`: a weight is three digits without a unit.
+                let is_weight = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+                let is_size = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && !is_weight(word);
+                self.tiny = value.split_ascii_whitespace().find(is_size).and_then(tiny).or(self.tiny);
+            }
+            COLOR => self.colour = Some(paint(value)),
+            BACKGROUND_COLOR => self.background = Some(paint(value)),
+            BACKGROUND | BACKGROUND_IMAGE => {
+                self.loads |= has_url(value);
+                if !(name.len() == BACKGROUND_IMAGE_LENGTH && starts(value, "none")) {
+                    self.background = Some(paint(value));
+                }
+            }
+            WIDTH | MAX_WIDTH => self.no_width = Some(at_most(value, 0.0)),
+            HEIGHT | MAX_HEIGHT => self.no_height = Some(at_most(value, 0.0) || starts(value, "1px")),
+            OVERFLOW => self.clips = Some(starts(value, "hidden") || starts(value, "clip")),
+            POSITION => offset[0] = starts(value, "absolute") || starts(value, "fixed"),
+            LEFT | TOP => offset[1] |= far(value),
+            TEXT_INDENT | MARGIN_LEFT if far(value) => self.gone = Some(true),
+            TRANSFORM if starts(value, "scale(0)") => self.gone = Some(true),
+            _ => self.loads |= value.len() > 6 && has_url(value),
+        }
+    }
+
+    /// `later` decides where it says something.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            gone: later.gone.or(self.gone),
+            invisible: later.invisible.or(self.invisible),
+            tiny: later.tiny.or(self.tiny),
+            colour: later.colour.or(self.colour),
+            background: later.background.or(self.background),
+            no_width: later.no_width.or(self.no_width),
+            no_height: later.no_height.or(self.no_height),
+            clips: later.clips.or(self.clips),
+            loads: self.loads || later.loads,
+        }
+    }
+
+    /// Whether the reader sees nothing of the box.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let boxed = self.no_width == Some(true) || self.no_height == Some(true);
+        self.gone == Some(true) || (boxed && self.clips == Some(true))
+    }
+}
+
+const BACKGROUND_IMAGE_LENGTH: usize = "background-image".len();
+
+fn starts(value: &str, word: &str) -> bool {
+    value.as_bytes().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn has_url(value: &str) -> bool {
+    memchr::memmem::find(value.as_bytes(), b"url(").is_some()
+        || memchr::memmem::find(value.as_bytes(), b"URL(").is_some()
+        || memchr::memmem::find(value.as_bytes(), b"gradient(").is_some()
+}
+
+/// A number and the unit behind it.
+fn number(value: &str) -> Option<(f32, &str)> {
+    let length = value.bytes().take(24).take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+')).count();
+    let (number, unit) = value.split_at_checked(length)?;
+    Some((number.parse().ok()?, unit))
+}
+
+fn at_most(value: &str, most: f32) -> bool {
+    number(value).is_some_and(|(number, _)| number <= most)
+}
+
+/// Thousands of pixels to the left or above.
+fn far(value: &str) -> bool {
+    number(value).is_some_and(|(number, unit)| number <= if starts(unit, "p") { -500.0 } else { -50.0 })
+}
+
+fn tiny(value: &str) -> Option<bool> {
+    let (size, unit) = number(value)?;
+    Some(if starts(unit, "em") || starts(unit, "rem") {
+        size <= 0.1
+    } else if starts(unit, "%") {
+        size <= 10.0
+    } else {
+        size <= 1.5
+    })
+}
+
+/// The colour in a value; `#f00`, `#ff0000`, `rgb(255, 0, 0)`, or one of the commonest names.
+#[must_use]
+pub fn paint(value: &str) -> Paint {
+    let value = value.trim_ascii();
+    if let Some(hex) = value.strip_prefix('#') {
+        return hexadecimal(hex);
+    }
+    if starts(value, "rgb") {
+        return function(value);
+    }
+    if has_url(value) {
+        return Paint::Unknown;
+    }
+    let word = value.split([' ', '!']).next().unwrap_or_default();
+    const NAMES: [(&str, Rgb); 22] = [
+        ("white", [255, 255, 255]),
+        ("black", [0, 0, 0]),
+        ("snow", [255, 250, 250]),
+        ("ivory", [255, 255, 240]),
+        ("ghostwhite", [248, 248, 255]),
+        ("floralwhite", [255, 250, 240]),
+        ("whitesmoke", [245, 245, 245]),
+        ("azure", [240, 255, 255]),
+        ("mintcream", [245, 255, 250]),
+        ("red", [255, 0, 0]),
+        ("green", [0, 128, 0]),
+        ("blue", [0, 0, 255]),
+        ("navy", [0, 0, 128]),
+        ("yellow", [255, 255, 0]),
+        ("orange", [255, 165, 0]),
+        ("purple", [128, 0, 128]),
+        ("gray", [128, 128, 128]),
+        ("grey", [128, 128, 128]),
+        ("silver", [192, 192, 192]),
+        ("maroon", [128, 0, 0]),
+        ("teal", [0, 128, 128]),
+        ("lightgrey", [211, 211, 211]),
+    ];
+    if word.eq_ignore_ascii_case("transparent") {
+        return Paint::Clear;
+    }
+    NAMES.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map_or(Paint::Unknown, |(_, rgb)| Paint::Known(*rgb))
+}
+
+fn hexadecimal(hex: &str) -> Paint {
+    let mut digits = [0u8; 8];
+    let mut count = 0;
+    for (digit, place) in hex.chars().map_while(|c| c.to_digit(16)).zip(&mut digits) {
+        *place = u8::try_from(digit).unwrap_or_default();
+        count += 1;
+    }
+    let [a, b, c, d, e, f, g, h] = digits;
+    match count {
+        4 if d == 0 => Paint::Clear,
+        8 if g == 0 && h == 0 => Paint::Clear,
+        3 | 4 => Paint::Known([a * 17, b * 17, c * 17]),
+        6 | 8 => Paint::Known([a * 16 + b, c * 16 + d, e * 16 + f]),
+        _ => Paint::Unknown,
+    }
+}
+
+fn function(value: &str) -> Paint {
+    let Some((_, inside)) = value.split_once('(') else { return Paint::Unknown };
+    let mut numbers = inside
+        .split([',', ' ', '/', ')'])
+        .filter(|word| !word.is_empty())
+        .map_while(|word| number(word).map(|(value, unit)| if unit == "%" { value * 2.55 } else { value }));
+    let mut channel = || numbers.next();
+    let (Some(red), Some(green), Some(blue)) = (channel(), channel(), channel()) else { return Paint::Unknown };
+    if channel().is_some_and(|alpha| alpha <= 0.05) {
+        return Paint::Clear;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+    let whole = |value: f32| value.clamp(0.0, 255.0) as u8;
+    Paint::Known([whole(red), whole(green), whole(blue)])
+}
+
+/// Whether nobody can tell one from the other.
+#[must_use]
+pub fn alike(one: Rgb, other: Rgb) -> bool {
+    one.iter().zip(other).all(|(one, other)| one.abs_diff(other) <= 10)
+}
+
+/// Rules of `<style>` whose selector is a class, an id or a tag.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    rules: HashMap<Box<str>, Vec<(Key, Effect)>>,
+    count: usize,
+    read: usize,
+}
+
+impl Sheet {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds the rules of one `<style>`.
+    pub fn add(&mut self, css: &str) {
+        let mut rest = css;
+        while self.count < MAX_RULES && self.read < MAX_SHEET {
+            let length = rest.len();
+            rest = skip_blanks(rest);
+            let Some(open) = memchr::memchr2(b'{', b';', rest.as_bytes()) else { return };
+            let (selectors, body) = rest.split_at_checked(open).unwrap_or((rest, ""));
+            if selectors.starts_with('@') {
+                rest = if body.starts_with('{') { behind_block(body) } else { body.get(1..).unwrap_or_default() };
+            } else {
+                let end = memchr::memchr(b'}', body.as_bytes()).unwrap_or(body.len());
+                self.rule(selectors, body.get(1..end).unwrap_or_default());
+                rest = body.get(end + 1..).unwrap_or_default();
+            }
+            self.read += length - rest.len();
+        }
+    }
+
+    fn rule(&mut self, selectors: &str, declarations: &str) {
+        let effect = Effect::parse(declarations);
+        if effect == Effect::default() {
+            return;
+        }
+        for selector in selectors.split(',').take(64) {
+            let Some((tag, name)) = simple(selector) else { continue };
+            let same = self.rules.entry(name.to_ascii_lowercase().into()).or_default();
+            if let Some((_, known)) = same.iter_mut().find(|(known, _)| *known == tag) {
+                *known = known.then(effect);
+            } else if same.len() < MAX_SAME {
+                same.push((tag, effect));
+                self.count += 1;
+            }
+        }
+    }
+
+    /// What the rules say of an element.
+    #[must_use]
+    pub fn of(&self, tag: Key, name: &str, id: Option<&str>, classes: Option<&str>) -> Effect {
+        let mut effect = Effect::default();
+        let mut apply = |selector: &str| {
+            for (only, later) in self.rules.get(selector).into_iter().flatten() {
+                if *only == 0 || *only == tag {
+                    effect = effect.then(*later);
+                }
+            }
+        };
+        apply(name);
+        let mut buffer = String::new();
+        for class in classes.unwrap_or_default().split_ascii_whitespace().take(16) {
+            buffer.clear();
+            buffer.push('.');
+            buffer.extend(class.chars().take(64).map(|c| c.to_ascii_lowercase()));
+            apply(&buffer);
+        }
+        if let Some(id) = id {
+            buffer.clear();
+            buffer.push('#');
+            buffer.extend(id.trim_ascii().chars().take(64).map(|c| c.to_ascii_lowercase()));
+            apply(&buffer);
+        }
+        effect
+    }
+}
+
+/// `td.small` is the tag and `.small`; tags before it (`body .small`) don't matter, anything else makes it unknown.
+fn simple(selector: &str) -> Option<(Key, &str)> {
+    let mut words = selector.split_ascii_whitespace().rev();
+    let last = words.next()?;
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !words.all(plain) {
+        return None;
+    }
+    let Some(at) = last.find(['.', '#']) else { return plain(last).then_some((0, last)) };
+    let (tag, name) = last.split_at_checked(at)?;
+    let tag = if tag == "*" { "" } else { tag };
+    (plain(tag) && plain(name.get(1..)?)).then(|| (key(tag.as_bytes()), name))
+}
+
+fn skip_blanks(css: &str) -> &str {
+    let mut rest = css;
+    loop {
+        rest = rest.trim_ascii_start();
+        if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, behind)| behind);
+        } else if let Some(behind) = rest.strip_prefix("<!--").or_else(|| rest.strip_prefix("-->")) {
+            rest = behind;
+        } else if let Some(behind) = rest.strip_prefix('}') {
+            rest = behind;
+        } else {
+            return rest;
+        }
+    }
+}
+
+/// Behind the braces that begin here, braces inside them counted.
+fn behind_block(body: &str) -> &str {
+    let mut depth = 0usize;
+    for at in memchr::memchr2_iter(b'{', b'}', body.as_bytes()) {
+        if body.as_bytes().get(at) == Some(&b'{') {
+            depth += 1;
+        } else {
+            depth -= 1;
+            if depth == 0 {
+                return body.get(at + 1..).unwrap_or_default();
+            }
+        }
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_that_hide() {
+        for css in [
+            "display:none",
+            "color:red; DISPLAY : None !important",
+            "opacity:0",
+            "max-height:0;overflow:hidden",
+            "width:0px; overflow: hidden; height:0",
+            "position:absolute;left:-9999px",
+            "text-indent:-9999px",
+        ] {
+            assert!(Effect::parse(css).is_gone(), "{css}");
+        }
+        for css in
+            ["display:block", "opacity:.8", "max-height:0", "overflow:hidden", "left:-9999px", "text-indent:-2em"]
+        {
+            assert!(!Effect::parse(css).is_gone(), "{css}");
+        }
+        for (css, tiny) in [
+            ("font-size:0", Some(true)),
+            ("font-size:1px", Some(true)),
+            ("font-size:0.01em", Some(true)),
+            ("font:0/0 a", Some(true)),
+            ("font:700 12px/14px x", Some(false)),
+            ("font-size:14px", Some(false)),
+            ("font-size:small", None),
+        ] {
+            assert_eq!(Effect::parse(css).tiny, tiny, "{css}");
+        }
+    }
+
+    #[test]
+    fn colours() {
+        assert_eq!(paint("#FFF"), Paint::Known([255; 3]));
+        assert_eq!(paint("#fefefe !important"), Paint::Known([254; 3]));
+        assert_eq!(paint("rgb(1, 2,3)"), Paint::Known([1, 2, 3]));
+        assert_eq!(paint("rgba(1,2,3,0)"), Paint::Clear);
+        assert_eq!(paint("rgb(100% 0% 0%)"), Paint::Known([255, 0, 0]));
+        assert_eq!(paint("url(x.png)"), Paint::Unknown);
+        assert_eq!(paint("White"), Paint::Known([255; 3]));
+        assert!(alike([255; 3], [250; 3]) && !alike([255; 3], [240; 3]));
+    }
+
+    #[test]
+    fn rules_for_classes_ids_and_tags() {
+        let mut sheet = Sheet::default();
+        sheet.add(
+            "/* x */ @import 'a'; @media (max-width: 9px) { .m { display:none } .n {display:none} }
+             .gone, td.cell {display:none} body #Id{font-size:0} em{visibility:hidden} .a.b{display:none} .x:hover{display:none}",
+        );
+        let gone = |tag: &str, id, class| sheet.of(key(tag.as_bytes()), tag, id, class).is_gone();
+        assert!(gone("p", None, Some("x GONE")));
+        assert!(gone("td", None, Some("cell")) && !gone("p", None, Some("cell")));
+        assert!(!gone("p", None, Some("m")) && !gone("p", None, Some("a b x n")));
+        assert_eq!(sheet.of(0, "p", Some("id"), None).tiny, Some(true));
+        assert_eq!(sheet.of(0, "em", None, None).invisible, Some(true));
+    }
+}
