@@ -623,10 +623,8 @@ fn invisible_in_words(text: &str) -> u16 {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{34f}');
-        if invisible {
-            if before.is_ascii_alphabetic() && chars.peek().is_some_and(char::is_ascii_alphabetic) {
-                count = count.saturating_add(1);
-            }
+        if invisible && before.is_ascii_alphabetic() && chars.peek().is_some_and(char::is_ascii_alphabetic) {
+            count = count.saturating_add(1);
         }
         before = c;
     }

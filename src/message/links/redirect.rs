@@ -73,7 +73,7 @@ fn in_query(query: &str) -> Option<String> {
         return None;
     }
     // `?https://example.com/a&b`
-    let target = whole(query).filter(|_| !query.split('=').next().is_some_and(|key| key.len() < 8));
+    let target = whole(query).filter(|_| query.split('=').next().is_none_or(|key| key.len() >= 8));
     target.or_else(|| {
         query
             .split('&')
