@@ -80,7 +80,10 @@ fn every_reading_becomes_a_part() {
 fn files_inside_text_are_parts() {
     let specimen = parse("From: a@b.example\r\n\r\nlook\r\nbegin 644 cat.exe\r\n#0V%T\r\n`\r\nend\r\n");
     let file = specimen.parts.last().unwrap();
-    assert_eq!((&*file.path, file.kind, &*file.names[0], &*file.octets), ("1.1", PartKind::File, "cat.exe", &b"Cat"[..]));
+    assert_eq!(
+        (&*file.path, file.kind, &*file.names[0], &*file.octets),
+        ("1.1", PartKind::File, "cat.exe", &b"Cat"[..])
+    );
 }
 
 #[test]
@@ -90,7 +93,8 @@ fn beyond_the_limits_it_says_so() {
     let specimen = Specimen::parse(many.into(), &limits, &|| false);
     assert!(specimen.parts.len() <= 10);
     assert!(specimen.unchecked.iter().any(|missed| missed.reason == Reason::Count));
-    let deep: String = (0..100).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")).collect();
+    let deep: String =
+        (0..100).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")).collect();
     let specimen = Specimen::parse(deep.into(), &limits, &|| false);
     assert!(specimen.unchecked.iter().any(|missed| missed.reason == Reason::Depth));
     let specimen = Specimen::parse(Bytes::from_static(b"A: b\r\n\r\nc"), &limits, &|| true);

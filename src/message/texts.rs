@@ -4,7 +4,9 @@
 //! **Invariants**: at most [`Limits::text`] characters in all texts together.
 
 use super::fold::fold;
-use super::specimen::{Limits, PartKind, Specimen, Text, TextSource, TimeUp};
+use super::html;
+use super::links;
+use super::specimen::{Limits, LinkSource, PartKind, Specimen, Text, TextSource, TimeUp};
 use crate::model::finding::{Reason, Unchecked};
 
 /// Adds the texts of all parts that are shown.
@@ -28,18 +30,27 @@ pub fn read(specimen: &mut Specimen, limits: &Limits, time_up: TimeUp<'_>) {
             continue;
         }
         left -= text.chars().count();
-        let visible = match source {
-            TextSource::Html => without_tags(text),
-            _ => text.replace("\r\n", "\n"),
+        let room = limits.links.saturating_sub(specimen.links.len());
+        let (text, links) = match source {
+            TextSource::Html => {
+                let read = html::read(text);
+                let links = links::in_html(index, &read, room);
+                let text = Text { visible: read.visible, hidden: read.hidden, signs: read.signs, ..Text::default() };
+                (text, links)
+            }
+            _ => {
+                let visible = text.replace("\r\n", "\n");
+                let links = links::in_text(index, LinkSource::Text, &visible, room);
+                (Text { visible: visible.into(), ..Text::default() }, links)
+            }
         };
-        let folded = fold(&visible);
-        specimen.texts.push(Text {
-            part: index,
-            source: Some(source),
-            visible: visible.into(),
-            hidden: Box::default(),
-            folded: folded.into(),
-        });
+        if links.len() >= room {
+            let what = specimen.parts.get(index).map(|part| part.path.clone()).unwrap_or_default();
+            specimen.unchecked.push(Unchecked { reason: Reason::Count, what });
+        }
+        specimen.links.extend(links);
+        let folded = fold(&text.visible).into();
+        specimen.texts.push(Text { part: index, source: Some(source), folded, ..text });
     }
 }
 
@@ -49,21 +60,4 @@ fn bounded(text: &str, most: usize) -> (&str, bool) {
         Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
         None => (text, false),
     }
-}
-
-fn without_tags(html: &str) -> String {
-    let mut out = String::with_capacity(html.len() / 2);
-    let mut inside = false;
-    for c in html.chars() {
-        match c {
-            '<' => inside = true,
-            '>' if inside => {
-                inside = false;
-                out.push(' ');
-            }
-            c if !inside => out.push(c),
-            _ => {}
-        }
-    }
-    out
 }

@@ -105,11 +105,7 @@ struct Joined {
 
 impl Joined {
     fn new(word: &Word<'_>) -> Self {
-        let mut joined = Self {
-            charset: word.charset.to_ascii_lowercase(),
-            octets: Vec::new(),
-            open: Vec::new(),
-        };
+        let mut joined = Self { charset: word.charset.to_ascii_lowercase(), octets: Vec::new(), open: Vec::new() };
         joined.add(word);
         joined
     }

@@ -36,9 +36,8 @@ fn claim(label: Option<&str>) -> Claim {
         "utf-16" | "utf16" | "unicode" | "ucs-2" | "iso-10646-ucs-2" => Claim::Utf16,
         "iso-2022-kr" | "csiso2022kr" => Claim::Iso2022Kr,
         "hz-gb-2312" | "hz" => Claim::HzGb,
-        "cp932" | "ms932" | "windows-932" | "cp943" | "cp943c" | "shiftjis" | "x-shiftjis" | "ms_kanji" | "sjis-win" => {
-            Claim::Known(SHIFT_JIS)
-        }
+        "cp932" | "ms932" | "windows-932" | "cp943" | "cp943c" | "shiftjis" | "x-shiftjis" | "ms_kanji"
+        | "sjis-win" => Claim::Known(SHIFT_JIS),
         "eucjp" | "eucjp-ms" | "eucjp-win" | "cp51932" | "ujis" | "x-euc" => Claim::Known(EUC_JP),
         "utf8" | "utf_8" | "utf8mb4" | "cp65001" => Claim::Known(UTF_8),
         label if is_iso2022jp(label) => Claim::Iso2022Jp,
@@ -179,8 +178,15 @@ mod tests {
 
     #[test]
     fn japanese_is_read_whatever_the_label_says() {
-        let labels =
-            [None, Some("us-ascii"), Some("iso-2022-jp"), Some("shift_jis"), Some("euc-jp"), Some("utf-8"), Some("x-y")];
+        let labels = [
+            None,
+            Some("us-ascii"),
+            Some("iso-2022-jp"),
+            Some("shift_jis"),
+            Some("euc-jp"),
+            Some("utf-8"),
+            Some("x-y"),
+        ];
         for label in labels {
             for octets in [jis(PHRASE), sjis(PHRASE), euc(PHRASE), PHRASE.as_bytes().to_vec()] {
                 assert_eq!(decode(&octets, label), PHRASE, "{label:?} {octets:02x?}");

@@ -67,8 +67,7 @@ impl Reader<'_> {
                 return self.end(next, true);
             }
             if at > self.limits.header_octets || self.block.fields.len() >= self.limits.fields {
-                self.block.beyond =
-                    Some(if at > self.limits.header_octets { Reason::Bytes } else { Reason::Count });
+                self.block.beyond = Some(if at > self.limits.header_octets { Reason::Bytes } else { Reason::Count });
                 return self.end(skip_header(self.octets, at), true);
             }
             let end = at + line.len();

@@ -219,10 +219,14 @@ mod tests {
 
     #[test]
     fn an_honest_header_has_one_reading() {
-        let heading = of("Content-Type: text/html; charset=\"UTF-8\"; name=a.html\r\nContent-Transfer-Encoding: Base64\r\n\
+        let heading =
+            of("Content-Type: text/html; charset=\"UTF-8\"; name=a.html\r\nContent-Transfer-Encoding: Base64\r\n\
              Content-Disposition: attachment; filename=a.html\r\n\r\n");
         assert_eq!((heading.medias.len(), heading.odd), (1, vec![]));
-        assert_eq!((heading.medias[0].name.as_str(), heading.medias[0].charset.as_deref()), ("text/html", Some("utf-8")));
+        assert_eq!(
+            (heading.medias[0].name.as_str(), heading.medias[0].charset.as_deref()),
+            ("text/html", Some("utf-8"))
+        );
         assert_eq!((heading.transfers, heading.attachment), (vec![Transfer::Base64], Some(true)));
         assert_eq!(of("Subject: x\r\n\r\n").medias[0].name, "text/plain");
         assert_eq!(of("Content-Type: text\r\n\r\n").medias[0].name, "text/plain");

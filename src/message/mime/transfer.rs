@@ -235,7 +235,9 @@ mod tests {
 
     #[test]
     fn base64_of_the_standard() {
-        for (text, plain) in [("aGVsbG8=", "hello"), ("aGVs\r\nbG8h", "hello!"), ("aA==\r\n", "h"), ("aA", "h"), ("", "")] {
+        for (text, plain) in
+            [("aGVsbG8=", "hello"), ("aGVs\r\nbG8h", "hello!"), ("aA==\r\n", "h"), ("aA", "h"), ("", "")]
+        {
             let decoded = decoded(text);
             assert_eq!((&*decoded.octets, decoded.odd), (plain.as_bytes(), None), "{text}");
         }

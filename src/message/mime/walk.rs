@@ -213,7 +213,8 @@ impl Walk<'_> {
         let (decoded, identity) = self.decoded(&mut part, heading, body);
         let prefix = format!("{}.", part.path);
         let parent = self.push(part);
-        let inner = Place { prefix, number: 1, parent: Some(parent), depth: place.depth + 1, of_message: true, ..*place };
+        let inner =
+            Place { prefix, number: 1, parent: Some(parent), depth: place.depth + 1, of_message: true, ..*place };
         let at = at.filter(|_| identity);
         self.todo.push(Todo { data: decoded.octets, at, place: inner.clone(), fallback: "text/plain" });
         for other in decoded.others {
@@ -317,8 +318,14 @@ impl Walk<'_> {
         part.octets = body.clone();
         let prefix = if place.of_message { place.prefix.clone() } else { format!("{}.", part.path) };
         let parent = self.push(part);
-        let inner =
-            Place { prefix, number: 0, parent: Some(parent), depth: place.depth + 1, of_message: false, second: place.second };
+        let inner = Place {
+            prefix,
+            number: 0,
+            parent: Some(parent),
+            depth: place.depth + 1,
+            of_message: false,
+            second: place.second,
+        };
         let fallback = if media.name == "multipart/digest" { "message/rfc822" } else { "text/plain" };
         let cut = self.pieces(body, at, media, &inner, fallback);
         // No multipart may be encoded (RFC 2045 section 6.4); who takes the encoding off sees other parts.
@@ -337,7 +344,14 @@ impl Walk<'_> {
     }
 
     /// Queues the parts that `body` has by each boundary; how many the first one gave.
-    fn pieces(&mut self, body: &Bytes, at: Option<usize>, media: &Media, place: &Place, fallback: &'static str) -> usize {
+    fn pieces(
+        &mut self,
+        body: &Bytes,
+        at: Option<usize>,
+        media: &Media,
+        place: &Place,
+        fallback: &'static str,
+    ) -> usize {
         let left = self.limits.parts.saturating_sub(self.specimen.parts.len()).max(1);
         let mut readings: Vec<split::Pieces> = Vec::new();
         for boundary in &media.boundaries {
@@ -364,7 +378,14 @@ impl Walk<'_> {
         count
     }
 
-    fn queue(&mut self, body: &Bytes, at: Option<usize>, pieces: &split::Pieces, place: &Place, fallback: &'static str) {
+    fn queue(
+        &mut self,
+        body: &Bytes,
+        at: Option<usize>,
+        pieces: &split::Pieces,
+        place: &Place,
+        fallback: &'static str,
+    ) {
         if pieces.too_many {
             self.unchecked(Reason::Count, &place.prefix);
         }
@@ -430,8 +451,16 @@ impl Walk<'_> {
 fn is_shown_text(name: &str) -> bool {
     matches!(
         name,
-        "text/plain" | "text/enriched" | "text/richtext" | "text/rfc822-headers" | "message/delivery-status"
-            | "message/disposition-notification" | "text/markdown" | "text/x-amp-html" | "text/watch-html" | "text"
+        "text/plain"
+            | "text/enriched"
+            | "text/richtext"
+            | "text/rfc822-headers"
+            | "message/delivery-status"
+            | "message/disposition-notification"
+            | "text/markdown"
+            | "text/x-amp-html"
+            | "text/watch-html"
+            | "text"
     )
 }
 
