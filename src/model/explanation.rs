@@ -31,6 +31,8 @@ pub const MAX_RESULTS: usize = 8;
 pub const MAX_SEALERS: usize = 50;
 /// Longest text from outside, in characters.
 pub const MAX_TEXT: usize = 512;
+/// Octets that most of these take, so that few grow while they are written.
+const USUAL_JSON: usize = 3 << 10;
 
 /// The name and version of this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -273,7 +275,9 @@ impl Explanation {
     /// The JSON form, in one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let mut json = Vec::with_capacity(USUAL_JSON);
+        let written = serde_json::to_writer(&mut json, self);
+        written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_default()
     }
 }
 
