@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
@@ -18,6 +18,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use super::recent::{Recent, Records};
 use super::silence::Silence;
 use super::{Answer, Asking, Mx, Resolver, reverse_name};
 use crate::model::units::Span;
@@ -63,6 +64,7 @@ pub struct HickoryResolver {
     deadline: Duration,
     under_way: Semaphore,
     silence: Silence,
+    recent: Recent,
 }
 
 impl fmt::Debug for HickoryResolver {
@@ -89,11 +91,20 @@ impl HickoryResolver {
             deadline: config.deadline.0,
             under_way: Semaphore::new(config.concurrency.max(1)),
             silence: Silence::default(),
+            recent: Recent::new(),
         })
     }
 
-    async fn ask(&self, name: &str, kind: RecordType) -> Answer<Vec<RData>> {
-        let Ok(mut name) = Name::from_ascii(name) else { return Answer::NoSuchDomain };
+    async fn ask(&self, name: &str, kind: RecordType) -> Records {
+        if let Some(answer) = self.recent.get(name, kind) {
+            return answer;
+        }
+        // Boxed: what waits is large, and most questions never get here.
+        Box::pin(self.ask_servers(name, kind)).await
+    }
+
+    async fn ask_servers(&self, asked_for: &str, kind: RecordType) -> Records {
+        let Ok(mut name) = Name::from_ascii(asked_for) else { return Answer::NoSuchDomain };
         name.set_fqdn(true);
         let silent = || Answer::Temporary("the name servers have been silent for a while".into());
         // Whoever would be turned away doesn't wait first.
@@ -111,11 +122,16 @@ impl HickoryResolver {
             }
             Ok(_) => self.silence.heard(),
         }
-        match asked {
-            Err(_) => Answer::Temporary(format!("no answer within {} s", self.deadline.as_secs())),
-            Ok(Err(error)) => negative(&error),
-            Ok(Ok(found)) => Answer::Found(found.answers().iter().map(|record| record.data.clone()).collect()),
-        }
+        let (answer, lives) = match asked {
+            Err(_) => (Answer::Temporary(format!("no answer within {} s", self.deadline.as_secs())), Duration::ZERO),
+            Ok(Err(error)) => (negative(&error), negative_lives(&error)),
+            Ok(Ok(found)) => {
+                let records = found.answers().iter().map(|record| record.data.clone()).collect();
+                (Answer::Found(records), found.valid_until().saturating_duration_since(Instant::now()))
+            }
+        };
+        self.recent.keep(asked_for, kind, &answer, lives);
+        answer
     }
 
     async fn records<T>(&self, name: &str, kind: RecordType, pick: fn(&RData) -> Option<T>) -> Answer<Vec<T>> {
@@ -166,6 +182,15 @@ fn negative<T>(error: &NetError) -> Answer<T> {
     }
 }
 
+/// For how long there is nothing of the name: not at all without a word of its zone (RFC 2308 section 5).
+fn negative_lives(error: &NetError) -> Duration {
+    use hickory_resolver::net::DnsError;
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => Duration::from_secs(none.negative_ttl.unwrap_or(0).into()),
+        _ => Duration::ZERO,
+    }
+}
+
 /// An answer without records counts only with NOERROR: SERVFAIL and REFUSED come in this dress as well.
 fn no_records<T>(error: &NetError) -> Answer<T> {
     use hickory_resolver::net::DnsError;
@@ -182,7 +207,7 @@ impl Resolver for HickoryResolver {
     fn mx<'a>(&'a self, domain: &'a str) -> Asking<'a, Vec<Mx>> {
         Box::pin(async move {
             self.ask(domain, RecordType::MX).await.map(|records| {
-                let mx = records.into_iter().filter_map(|record| match record {
+                let mx = records.iter().filter_map(|record| match record {
                     RData::MX(mx) => Some(Mx { preference: mx.preference, exchange: host_name(&mx.exchange) }),
                     _ => None,
                 });
@@ -250,7 +275,7 @@ fn some<T>(records: Vec<T>) -> Answer<Vec<T>> {
     if records.is_empty() { Answer::NoRecords } else { Answer::Found(records) }
 }
 
-fn both(v4: Answer<Vec<RData>>, v6: Answer<Vec<RData>>) -> Answer<Vec<IpAddr>> {
+fn both(v4: Records, v6: Records) -> Answer<Vec<IpAddr>> {
     let mut addresses = Vec::new();
     for records in [&v4, &v6] {
         if let Answer::Found(records) = records {

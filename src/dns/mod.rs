@@ -6,6 +6,7 @@
 
 mod hickory;
 mod memory;
+mod recent;
 mod silence;
 
 use std::fmt;

@@ -36,7 +36,7 @@
 //! | `reply` | the refusal as said: `code`, `enhanced`, `text` |
 //! | `decided_by` | a rule |
 //! | `steps` | everything that was looked at, in order: `stage`, the `rule` if it was a particular one, `effect` |
-//! | `skips` | what later checks leave out: `reputation`, `spam`, `bulk`. There is no member for malware |
+//! | `skips` | what later checks leave out: `reputation`, `spam`, `bulk`; absent: nothing. There is no member for malware |
 //! | `provisional` | accepted on the word of an allow entry that needs proof; `reply` and `rule` if there is none |
 //! | `summary` | one sentence: `en`, `ja` |
 //!

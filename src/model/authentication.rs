@@ -21,6 +21,22 @@ pub enum SpfResult {
     PermError,
 }
 
+impl SpfResult {
+    /// As the RFCs and our JSON write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Neutral => "neutral",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::SoftFail => "softfail",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
 /// Which name was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +71,21 @@ pub enum DkimResult {
     PermError,
 }
 
+impl DkimResult {
+    /// As the RFCs and our JSON write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Neutral => "neutral",
+            Self::Policy => "policy",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
 /// One DKIM signature (RFC 6376), in the order of the header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dkim {
@@ -76,6 +107,19 @@ pub enum ArcResult {
     Pass,
     Fail,
     TempError,
+}
+
+impl ArcResult {
+    /// As the RFCs and our JSON write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::TempError => "temperror",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -100,6 +144,20 @@ pub enum DmarcResult {
     PermError,
 }
 
+impl DmarcResult {
+    /// As the RFCs and our JSON write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
 /// What the domain's owner asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -108,6 +166,18 @@ pub enum DmarcPolicy {
     None,
     Quarantine,
     Reject,
+}
+
+impl DmarcPolicy {
+    /// As the RFCs and our JSON write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Quarantine => "quarantine",
+            Self::Reject => "reject",
+        }
+    }
 }
 
 /// One evaluation of DMARC.
@@ -126,16 +196,6 @@ pub struct Dmarc {
     pub dkim_aligned: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Box<str>>,
-}
-
-/// One question to the DNS and what came back, for the Explanation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    pub name: Box<str>,
-    /// Record type.
-    pub kind: Box<str>,
-    /// The records, or why there are none; cut at 240 octets.
-    pub answer: Box<str>,
 }
 
 /// Everything together.

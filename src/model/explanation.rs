@@ -33,6 +33,8 @@ pub const MAX_RESULTS: usize = 8;
 pub const MAX_SEALERS: usize = 50;
 /// Longest text from outside, in characters.
 pub const MAX_TEXT: usize = 512;
+/// Octets that most of these take, so that few grow while they are written.
+const USUAL_JSON: usize = 3 << 10;
 
 /// The name and version of this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -115,6 +117,13 @@ pub struct Asked {
     pub answer: Box<str>,
 }
 
+impl Asked {
+    #[must_use]
+    pub fn new(name: &str, kind: &str, answer: &str) -> Self {
+        Self { name: name.into(), kind: kind.into(), answer: answer.into() }
+    }
+}
+
 /// Where in the conversation something was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -145,6 +154,8 @@ pub struct Judgement {
     pub reply: Option<Reply>,
     pub decided_by: Rule,
     pub steps: Vec<Consulted>,
+    /// Absent: nothing is skipped.
+    #[serde(default, skip_serializing_if = "Skips::is_none")]
     pub skips: Skips,
     /// Accepted on the word of an allow entry; what is said if its sender is not authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,9 +200,10 @@ impl Explanation {
     }
 
     /// Adds a question; beyond [`MAX_ASKED`] it is only counted.
-    pub fn ask(&mut self, name: &str, kind: &str, answer: &str) {
+    pub fn ask(&mut self, mut asked: Asked) {
         if self.asked.len() < MAX_ASKED {
-            self.asked.push(Asked { name: plain(name), kind: plain(kind), answer: plain(answer) });
+            [&mut asked.name, &mut asked.kind, &mut asked.answer].into_iter().for_each(tidy);
+            self.asked.push(asked);
         } else {
             self.asked_left_out = self.asked_left_out.saturating_add(1);
         }
@@ -217,16 +229,15 @@ impl Explanation {
         found.dkim.truncate(MAX_RESULTS);
         found.arc.sealers.truncate(MAX_SEALERS);
         for spf in &mut found.spf {
-            spf.domain = plain(&spf.domain);
+            tidy(&mut spf.domain);
             clean(&mut spf.why);
         }
         for dkim in &mut found.dkim {
-            (dkim.domain, dkim.selector) = (plain(&dkim.domain), plain(&dkim.selector));
+            tidy(&mut dkim.domain);
+            tidy(&mut dkim.selector);
             clean(&mut dkim.why);
         }
-        for sealer in &mut found.arc.sealers {
-            *sealer = plain(sealer);
-        }
+        found.arc.sealers.iter_mut().for_each(tidy);
         clean(&mut found.arc.why);
         for dmarc in [&mut found.dmarc, &mut found.dmarc_tree_walk] {
             clean(&mut dmarc.record_at);
@@ -245,7 +256,8 @@ impl Explanation {
             for rule in steps.chain(postponed).chain([&mut judgement.decided_by]) {
                 clean_rule(rule);
             }
-            (judgement.summary.en, judgement.summary.ja) = (plain(&judgement.summary.en), plain(&judgement.summary.ja));
+            tidy(&mut judgement.summary.en);
+            tidy(&mut judgement.summary.ja);
             self.judgements.push(judgement);
         } else {
             self.judgements_left_out = self.judgements_left_out.saturating_add(1);
@@ -269,7 +281,9 @@ impl Explanation {
     /// The JSON form, in one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let mut json = Vec::with_capacity(USUAL_JSON);
+        let written = serde_json::to_writer(&mut json, self);
+        written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_default()
     }
 }
 
@@ -281,8 +295,7 @@ fn without(text: &str, secret: &str) -> Option<Box<str>> {
 
 /// Bounded and without control or direction characters, which would write over what stands around them.
 fn plain(text: &str) -> Box<str> {
-    // Nearly every text is that of a name or a number.
-    if text.len() <= MAX_TEXT && text.bytes().all(|octet| (0x20..0x7f).contains(&octet)) {
+    if is_plain(text) {
         return text.into();
     }
     let kept = text.chars().take(MAX_TEXT);
@@ -292,19 +305,28 @@ fn plain(text: &str) -> Box<str> {
     plain.collect::<String>().into()
 }
 
-fn clean(text: &mut Option<Box<str>>) {
-    if let Some(text) = text {
+/// Nearly every text is that of a name or a number, or one of our own sentences.
+fn is_plain(text: &str) -> bool {
+    text.len() <= MAX_TEXT && text.bytes().all(|octet| (0x20..0x7f).contains(&octet))
+}
+
+fn tidy(text: &mut Box<str>) {
+    if !is_plain(text) {
         *text = plain(text);
     }
+}
+
+fn clean(text: &mut Option<Box<str>>) {
+    text.iter_mut().for_each(tidy);
 }
 
 /// The texts that rules carry may come from the DNS or from a header.
 fn clean_rule(rule: &mut Rule) {
     match rule {
-        Rule::KnownSource { list, reason, .. } => (*list, *reason) = (plain(list), plain(reason)),
+        Rule::KnownSource { list, reason, .. } => [list, reason].into_iter().for_each(tidy),
         Rule::Reputation { why, .. } => clean(why),
         Rule::TlsRequired { from: text } | Rule::ReverseName { row: text, .. } | Rule::ArcSealer { sealer: text } => {
-            *text = plain(text);
+            tidy(text);
         }
         _ => {}
     }
@@ -328,7 +350,7 @@ mod tests {
     fn lists_are_bounded_and_what_is_left_out_is_counted() {
         let mut explanation = empty();
         for n in 0..MAX_ASKED + 3 {
-            explanation.ask(&format!("n{n}.example"), "TXT", &"x".repeat(10_000));
+            explanation.ask(Asked::new(&format!("n{n}.example"), "TXT", &"x".repeat(10_000)));
         }
         explanation.listed(&vec![ZoneAnswer { list: "l".into(), answer: Listed::No }; MAX_ZONES + 1]);
         assert_eq!((explanation.asked.len(), explanation.asked_left_out, explanation.zones.len()), (64, 3, 64));
@@ -338,7 +360,7 @@ mod tests {
     #[test]
     fn texts_from_outside_hold_no_control_or_direction_characters() {
         let mut explanation = empty();
-        explanation.ask("a\u{202e}b", "TXT", "x\u{1b}[2Jy\n");
+        explanation.ask(Asked::new("a\u{202e}b", "TXT", "x\u{1b}[2Jy\n"));
         assert_eq!((&*explanation.client.helo, &*explanation.asked[0].name), ("a??b", "a?b"));
         assert_eq!(&*explanation.asked[0].answer, "x?[2Jy?");
     }
@@ -358,7 +380,7 @@ mod tests {
         let rule = Rule::ArcSealer { sealer: long.clone() };
         let step = Consulted { stage: Stage::Arc, rule: Some(rule.clone()), effect: Effect::Passed };
         for _ in 0..1_000 {
-            explanation.ask(&long, &long, &long);
+            explanation.ask(Asked::new(&long, &long, &long));
             explanation.listed(&[ZoneAnswer { list: long.clone(), answer: Listed::Degraded { why: long.clone() } }]);
         }
         explanation.judge(Judgement {
@@ -380,7 +402,7 @@ mod tests {
     #[test]
     fn a_hidden_key_stands_nowhere() {
         let mut explanation = empty();
-        explanation.ask("1.2.0.192.S3cretKey.zen.dq.example", "A", "127.0.0.2, asked s3CRETkey");
+        explanation.ask(Asked::new("1.2.0.192.S3cretKey.zen.dq.example", "A", "127.0.0.2, asked s3CRETkey"));
         explanation.hide("s3cretkey");
         explanation.hide("");
         assert_eq!(&*explanation.asked[0].name, "1.2.0.192.(hidden).zen.dq.example");

@@ -245,6 +245,11 @@ impl Skips {
     pub const ALLOWED_SENDER: Self = Self { reputation: true, spam: true, bulk: true };
 
     #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    #[must_use]
     pub fn skips(self, check: Check) -> bool {
         match check {
             Check::Malware | Check::Attachment | Check::Content => false,

@@ -52,7 +52,7 @@ impl Judges {
         explanation.message = beside.message;
         explanation.tenant = beside.tenant.cloned();
         for asked in known.budget.asked() {
-            explanation.ask(&asked.name, &asked.kind, &asked.answer);
+            explanation.ask(asked);
         }
         explanation.listed(known.zones.as_deref().unwrap_or_default());
         if let Some(found) = beside.authentication {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::authentication::{Authentication, Dkim, DkimResult, Dmarc, Spf};
 use crate::model::authentication::{DmarcPolicy, DmarcResult, SpfIdentity, SpfResult};
-use crate::model::explanation::{ClientSeen, Explanation, Versions};
+use crate::model::explanation::{Asked, ClientSeen, Explanation, Versions};
 use crate::model::lists::{Action, EntryId, EntryKind, Matched, Scope};
 use crate::model::rule::{LimitOf, ReverseFault};
 use crate::model::sender::{Country, Level, Listed, Reverse, Standing, ZoneAnswer};
@@ -72,10 +72,10 @@ fn spoofed() -> Explanation {
     let mut explanation = Explanation::new(at, versions, client, sender.clone());
     explanation.message = "01h2xcejqtf2nbrexx3vqjhp41".parse().ok();
     explanation.tenant = TenantId::parse("acme").ok();
-    explanation.ask("partner.example", "TXT", "v=spf1 ip4:198.51.100.0/24 -all");
-    explanation.ask("_dmarc.partner.example", "TXT", "v=DMARC1; p=reject");
-    explanation.ask("s1._domainkey.evil.test", "TXT", "no such name");
-    explanation.ask("10.2.0.192.in-addr.arpa", "PTR", "time-out");
+    explanation.ask(Asked::new("partner.example", "TXT", "v=spf1 ip4:198.51.100.0/24 -all"));
+    explanation.ask(Asked::new("_dmarc.partner.example", "TXT", "v=DMARC1; p=reject"));
+    explanation.ask(Asked::new("s1._domainkey.evil.test", "TXT", "no such name"));
+    explanation.ask(Asked::new("10.2.0.192.in-addr.arpa", "PTR", "time-out"));
     explanation.listed(&zones);
     explanation.authenticated(&authentication);
     explanation.judge(judgement(Moment::Rcpt, Some(&recipient), &first));

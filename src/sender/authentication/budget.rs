@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dns::{Answer, Asking, Mx, Resolver, reverse_name};
-use crate::model::authentication::Asked;
+use crate::model::explanation::Asked;
 
 /// Questions to the DNS for one message, all methods together.
 pub const QUESTIONS: usize = 64;

@@ -117,7 +117,7 @@ impl Authenticator {
         let arc = arc::verify(&block, &bodies, budget, now).await;
         let (dmarc, dmarc_tree_walk) = match &from {
             Ok(from) => {
-                let facts = dmarc::Facts { from, spf, dkim: &dkim, roll: roll() };
+                let facts = dmarc::Facts { from, spf, dkim: &dkim, roll: &roll };
                 let reserve = budget.reserve();
                 let mut acts = dmarc::by_list(&reserve, &facts).await;
                 if reserve.refused() {

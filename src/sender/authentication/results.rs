@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::block::Block;
-use crate::model::authentication::{Authentication, DkimResult, DmarcPolicy, SpfIdentity};
+use crate::model::authentication::{Authentication, DkimResult, SpfIdentity, SpfResult};
 
 const NAME: &str = "Authentication-Results";
 /// Octets of one quoted value.
@@ -27,98 +27,139 @@ pub struct Smtp<'a> {
 /// Our field, with its CRLF, to be put before the message. `more`: further results (`iprev=…`), already in form.
 #[must_use]
 pub fn make(authserv_id: &str, found: &Authentication, smtp: Smtp<'_>, more: &[String]) -> String {
-    let mut lines: Vec<String> = Vec::new();
+    let mut field = Field::of(authserv_id);
     for spf in &found.spf {
         let (property, value) = match spf.identity {
-            SpfIdentity::Helo => ("smtp.helo", smtp.helo),
-            SpfIdentity::MailFrom => ("smtp.mailfrom", smtp.mail_from),
+            SpfIdentity::Helo => (" smtp.helo=", smtp.helo),
+            SpfIdentity::MailFrom => (" smtp.mailfrom=", smtp.mail_from),
         };
         let value = if value.is_empty() { &*spf.domain } else { value };
-        let why = spf.why.as_deref().filter(|_| spf.result != crate::model::authentication::SpfResult::Pass);
-        lines.push(format!("spf={}{} {property}={}", word(&spf.result), reason(why), quoted(value)));
+        field.result("spf=", spf.result.word(), spf.why.as_deref().filter(|_| spf.result != SpfResult::Pass));
+        field.value(property, value);
+        field.end();
     }
     for dkim in &found.dkim {
-        let why = dkim.why.as_deref().filter(|_| dkim.result != DkimResult::Pass);
-        let mut line = format!("dkim={}{}", word(&dkim.result), reason(why));
-        for (property, value) in [("header.d", &dkim.domain), ("header.s", &dkim.selector)] {
+        field.result("dkim=", dkim.result.word(), dkim.why.as_deref().filter(|_| dkim.result != DkimResult::Pass));
+        for (property, value) in [(" header.d=", &dkim.domain), (" header.s=", &dkim.selector)] {
             if !value.is_empty() {
-                let _ = write!(line, " {property}={}", quoted(value));
+                field.value(property, value);
             }
         }
-        lines.push(line);
+        field.end();
     }
     if found.dkim.is_empty() {
-        lines.push("dkim=none".into());
+        field.result("dkim=", "none", None);
+        field.end();
     }
-    lines.push(dmarc(found));
-    let arc = &found.arc;
-    let mut line = format!("arc={}{}", word(&arc.result), reason(arc.why.as_deref()));
-    if let Some(sealer) = arc.sealers.first() {
-        let _ = write!(line, " header.d={}", quoted(sealer));
-    }
-    lines.push(line);
-    lines.extend(more.iter().map(|line| plain(line)));
-    let mut field = format!("{NAME}: {}", quoted(authserv_id));
-    for line in lines {
-        field.push_str(";\r\n\t");
-        fold(&line, &mut field);
-    }
-    field.push_str("\r\n");
-    field
-}
-
-fn dmarc(found: &Authentication) -> String {
     let dmarc = &found.dmarc;
-    let policy = match dmarc.policy {
-        DmarcPolicy::None => "none",
-        DmarcPolicy::Quarantine => "quarantine",
-        DmarcPolicy::Reject => "reject",
-    };
-    let comment = if dmarc.record_at.is_some() { format!(" (p={policy})") } else { String::new() };
-    let from = found.from.as_ref().map(|from| format!(" header.from={}", quoted(from.as_str()))).unwrap_or_default();
-    format!("dmarc={}{comment}{}{from}", word(&dmarc.result), reason(dmarc.why.as_deref()))
+    field.line.push_str("dmarc=");
+    field.line.push_str(dmarc.result.word());
+    if dmarc.record_at.is_some() {
+        let _ = write!(field.line, " (p={})", dmarc.policy.word());
+    }
+    field.reason(dmarc.why.as_deref());
+    if let Some(from) = &found.from {
+        field.value(" header.from=", from.as_str());
+    }
+    field.end();
+    field.result("arc=", found.arc.result.word(), found.arc.why.as_deref());
+    if let Some(sealer) = found.arc.sealers.first() {
+        field.value(" header.d=", sealer);
+    }
+    field.end();
+    for more in more {
+        field.line.push_str(&plain(more));
+        field.end();
+    }
+    field.whole.push_str("\r\n");
+    field.whole
 }
 
-/// The word of a result, as the RFCs and our JSON write it.
-fn word(result: &impl std::fmt::Debug) -> String {
-    format!("{result:?}").to_ascii_lowercase()
+/// The field while it is made, and the result that is being written.
+struct Field {
+    whole: String,
+    line: String,
 }
 
-fn reason(why: Option<&str>) -> String {
-    why.map(|why| format!(" reason={}", quote(why, 120))).unwrap_or_default()
+impl Field {
+    fn of(authserv_id: &str) -> Self {
+        let mut whole = String::with_capacity(512);
+        whole.push_str(NAME);
+        whole.push_str(": ");
+        quoted(authserv_id, &mut whole);
+        Self { whole, line: String::with_capacity(128) }
+    }
+
+    fn result(&mut self, method: &str, word: &str, why: Option<&str>) {
+        self.line.push_str(method);
+        self.line.push_str(word);
+        self.reason(why);
+    }
+
+    fn reason(&mut self, why: Option<&str>) {
+        if let Some(why) = why {
+            self.line.push_str(" reason=");
+            quote(why, 120, &mut self.line);
+        }
+    }
+
+    fn value(&mut self, property: &str, value: &str) {
+        self.line.push_str(property);
+        quoted(value, &mut self.line);
+    }
+
+    fn end(&mut self) {
+        self.whole.push_str(";\r\n\t");
+        fold(&self.line, &mut self.whole);
+        self.line.clear();
+    }
 }
 
 /// A value as it may stand in the field: a token, `local@domain`, or a quoted string.
-fn quoted(value: &str) -> String {
-    let token = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b);
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(token);
-    let address = value.split_once('@').is_some_and(|(local, domain)| plain(local) && plain(domain));
-    if value.len() <= LONGEST_VALUE && (plain(value) || address) {
-        value.to_owned()
+fn quoted(value: &str, out: &mut String) {
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(is_token);
+    let address = || value.split_once('@').is_some_and(|(local, domain)| plain(local) && plain(domain));
+    if value.len() <= LONGEST_VALUE && (plain(value) || address()) {
+        out.push_str(value);
     } else {
-        quote(value, LONGEST_VALUE)
+        quote(value, LONGEST_VALUE, out);
     }
 }
 
-fn quote(value: &str, longest: usize) -> String {
-    let mut out = String::from("\"");
-    for c in plain(value).chars().take(longest) {
+fn is_token(octet: u8) -> bool {
+    octet.is_ascii_graphic()
+        && !matches!(
+            octet,
+            b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"' | b'/' | b'[' | b']' | b'?' | b'='
+        )
+}
+
+fn quote(value: &str, longest: usize, out: &mut String) {
+    out.push('"');
+    for c in value.chars().map(printable).take(longest) {
         if matches!(c, '"' | '\\') {
             out.push('\\');
         }
         out.push(c);
     }
     out.push('"');
-    out
 }
 
 /// Printable ASCII; everything else becomes a question mark.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
+    text.chars().map(printable).collect()
+}
+
+fn printable(c: char) -> char {
+    if matches!(c, ' '..='~') { c } else { '?' }
 }
 
 /// Breaks between words where a line would pass 78 columns; never inside a quoted string.
 fn fold(line: &str, out: &mut String) {
+    if line.len() <= 70 {
+        out.push_str(line);
+        return;
+    }
     let (mut column, mut in_quotes, mut word) = (8, false, String::new());
     let place = |word: &mut String, out: &mut String, column: &mut usize| {
         if *column > 8 && *column + word.len() + 1 > 78 {

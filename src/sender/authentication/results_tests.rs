@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::Domain;
-use crate::model::authentication::{Arc, ArcResult, Dkim, Dmarc, DmarcResult, Spf, SpfResult};
+use crate::model::authentication::{Arc, ArcResult, Dkim, Dmarc, DmarcPolicy, DmarcResult, Spf};
 
 const OURS: &str = "mx.example";
 

@@ -21,13 +21,19 @@ pub const WALK: usize = 8;
 pub const UNASKED: DmarcPolicy = DmarcPolicy::Reject;
 
 /// What is judged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Facts<'a> {
     pub from: &'a Domain,
     pub spf: &'a [Spf],
     pub dkim: &'a [Dkim],
-    /// 0 to 99; `pct` applies if it is below.
-    pub roll: u8,
+    /// 0 to 99; `pct` applies if it is below. Rolled only where there is a `pct`.
+    pub roll: &'a (dyn Fn() -> u8 + Sync),
+}
+
+impl std::fmt::Debug for Facts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").field("from", &self.from).finish_non_exhaustive()
+    }
 }
 
 /// Records at one name.
@@ -76,7 +82,7 @@ pub async fn by_list(resolver: &dyn Resolver, facts: &Facts<'_>) -> Dmarc {
         Looked::Temporary(why) => return temporary(&at, organization, &why),
     };
     let mut policy = if *at == *from { record.policy } else { record.subdomains.unwrap_or(record.policy) };
-    if facts.roll >= record.percent {
+    if record.percent < 100 && (facts.roll)() >= record.percent {
         policy = milder(policy);
     }
     let within = |domain: &str| *by_suffix_list(domain) == *organization;
