@@ -81,7 +81,7 @@ fn judging(c: &mut Criterion) {
             let judged = judges.at_message(&who, &snapshot, &mut known, &message, (Mode::Live, now)).await;
             assert!(matches!(judged.verdict, Verdict::Accept { .. }), "{judged:?}");
             let beside = Beside { authentication: Some(&judged.authentication), ..Beside::default() };
-            let told = judges.explain(&who, &snapshot, (&client, &mut known), Which::All, beside, now).to_json();
+            let told = judges.explain(&who, &snapshot, Some((&client, &mut known)), Which::All, beside, now).to_json();
             judges.saw_taken(&who, &judged.authentication, judged.is_clean, now);
             told.len() + judged.results.len()
         })

@@ -12,6 +12,7 @@ mod queue_control;
 mod reload;
 mod reputation_control;
 mod resources;
+mod scanning;
 mod senders;
 pub mod serve;
 mod signing;

@@ -20,6 +20,7 @@ use super::next_hop::ByDelivery;
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
+use super::scanning;
 use super::{convert, resources, senders, signing};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
@@ -36,6 +37,8 @@ use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
+use crate::quarantine::Quarantine;
+use crate::scan::Scanner;
 use crate::sender::authentication::keyring::Keyring;
 use crate::spool::{self, Spool};
 use crate::store::{
@@ -73,6 +76,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Spool(#[from] spool::OpenError),
+    #[error(transparent)]
+    Quarantine(#[from] crate::quarantine::OpenError),
     #[error("listener {name}: cannot listen on {addr}: {source}")]
     Bind { name: Box<str>, addr: SocketAddr, source: io::Error },
     #[error("listener {name}: {source}")]
@@ -94,6 +99,8 @@ struct Parts {
     lists: SharedLists,
     keys: SharedKeys,
     sealer: Sealer,
+    scanner: Scanner,
+    quarantine: Quarantine,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -260,6 +267,13 @@ impl Parts {
             damaged = report.damaged.len(),
             "spool read"
         );
+        let deps = crate::quarantine::Deps {
+            clock: clock.clone(),
+            faults: faults.clone(),
+            metrics: Arc::clone(&metrics),
+            log: log.clone(),
+        };
+        let (scanner, quarantine) = scanning::open(settings, deps).await?;
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,
@@ -278,6 +292,8 @@ impl Parts {
             lists,
             keys,
             sealer,
+            scanner,
+            quarantine,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -291,6 +307,8 @@ impl Parts {
             probe: next_hop,
             judges: self.judges.clone(),
             sealer: self.sealer.clone(),
+            scanner: self.scanner.clone(),
+            quarantine: self.quarantine.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -361,7 +379,10 @@ impl Parts {
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
         let kept = senders::keep(self.judges.clone(), Arc::clone(&self.lists), self.shutdown.clone());
         let keys = signing::follow(Arc::clone(&self.keys), Arc::clone(&self.sealer.keys), self.shutdown.clone());
-        vec![tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)]
+        let (quarantine, stop) = (self.quarantine.clone(), self.shutdown.clone());
+        let expiring = async move { quarantine.keep(stop).await };
+        let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
+        helpers.into_iter().chain([tokio::spawn(expiring)]).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod authenticate;
 mod connection;
+mod content;
 mod deadlines;
 mod draft;
 mod ids;
@@ -13,6 +14,8 @@ pub mod judging;
 mod lanes;
 mod ledger;
 pub mod listener;
+mod notice;
+mod parcel;
 pub mod ports;
 pub mod seal;
 mod settle;
@@ -30,12 +33,17 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::ConnectionId;
 use crate::net::admission::Admission;
+use crate::quarantine::Quarantine;
+use crate::scan::Scanner;
 use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
 use crate::tenant::Snapshot;
 
 /// Messages in files that are in memory at one time to be judged; each may be as large as messages may be.
 const LARGE_AT_ONCE: usize = 4;
+/// Messages that could not be scanned and are remembered, and for how long after the last attempt.
+const MOST_PUT_OFF: u64 = 100_000;
+const PUT_OFF_FOR: Duration = Duration::from_hours(5 * 24);
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +79,8 @@ pub struct Deps {
     pub probe: Arc<dyn ports::RecipientProbe>,
     pub judges: judging::Judges,
     pub sealer: seal::Sealer,
+    pub scanner: Scanner,
+    pub quarantine: Quarantine,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
@@ -98,6 +108,8 @@ pub struct Intake {
     memory: Arc<draft::MemoryBudget>,
     /// Messages in files that are read whole to be judged.
     large: tokio::sync::Semaphore,
+    /// Messages that could not be scanned, by their fingerprint, and how often they were put off for it.
+    put_off: moka::sync::Cache<u64, u32>,
     tasks: TaskTracker,
 }
 
@@ -113,6 +125,7 @@ impl Intake {
             connections: AtomicU64::new(1),
             memory,
             large: tokio::sync::Semaphore::new(LARGE_AT_ONCE),
+            put_off: moka::sync::Cache::builder().max_capacity(MOST_PUT_OFF).time_to_live(PUT_OFF_FOR).build(),
             tasks: TaskTracker::new(),
         })
     }

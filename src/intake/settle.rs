@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::io::Read as _;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,21 +13,24 @@ use tokio::sync::SemaphorePermit;
 
 use super::Intake;
 use super::connection::Connection;
+use super::content::Outcome;
 use super::draft::Complete;
-use super::judging::{Beside, Mode, Verdict, Which};
+use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
+use super::parcel::{Parcel, Parcels};
 use super::ports::{HandOn, HandedOn};
-use super::seal::Finding;
 use super::stages::Transaction;
 use crate::faults::Point;
 use crate::message::received::{self, Trace};
+use crate::model::explanation::content::Content;
 use crate::model::receipt::{AcceptedReply, Receipt};
-use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantId};
+use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantId, Timestamp};
 use crate::policy::{message, replies};
 use crate::smtp::{MessageQuestion, MessageReply};
-use crate::spool::{Body, Draft, Kind, Meta, NewMessage, SpoolError};
+use crate::spool::{Body, Kind, Meta, NewMessage, SpoolError};
 use crate::telemetry::metrics::{Fallback, MessageResult};
 use crate::telemetry::{Event, EventName};
+use crate::tenant::Tenant;
 
 /// How a message's transaction ended.
 enum Settled {
@@ -103,13 +105,9 @@ impl Connection {
             tracing::error!("the recipients of a transaction and their tenants don't match; refused");
             return (deferred(replies::LOCAL_TROUBLE), None);
         };
-        let mut complete = match self.draft.complete() {
+        let complete = match self.draft.complete() {
             Ok(complete) => complete,
             Err(error) => return (storage_refusal(&error), None),
-        };
-        let Transaction { snapshot, sender, known, .. } = transaction;
-        let Some(known) = known else {
-            return (self.settle(transaction, lanes, complete, question.size(), "").await, None);
         };
         let intake = Arc::clone(&self.listener.intake);
         let (whole, place) = match whole(&intake, &complete).await {
@@ -117,74 +115,128 @@ impl Connection {
             Err(error) => return (storage_refusal(&error), None),
         };
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
-        let judged = judges.at_message(&self.who(sender), snapshot, known, &whole, (Mode::Live, now)).await;
+        let Transaction { snapshot, sender, known, .. } = &mut *transaction;
+        let judged = match known {
+            Some(known) => Some(judges.at_message(&self.who(sender), snapshot, known, &whole, (Mode::Live, now)).await),
+            None => None,
+        };
+        let refused = match judged.as_ref().map(|judged| &judged.verdict) {
+            Some(Verdict::Refuse(reply)) => Some(reply.clone()),
+            _ => None,
+        };
+        let one = if let [lane] = lanes.as_slice() { Some(Arc::clone(&lane.tenant)) } else { None };
+        let thrown_away = match judged.as_ref().map(|judged| &judged.verdict) {
+            Some(Verdict::Accept { discarded }) => self.take_out(&mut lanes, discarded),
+            _ => Vec::new(),
+        };
+        let mut content = None;
+        let outcome = match refused {
+            Some(reply) => Outcome::Refused(reply),
+            None => self.divide(transaction, lanes, (&whole, judged.as_ref()), &mut content).await,
+        };
+        let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
+        let divided = match outcome {
+            Outcome::Divided(divided) => divided,
+            Outcome::Refused(reply) => {
+                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+                return (Settled::Refused { reply, how }, Some(explanation));
+            }
+        };
+        let parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
+            Ok(parcels) => parcels,
+            Err(error) => return (storage_refusal(&error), Some(explanation)),
+        };
+        drop(place);
+        let settled = self.settle(transaction, parcels, question.size()).await;
+        if matches!(settled, Settled::Kept { .. })
+            && let Some(judged) = &judged
+        {
+            judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean, now);
+            self.log_discarded(&thrown_away, "the recipient's list blocks the author");
+        }
+        (settled, Some(explanation))
+    }
+
+    fn explain(
+        &self,
+        transaction: &mut Transaction,
+        tenant: Option<&Tenant>,
+        (judged, content): (Option<&Judged>, Option<Box<Content>>),
+        now: Timestamp,
+    ) -> String {
         let beside = Beside {
-            tenant: if let [lane] = lanes.as_slice() { Some(&lane.tenant.id) } else { None },
+            tenant: tenant.map(|tenant| &tenant.id),
             tls: self.tls.as_ref().map(|tls| &*tls.version),
-            authentication: Some(&judged.authentication),
+            authentication: judged.map(|judged| &judged.authentication),
             ..Beside::default()
         };
-        let explanation =
-            judges.explain(&self.who(sender), snapshot, (&self.client_known, known), Which::All, beside, now);
-        let explanation = Some(explanation.to_json());
-        let discarded = match judged.verdict {
-            Verdict::Accept { discarded } => discarded,
-            Verdict::Refuse(reply) => {
-                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
-                return (Settled::Refused { reply, how }, explanation);
+        let judges = &self.listener.intake.deps.judges;
+        let Transaction { snapshot, sender, known, .. } = transaction;
+        let known = known.as_mut().map(|known| (&self.client_known, known));
+        let mut explanation = judges.explain(&self.who(sender), snapshot, known, Which::All, beside, now);
+        explanation.content = content;
+        explanation.to_json()
+    }
+
+    /// First what is kept here, each durable by itself; then what goes on, all or nothing. If that fails the client comes again
+    /// and what was kept is kept twice: never lost.
+    async fn settle(&mut self, transaction: &Transaction, parcels: Parcels, size: u64) -> Settled {
+        let Parcels { deliver, quarantine, discard, notices } = parcels;
+        let inline = self.listener.config.direction == Direction::Inbound;
+        if let ([parcel], true) = (deliver.as_slice(), inline && transaction.all_inline())
+            && quarantine.is_empty()
+            && discard.is_empty()
+            && notices.is_empty()
+            && let Complete::Memory(rest) = &parcel.body
+            && let Some(settled) = self.hand_on(&parcel.lane, (&parcel.fields, rest), size).await
+        {
+            return settled;
+        }
+        if inline && deliver.len() + quarantine.len() + discard.len() > 1 && transaction.lanes.any_inline() {
+            self.listener.intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
+        }
+        let mut receipts = Vec::new();
+        let mut first = None;
+        for (parcel, category) in quarantine {
+            match self.hold(parcel, category).await {
+                Ok(receipt) => {
+                    first.get_or_insert(receipt.id());
+                    receipts.push(receipt);
+                }
+                Err(reply) => return deferred(reply),
             }
+        }
+        let mut messages: Vec<NewMessage> = deliver.into_iter().map(|parcel| self.message(parcel)).collect();
+        messages.extend(notices);
+        if !messages.is_empty() {
+            match self.commit(messages).await {
+                Ok((id, committed)) => {
+                    first = Some(id);
+                    receipts.extend(committed);
+                }
+                Err(error) => return storage_refusal(&error),
+            }
+        }
+        let id = first.unwrap_or_else(|| self.new_id());
+        for lane in discard {
+            receipts.push(Receipt::discarded(id, lane.envelope.recipients.len()));
+            let discarded =
+                lane.envelope.recipients.into_iter().map(|recipient| (lane.tenant.id.clone(), recipient.address));
+            self.log_discarded(&discarded.collect::<Vec<_>>(), "the recipient's policy of content");
+        }
+        let recipients = receipts.iter().map(Receipt::recipients).sum();
+        Settled::Kept { receipts, recipients, id, how: MessageResult::Queued }
+    }
+
+    fn message(&self, parcel: Parcel) -> NewMessage {
+        let Parcel { lane, fields, body, direction, .. } = parcel;
+        let (id, origin) = (self.new_id(), self.origin(&lane));
+        let head = self.head(&lane, &origin, (id, &fields));
+        let body = match body {
+            Complete::Memory(rest) => Body::Memory { head, rest },
+            Complete::File(draft) => Body::File { head, draft },
         };
-        let mut ours = judged.results;
-        if !judged.forged.is_empty() {
-            let clean = Bytes::from(kept(&whole, &judged.forged));
-            let finding = Finding {
-                hostname: &self.config.hostname,
-                authserv_id: judges.authenticator.authserv_id(),
-                results: &ours,
-                chain: judged.authentication.arc.result,
-                now,
-            };
-            let set = intake.deps.sealer.seal(clean.clone(), finding).await;
-            ours.insert_str(0, &set);
-            match self.instead(clean, complete).await {
-                Ok(clean) => complete = clean,
-                Err(error) => return (storage_refusal(&error), explanation),
-            }
-        }
-        drop((whole, place));
-        let thrown_away = self.take_out(&mut lanes, &discarded);
-        let settled = self.settle(transaction, lanes, complete, question.size(), &ours).await;
-        if matches!(settled, Settled::Kept { .. }) {
-            judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean, now);
-            self.log_discarded(&thrown_away);
-        }
-        (settled, explanation)
-    }
-
-    async fn settle(
-        &mut self,
-        transaction: &Transaction,
-        lanes: Vec<Lane>,
-        complete: Complete,
-        size: u64,
-        results: &str,
-    ) -> Settled {
-        match complete {
-            Complete::Memory(rest) => self.settle_in_memory(transaction, lanes, (results, rest), size).await,
-            Complete::File(draft) => self.queue_file(lanes, results, draft).await,
-        }
-    }
-
-    /// The changed message, where the one that came was.
-    async fn instead(&self, clean: Bytes, complete: Complete) -> Result<Complete, SpoolError> {
-        match complete {
-            Complete::Memory(_) => Ok(Complete::Memory(clean)),
-            Complete::File(_) => {
-                let mut draft = self.listener.intake.deps.spool.draft()?;
-                let written = tokio::task::spawn_blocking(move || draft.append(&clean).map(|()| draft));
-                written.await.unwrap_or(Err(SpoolError::Closed)).map(Complete::File)
-            }
-        }
+        self.new_message(lane, direction, id, origin, body)
     }
 
     /// Takes recipients whose own lists block the author out of their lanes.
@@ -206,14 +258,14 @@ impl Connection {
         taken
     }
 
-    fn log_discarded(&self, discarded: &[(TenantId, Address)]) {
+    fn log_discarded(&self, discarded: &[(TenantId, Address)], reason: &str) {
         let deps = &self.listener.intake.deps;
         deps.metrics.balance.accepted_discarded(self.listener.config.direction, discarded.len() as u64);
         for (tenant, recipient) in discarded {
             deps.log.log(&Event {
                 tenant: Some(tenant),
                 recipient: Some(recipient),
-                reason: Some("the recipient's list blocks the author"),
+                reason: Some(reason),
                 ..self.event(EventName::Discarded)
             });
         }
@@ -224,45 +276,6 @@ impl Connection {
             let event = Event { message: Some(id), explanation, ..self.event(EventName::Judged) };
             self.listener.intake.deps.log.log(&event);
         }
-    }
-
-    async fn settle_in_memory(
-        &mut self,
-        transaction: &Transaction,
-        lanes: Vec<Lane>,
-        (results, rest): (&str, Bytes),
-        size: u64,
-    ) -> Settled {
-        let inline = self.listener.config.direction == Direction::Inbound;
-        if let ([lane], true) = (lanes.as_slice(), inline && transaction.all_inline())
-            && let Some(settled) = self.hand_on(lane, (results, &rest), size).await
-        {
-            return settled;
-        }
-        if inline && lanes.len() > 1 && transaction.lanes.any_inline() {
-            self.listener.intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
-        }
-        let messages = lanes.into_iter().map(|lane| {
-            let (id, origin) = (self.new_id(), self.origin(&lane));
-            let head = self.head(&lane, &origin, (id, results));
-            self.new_message(lane, id, origin, Body::Memory { head, rest: rest.clone() })
-        });
-        let messages = messages.collect();
-        self.commit(messages).await
-    }
-
-    async fn queue_file(&mut self, lanes: Vec<Lane>, results: &str, draft: Draft) -> Settled {
-        let drafts = match one_each(draft, lanes.len()).await {
-            Ok(drafts) => drafts,
-            Err(error) => return storage_refusal(&error),
-        };
-        let messages = lanes.into_iter().zip(drafts).map(|(lane, draft)| {
-            let (id, origin) = (self.new_id(), self.origin(&lane));
-            let head = self.head(&lane, &origin, (id, results));
-            self.new_message(lane, id, origin, Body::File { head, draft })
-        });
-        let messages = messages.collect();
-        self.commit(messages).await
     }
 
     /// Asks the next hop while the client waits. `None`: queue it instead.
@@ -308,35 +321,30 @@ impl Connection {
         None
     }
 
-    async fn commit(&self, messages: Vec<NewMessage>) -> Settled {
-        let Some(id) = messages.first().map(|message| message.id) else { return deferred(replies::LOCAL_TROUBLE) };
+    async fn commit(&self, messages: Vec<NewMessage>) -> Result<(MessageId, Vec<Receipt>), SpoolError> {
+        let id = messages.first().map(|message| message.id).ok_or(SpoolError::Closed)?;
         let deps = &self.listener.intake.deps;
-        let recipients = messages.iter().map(|message| message.meta.envelope.recipients.len()).sum();
         let logged: Vec<_> = messages.iter().map(|m| (m.id, m.meta.clone())).collect();
-        match deps.spool.commit(messages).await {
-            Ok(receipts) => {
-                for (id, meta) in &logged {
-                    deps.log.log(&Event {
-                        message: Some(*id),
-                        tenant: Some(&meta.tenant),
-                        helo: Some(self.helo()),
-                        sender: Some(&meta.envelope.sender),
-                        recipients: u32::try_from(meta.envelope.recipients.len()).ok(),
-                        size: Some(meta.size),
-                        ..self.event(EventName::Queued)
-                    });
-                }
-                Settled::Kept { receipts, recipients, id, how: MessageResult::Queued }
-            }
-            Err(error) => storage_refusal(&error),
+        let receipts = deps.spool.commit(messages).await?;
+        for (id, meta) in &logged {
+            deps.log.log(&Event {
+                message: Some(*id),
+                tenant: Some(&meta.tenant),
+                helo: Some(self.helo()),
+                sender: Some(&meta.envelope.sender),
+                recipients: u32::try_from(meta.envelope.recipients.len()).ok(),
+                size: Some(meta.size),
+                ..self.event(if meta.kind == Kind::Notice { EventName::Notice } else { EventName::Queued })
+            });
         }
+        Ok((id, receipts))
     }
 
-    fn new_id(&self) -> MessageId {
+    pub(super) fn new_id(&self) -> MessageId {
         self.listener.intake.ids.make(self.listener.intake.deps.clock.now())
     }
 
-    fn origin(&self, lane: &Lane) -> Origin {
+    pub(super) fn origin(&self, lane: &Lane) -> Origin {
         let smtputf8 = lane.envelope.smtputf8;
         Origin {
             ip: self.peer.ip(),
@@ -348,7 +356,7 @@ impl Connection {
         }
     }
 
-    fn head(&self, lane: &Lane, origin: &Origin, (id, results): (MessageId, &str)) -> Bytes {
+    pub(super) fn head(&self, lane: &Lane, origin: &Origin, (id, results): (MessageId, &str)) -> Bytes {
         let only_recipient = match lane.envelope.recipients.as_slice() {
             [only] => Some(&only.address),
             _ => None,
@@ -358,10 +366,10 @@ impl Connection {
         if results.is_empty() { received.into() } else { [results, &received].concat().into() }
     }
 
-    fn new_message(&self, lane: Lane, id: MessageId, origin: Origin, body: Body) -> NewMessage {
+    fn new_message(&self, lane: Lane, direction: Direction, id: MessageId, origin: Origin, body: Body) -> NewMessage {
         let meta = Meta {
             tenant: lane.tenant.id.clone(),
-            direction: self.listener.config.direction,
+            direction,
             origin,
             envelope: lane.envelope,
             size: body.len(),
@@ -405,30 +413,6 @@ async fn whole<'i>(
         Ok(octets) => Ok((octets?.into(), Some(place))),
         Err(_) => Err(SpoolError::Closed),
     }
-}
-
-/// The message without some ranges, which rise and don't overlap.
-fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(whole.len());
-    let mut from = 0;
-    for range in ranges {
-        kept.extend_from_slice(whole.get(from..range.start).unwrap_or_default());
-        from = range.end;
-    }
-    kept.extend_from_slice(whole.get(from..).unwrap_or_default());
-    kept
-}
-
-/// A large message has one file; each lane gets a link to it. The directory may make us wait, so no worker does.
-async fn one_each(draft: Draft, lanes: usize) -> Result<Vec<Draft>, SpoolError> {
-    if lanes < 2 {
-        return Ok(vec![draft]);
-    }
-    let linked = tokio::task::spawn_blocking(move || {
-        let links = (1..lanes).map(|_| draft.share()).collect::<Result<Vec<_>, _>>()?;
-        Ok(std::iter::once(draft).chain(links).collect())
-    });
-    linked.await.unwrap_or(Err(SpoolError::Closed))
 }
 
 fn deferred(reply: Reply) -> Settled {

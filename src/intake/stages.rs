@@ -261,7 +261,7 @@ impl Connection {
         let why = (!ruling.is_accepted()).then(|| {
             let tls = self.tls.as_ref().map(|tls| &*tls.version);
             let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };
-            let explanation = judges.explain(&who, snapshot, (client, known), Which::Last, beside, now);
+            let explanation = judges.explain(&who, snapshot, Some((client, known)), Which::Last, beside, now);
             Why { rule: ruling.decided_by.name(), explanation: explanation.to_json() }
         });
         Found { decision: ruling.decision, tenant, why }

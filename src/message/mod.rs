@@ -3,6 +3,7 @@
 //! **Failure**: a header block that is none counts as empty; nothing here panics or allocates by what the mail claims.
 
 mod charset;
+pub mod edit;
 pub mod fold;
 pub mod header;
 pub mod html;

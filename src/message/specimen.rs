@@ -44,7 +44,7 @@ impl Default for Limits {
             depth: 64,
             fields: 2_000,
             header_octets: 1 << 20,
-            text: 4 << 20,
+            text: 32 << 20,
             links: 10_000,
             files: 353,
             layers: 20,
@@ -371,6 +371,14 @@ impl Specimen {
 
     pub fn fields_named<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s HeaderField> {
         self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a person's digital signature is on it (S/MIME, RFC 8551; OpenPGP, RFC 3156): it breaks with every change.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.parts.first().is_some_and(|whole| {
+            matches!(&*whole.content_type, "multipart/signed" | "application/pkcs7-mime" | "application/x-pkcs7-mime")
+        })
     }
 
     #[must_use]

@@ -21,6 +21,17 @@ impl Detectors {
     }
 
     #[must_use]
+    pub fn all() -> Self {
+        Detector::ALL.into_iter().collect()
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    #[must_use]
     pub fn has(self, detector: Detector) -> bool {
         self.0 & bit(detector) != 0
     }

@@ -25,6 +25,8 @@ pub enum Custody {
     HandedOn,
     /// Durable in the quarantine of this node.
     Quarantined,
+    /// Nobody: the recipient's policy throws it away, which is logged.
+    Discarded,
 }
 
 impl Receipt {
@@ -41,6 +43,11 @@ impl Receipt {
     /// To be called by `quarantine` alone, after the held message is durable.
     pub fn quarantined(id: MessageId, recipients: usize) -> Self {
         Self { id, recipients, custody: Custody::Quarantined }
+    }
+
+    /// To be called by `intake` alone, for recipients whose policy says `discard`.
+    pub fn discarded(id: MessageId, recipients: usize) -> Self {
+        Self { id, recipients, custody: Custody::Discarded }
     }
 
     #[must_use]

@@ -3,4 +3,9 @@
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
 
+mod facts;
+pub mod pool;
 pub mod rules;
+mod scanner;
+
+pub use scanner::{Config, Request, ScanError, Scanned, Scanner};

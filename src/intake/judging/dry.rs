@@ -48,12 +48,12 @@ impl Judges {
         let tls = (who.tls == super::Tls::Encrypted).then_some("TLS");
         let mut beside = Beside { tenant, tls, ..Beside::default() };
         let Some(author) = conversation.author.filter(|_| !known.taken.is_empty()) else {
-            return self.explain(who, snapshot, (&client, &mut known), Which::All, beside, now);
+            return self.explain(who, snapshot, Some((&client, &mut known)), Which::All, beside, now);
         };
         let message = format!("From: <{author}>\r\n\r\n");
         let judged = self.at_message(who, snapshot, &mut known, &message.into(), (Mode::Dry, now)).await;
         beside.authentication = Some(&judged.authentication);
-        self.explain(who, snapshot, (&client, &mut known), Which::All, beside, now)
+        self.explain(who, snapshot, Some((&client, &mut known)), Which::All, beside, now)
     }
 
     async fn one_recipient(

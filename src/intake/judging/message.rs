@@ -5,7 +5,7 @@
 //! doesn't. Then the message goes to those who take it, and is discarded for those who block its author: a bounce would go
 //! to a stranger (reliability: no backscatter), and the next attempt would end the same way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult};
 use crate::model::explanation::Moment;
-use crate::model::rule::Rule;
+use crate::model::rule::{Rule, Skips};
 use crate::model::{Address, Decision, Reply, ReversePath, Timestamp};
 use crate::policy::explain::judgement;
 use crate::policy::replies;
@@ -50,6 +50,15 @@ pub struct Judged {
     pub forged: Vec<std::ops::Range<usize>>,
     /// Nothing was found that later checks should be told.
     pub is_clean: bool,
+    /// What later checks are told, for each recipient that was accepted.
+    pub told: HashMap<Address, Told>,
+}
+
+/// What the judgement of the sender means for the judgement of the content.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    pub skips: Skips,
+    pub marks: Vec<Rule>,
 }
 
 impl Judged {
@@ -60,6 +69,7 @@ impl Judged {
             authentication: Authentication::default(),
             forged: Vec::new(),
             is_clean: false,
+            told: HashMap::new(),
         }
     }
 }
@@ -113,7 +123,12 @@ impl Judges {
         let forged = results::forged(message, authserv_id);
         let results = results::make(authserv_id, &authentication, smtp, &[]);
         let is_clean = rulings.iter().all(|ruling| ruling.marks().next().is_none());
-        Judged { verdict, results, authentication, forged, is_clean }
+        let told = known.taken.iter().zip(&rulings).map(|(taken, ruling)| {
+            let marks = taken.ruling.marks().chain(ruling.marks()).cloned().collect();
+            (taken.recipient.clone(), Told { skips: ruling.skips, marks })
+        });
+        let told = told.collect();
+        Judged { verdict, results, authentication, forged, is_clean, told }
     }
 
     /// Somebody has taken the message over: it counts for its source.

@@ -28,7 +28,7 @@ use crate::tenant::lists::Hits;
 use crate::tenant::{SenderPolicy, Snapshot, Tenant, TenantDomain};
 
 pub use dry::Conversation;
-pub use message::{Judged, Verdict};
+pub use message::{Judged, Told, Verdict};
 pub use record::{Beside, Which};
 
 /// What judging works with.

@@ -31,7 +31,7 @@ impl Judges {
         &self,
         who: &Who<'_>,
         snapshot: &Snapshot,
-        (client, known): (&ClientKnown, &mut SenderKnown),
+        known: Option<(&ClientKnown, &mut SenderKnown)>,
         which: Which,
         beside: Beside<'_>,
         now: Timestamp,
@@ -46,18 +46,20 @@ impl Judges {
             helo: who.helo.into(),
             tls: beside.tls.map(Into::into),
             country: self.source.geography.country(who.ip),
-            reverse: client.reverse.clone(),
+            reverse: known.as_ref().and_then(|(client, _)| client.reverse.clone()),
         };
         let mut explanation = Explanation::new(now, versions, seen, who.sender.clone());
         explanation.message = beside.message;
         explanation.tenant = beside.tenant.cloned();
+        if let Some(found) = beside.authentication {
+            explanation.authenticated(found);
+        }
+        // Of our own clients nobody asked who they are: they have shown it.
+        let Some((_, known)) = known else { return explanation };
         for asked in known.budget.asked() {
             explanation.ask(asked);
         }
         explanation.listed(known.zones.as_deref().unwrap_or_default());
-        if let Some(found) = beside.authentication {
-            explanation.authenticated(found);
-        }
         match which {
             Which::Last => known.judgements.last().cloned().into_iter().for_each(|last| explanation.judge(last)),
             Which::All => {

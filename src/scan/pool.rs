@@ -1,0 +1,77 @@
+//! A bounded place for work that takes a processor: scanning runs here and not on the threads that serve connections.
+//!
+//! **Failure**: work that panics is contained and said so; who finds no place within the patience is told, and nothing has
+//! run. **Invariants**: at most so many pieces of work run at one time; those that wait, wait in order. A full pool makes
+//! clients wait (they are answered later, or 451): nothing is let through without its work having been done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    places: Arc<Semaphore>,
+    patience: Duration,
+}
+
+/// The work was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    #[error("no place to scan was free in time")]
+    Full,
+    #[error("the scan broke off")]
+    Broken,
+}
+
+impl Pool {
+    /// `workers`: pieces of work at one time, at least one. `patience`: the longest wait for a place.
+    #[must_use]
+    pub fn new(workers: usize, patience: Duration) -> Self {
+        Self { places: Arc::new(Semaphore::new(workers.max(1))), patience }
+    }
+
+    /// Runs `work` aside. Once begun it runs to its end, even if nobody waits any more; its place stays taken until then.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PoolError> {
+        let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(PoolError::Full) };
+        let work = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(place);
+            done
+        });
+        work.await.map_err(|_| PoolError::Broken)
+    }
+
+    /// Places that are free now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.places.available_permits()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_in_time_is_told_and_its_work_never_runs() {
+        let pool = Pool::new(1, Duration::from_secs(5));
+        let held = Arc::clone(&pool.places).acquire_owned().await.unwrap();
+        assert_eq!(pool.run(|| panic!("must not run")).await, Err::<(), _>(PoolError::Full));
+        drop(held);
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_contained_and_gives_its_place_back() {
+        let pool = Pool::new(1, Duration::from_secs(5));
+        assert_eq!(pool.run(|| panic!("hostile mail")).await, Err::<(), _>(PoolError::Broken));
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+        assert_eq!(pool.free(), 1);
+    }
+}
