@@ -26,6 +26,8 @@ pub(super) struct Share {
     pub(super) lane: Lane,
     pub(super) fate: Fate,
     pub(super) copies: Copies,
+    /// What the message counts as, first of all.
+    pub(super) category: Category,
 }
 
 /// What becomes of a share; refusals are not here, they are for the whole transaction.
@@ -220,7 +222,8 @@ fn shares(lanes: Vec<Lane>, rulings: &[Ruling]) -> Vec<Share> {
                 }
             };
             let lane = Lane { tenant: tenant.clone(), envelope: envelope.with_recipients(recipients) };
-            shares.push(Share { lane, fate, copies: ruling.copies.clone() });
+            let category = ruling.categories.first().copied().unwrap_or(Category::Unscannable);
+            shares.push(Share { lane, fate, copies: ruling.copies.clone(), category });
         }
     }
     shares

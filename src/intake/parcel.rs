@@ -17,7 +17,7 @@ use super::lanes::Lane;
 use super::notice;
 use super::seal::Finding;
 use crate::message::edit;
-use crate::message::specimen::Specimen;
+use crate::message::specimen::{Limits, Specimen};
 use crate::model::disposition::{Category, Edits};
 use crate::model::receipt::Receipt;
 use crate::model::{Direction, Recipient, Reply, Timestamp};
@@ -58,6 +58,8 @@ struct Edition {
     fields: String,
     /// `None`: as it came.
     octets: Option<Bytes>,
+    /// A file that was to be taken out is still in it: it may not be delivered.
+    is_left_in: bool,
 }
 
 impl Connection {
@@ -76,7 +78,7 @@ impl Connection {
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
-        for Share { lane, fate, copies } in shares {
+        for Share { lane, fate, copies, category } in shares {
             let parcel = |lane, fields: &str, body, direction| Parcel {
                 lane,
                 fields: fields.to_owned(),
@@ -99,6 +101,12 @@ impl Connection {
                     let Some(edition) = editions.iter().find(|edition| edition.edits == edits) else {
                         return Err(SpoolError::Closed);
                     };
+                    if edition.is_left_in {
+                        let fields = judged.map(|judged| judged.results.as_str()).unwrap_or_default();
+                        let body = store.as_it_came().await?;
+                        parcels.quarantine.push((parcel(lane, fields, body, own), category));
+                        continue;
+                    }
                     if !copies.bcc.is_empty() {
                         let recipients = copies.bcc.iter().cloned().map(Recipient::new).collect();
                         let lane =
@@ -131,7 +139,7 @@ impl Connection {
                 continue;
             }
             let forged = judged.map(|judged| judged.forged.as_slice()).unwrap_or_default();
-            let octets = changed(specimen, whole, edits, forged);
+            let (octets, is_left_in) = changed(specimen, whole, edits, forged);
             let mut fields = String::new();
             if let Some(judged) = judged {
                 if let Some(octets) = &octets {
@@ -147,7 +155,7 @@ impl Connection {
                 fields.push_str(&judged.results);
             }
             fields.push_str(&edit::fields(&edits.fields));
-            editions.push(Edition { edits: edits.clone(), fields, octets });
+            editions.push(Edition { edits: edits.clone(), fields, octets, is_left_in });
         }
         editions
     }
@@ -186,10 +194,32 @@ impl Connection {
     }
 }
 
-/// The changed message; `None`: nothing is to be changed.
-fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, forged: &[Range<usize>]) -> Option<Bytes> {
-    let edited = edit::apply(specimen, edits, forged);
-    edited.filter(|edited| edited != whole)
+/// The changed message (`None`: nothing is to be changed), and whether a file that was to be taken out is still in it.
+fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, forged: &[Range<usize>]) -> (Option<Bytes>, bool) {
+    // Fields of ours are not part of the message: they go before it.
+    let edits = Edits { fields: Vec::new(), ..edits.clone() };
+    let style = edit::Style::default();
+    let edited = if forged.is_empty() {
+        edit::apply(specimen, &edits, &style)
+    } else {
+        let clean = Bytes::from(kept(whole, forged));
+        let specimen = Specimen::parse(clean, &Limits::default(), &|| false);
+        edit::apply(&specimen, &edits, &style)
+    };
+    let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
+    ((edited.octets != *whole).then_some(edited.octets), is_left_in)
+}
+
+/// The message without some ranges, which rise and don't overlap.
+fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(whole.len());
+    let mut from = 0;
+    for range in ranges {
+        kept.extend_from_slice(whole.get(from..range.start).unwrap_or_default());
+        from = range.end;
+    }
+    kept.extend_from_slice(whole.get(from..).unwrap_or_default());
+    kept
 }
 
 /// Where the octets of parcels come from.

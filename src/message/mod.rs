@@ -2,12 +2,13 @@
 //!
 //! **Failure**: a header block that is none counts as empty; nothing here panics or allocates by what the mail claims.
 
-mod charset;
+pub mod charset;
 pub mod edit;
 pub mod fold;
 pub mod header;
 pub mod html;
 pub mod links;
+pub mod mailbox;
 mod mime;
 mod parse;
 pub mod received;

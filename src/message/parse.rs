@@ -15,6 +15,7 @@ impl Specimen {
     pub fn parse(raw: Bytes, limits: &Limits, time_up: TimeUp<'_>) -> Self {
         let mut specimen = Self { raw, ..Self::default() };
         walk::walk(&mut specimen, limits, time_up);
+        specimen.note_authors();
         texts::read(&mut specimen, limits, time_up);
         specimen
     }

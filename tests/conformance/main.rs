@@ -8,6 +8,7 @@
 mod arc;
 mod dkim;
 mod dmarc;
+mod mime;
 mod spf;
 
 use std::collections::BTreeMap;

@@ -241,7 +241,7 @@ impl Walk<'_> {
     }
 
     fn leaf(&mut self, mut part: Part, media: &Media, heading: &Heading, body: &Bytes, place: &Place) {
-        let (decoded, _) = self.decoded(&mut part, heading, body);
+        let (decoded, identity) = self.decoded(&mut part, heading, body);
         let is_html = matches!(media.name.as_str(), "text/html" | "application/xhtml+xml");
         let is_text = is_html || is_shown_text(&media.name);
         // A name makes a text a file, but for the message's own text.
@@ -260,6 +260,7 @@ impl Walk<'_> {
         }
         let embedded = if part.kind == PartKind::Text { embedded::find(&part.octets) } else { Vec::new() };
         let (path, names_hint) = (part.path.clone(), self.hint.clone());
+        let stands_at = (identity && !part.encoded.is_empty()).then_some(part.encoded.start);
         let parent = self.push(part);
         for (number, file) in embedded.into_iter().enumerate() {
             if self.specimen.parts.len() >= self.limits.parts {
@@ -276,7 +277,7 @@ impl Walk<'_> {
                 names: vec![words::decode(&file.name, names_hint.as_deref()).into()],
                 is_attachment: true,
                 fields: Vec::new(),
-                encoded: 0..0,
+                encoded: stands_at.map_or(0..0, |at| at + file.place.start..at + file.place.end),
                 octets: file.octets.into(),
                 other_octets: Vec::new(),
                 text: None,

@@ -1,0 +1,272 @@
+//! Changes a message on its way to the recipient, byte-exact: reserved fields go, our own come, the subject is tagged, a stamp
+//! stands above the text, files are taken out.
+//!
+//! **Failure**: what can't be done without breaking something is left undone, and [`Edited::undone`] says why. Who asked for a
+//! file to be taken out must look there before the message is delivered.
+//! **Invariants**: every octet outside of what is asked for stays as it is: a change is a list of ranges replaced.
+//! **Elsewhere**: what is asked for is decided in `policy`; Received fields are made in [`received`](super::received).
+
+mod body;
+mod encode;
+mod splice;
+
+use bytes::Bytes;
+
+use super::mime::block;
+use super::specimen::{Ambiguity, Limits, Part, PartKind, Specimen};
+use super::words;
+use crate::model::disposition::{Edits, Field, Strip, is_reserved};
+use splice::Splices;
+
+/// What is the tenant's to say besides the edits.
+#[derive(Debug, Clone, Copy)]
+pub struct Style<'a> {
+    /// Whether a digitally signed message's subject is left alone.
+    pub spares_signed: bool,
+    /// Stands in the place of a file taken out; `{file}` is its name. Lines end in LF.
+    pub notice: &'a str,
+}
+
+impl Default for Style<'_> {
+    fn default() -> Self {
+        Self { spares_signed: false, notice: "The attachment \"{file}\" was removed by the mail gateway.\n" }
+    }
+}
+
+/// Why something was left as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// A signature would break (RFC 1847, S/MIME, PGP).
+    Signed,
+    Encrypted,
+    /// Mail programs read it in several ways: who knows which one would show the change.
+    Ambiguous,
+    /// There is no such part, or no text.
+    Absent,
+    /// Not all characters of the text are known.
+    Undecodable,
+    /// It stands inside something encoded.
+    Enclosed,
+}
+
+/// What was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    pub what: What,
+    pub why: Why,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    Tag,
+    Stamp,
+    /// Of the part with this path.
+    Strip(Box<str>),
+}
+
+/// The message as it goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Edited {
+    pub octets: Bytes,
+    pub undone: Vec<Undone>,
+}
+
+/// Applies `edits` and removes reserved fields.
+#[must_use]
+pub fn apply(specimen: &Specimen, edits: &Edits, style: &Style<'_>) -> Edited {
+    let mut editor = Editor { specimen, splices: Splices::default(), undone: Vec::new() };
+    editor.reserved();
+    if let Some(tag) = &edits.tag {
+        editor.tag(tag, style.spares_signed);
+    }
+    if let Some(stamp) = &edits.stamp {
+        editor.stamp(stamp);
+    }
+    editor.strip(&edits.strip, style.notice);
+    editor.splices.insert(0, fields(&edits.fields).into_bytes());
+    Edited { octets: editor.splices.apply(&specimen.raw), undone: editor.undone }
+}
+
+/// Our own fields as they stand in a header, folded, each with its CRLF.
+#[must_use]
+pub fn fields(fields: &[Field]) -> String {
+    let mut top = String::new();
+    for field in fields {
+        encode::push_field(&mut top, &field.name, &field.value);
+    }
+    top
+}
+
+/// Removes the fields whose names we alone write, for a message that is not parsed. Nothing else changes.
+#[must_use]
+pub fn without_reserved(raw: &Bytes) -> Bytes {
+    let mut splices = Splices::default();
+    remove_reserved(raw, &mut splices);
+    splices.apply(raw)
+}
+
+fn remove_reserved(raw: &[u8], splices: &mut Splices) {
+    // All fields count, not only those that detectors look at.
+    let all = Limits { fields: usize::MAX, header_octets: usize::MAX, ..Limits::default() };
+    for field in block::read(raw, &all).fields {
+        let name = raw.get(field.name.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+        if is_reserved(name) {
+            splices.remove(field.name.start..splice::line_end(raw, field.value.end));
+        }
+    }
+}
+
+struct Editor<'a> {
+    specimen: &'a Specimen,
+    splices: Splices,
+    undone: Vec<Undone>,
+}
+
+impl Editor<'_> {
+    fn leave(&mut self, what: What, why: Why) {
+        self.undone.push(Undone { what, why });
+    }
+
+    fn reserved(&mut self) {
+        remove_reserved(&self.specimen.raw, &mut self.splices);
+    }
+
+    /// `[SPAM] the subject`, all of it encoded anew.
+    fn tag(&mut self, tag: &str, spares_signed: bool) {
+        if spares_signed && is_signed(self.specimen) {
+            return self.leave(What::Tag, Why::Signed);
+        }
+        let mut found = false;
+        for field in self.specimen.fields_named("Subject") {
+            found = true;
+            let subject =
+                words::decode(self.specimen.raw.get(field.raw.clone()).unwrap_or_default().trim_ascii(), None);
+            let subject = subject.trim();
+            if !subject.starts_with(tag) {
+                let value = encode::subject(&format!("{tag} {subject}"));
+                self.splices.replace(field.raw.clone(), format!(" {value}").into_bytes());
+            }
+        }
+        if !found {
+            self.splices.insert(0, format!("Subject: {}\r\n", encode::subject(tag)).into_bytes());
+        }
+    }
+
+    fn stamp(&mut self, stamp: &str) {
+        if let Some(why) = unstampable(self.specimen) {
+            return self.leave(What::Stamp, why);
+        }
+        let mut done = false;
+        for kind in [PartKind::Text, PartKind::Html] {
+            let shown = |part: &&(usize, &Part)| part.1.kind == kind && is_own(self.specimen, part.1);
+            let parts: Vec<(usize, &Part)> = self.specimen.parts.iter().enumerate().collect();
+            let Some((index, part)) = parts.iter().find(shown).copied() else { continue };
+            let Some(text) = part.text.as_deref() else { continue };
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                self.leave(What::Stamp, Why::Undecodable);
+                continue;
+            }
+            let text =
+                if kind == PartKind::Html { body::stamped_html(text, stamp) } else { body::stamped(text, stamp) };
+            body::rewrite(self.specimen, index, &text, body::Keep::Parameters, &mut self.splices);
+            done = true;
+        }
+        if !done && self.undone.iter().all(|undone| undone.what != What::Stamp) {
+            self.leave(What::Stamp, Why::Absent);
+        }
+    }
+
+    fn strip(&mut self, strip: &Strip, notice: &str) {
+        let mut paths: Vec<Box<str>> = match strip {
+            Strip::None => return,
+            Strip::Parts(paths) => paths.clone(),
+            Strip::Files => {
+                let files = self.specimen.parts.iter().filter(|part| part.kind == PartKind::File);
+                files.map(|part| part.path.clone()).collect()
+            }
+        };
+        paths.sort();
+        paths.dedup();
+        let mut taken: Vec<usize> = Vec::new();
+        for path in paths {
+            match self.takes_out(&path) {
+                Ok(index) if taken.contains(&index) => {}
+                Ok(index) => taken.push(index),
+                Err(why) => self.leave(What::Strip(path), why),
+            }
+        }
+        taken.sort_unstable();
+        let all = taken.clone();
+        // What is inside of something that is taken out is gone with it.
+        taken.retain(|index| !ancestors(self.specimen, *index).skip(1).any(|above| all.contains(&above)));
+        for index in taken {
+            body::take_out(self.specimen, index, notice, &mut self.splices);
+        }
+    }
+
+    /// The part to take out for this path: it, or the attached mail in whose encoding it stands.
+    fn takes_out(&self, path: &str) -> Result<usize, Why> {
+        let at = self.specimen.parts.iter().position(|part| *part.path == *path).ok_or(Why::Absent)?;
+        if path.contains('\'') || is_structure_doubtful(self.specimen) {
+            return Err(Why::Ambiguous);
+        }
+        let whole = |index: &usize| {
+            self.specimen.parts.get(*index).is_some_and(|part| !part.encoded.is_empty() || part.octets.is_empty())
+        };
+        let found = ancestors(self.specimen, at).find(whole).ok_or(Why::Enclosed)?;
+        let kind = self.specimen.parts.get(found).map(|part| part.kind);
+        if matches!(kind, Some(PartKind::File | PartKind::Message)) { Ok(found) } else { Err(Why::Enclosed) }
+    }
+}
+
+/// The part itself and what it stands in.
+fn ancestors(specimen: &Specimen, index: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(index), |index| specimen.parts.get(*index).and_then(|part| part.parent))
+}
+
+fn has_type(specimen: &Specimen, types: &[&str]) -> bool {
+    let own = specimen.parts.iter().filter(|part| part.depth <= 1);
+    own.into_iter().any(|part| types.contains(&&*part.content_type))
+}
+
+/// Digitally signed: S/MIME or PGP.
+#[must_use]
+pub fn is_signed(specimen: &Specimen) -> bool {
+    has_type(
+        specimen,
+        &["multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pkcs7-signature"],
+    ) || specimen.texts.iter().any(|text| text.visible.starts_with("-----BEGIN PGP SIGNED MESSAGE-----"))
+}
+
+fn unstampable(specimen: &Specimen) -> Option<Why> {
+    if has_type(specimen, &["multipart/encrypted"]) {
+        Some(Why::Encrypted)
+    } else if is_signed(specimen) {
+        Some(Why::Signed)
+    } else {
+        is_structure_doubtful(specimen).then_some(Why::Ambiguous)
+    }
+}
+
+/// Whether a change could be seen by some mail programs and not by others.
+fn is_structure_doubtful(specimen: &Specimen) -> bool {
+    let harmless = [Ambiguity::Author, Ambiguity::Charset, Ambiguity::Octets];
+    specimen.ambiguities.iter().any(|odd| !harmless.contains(odd))
+}
+
+/// Whether it belongs to the message itself, not to one attached to it.
+fn is_own(specimen: &Specimen, part: &Part) -> bool {
+    let mut above = part.parent;
+    while let Some(parent) = above.and_then(|index| specimen.parts.get(index)) {
+        if parent.kind == PartKind::Message {
+            return false;
+        }
+        above = parent.parent;
+    }
+    !part.path.ends_with('\'') && !part.is_attachment
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
