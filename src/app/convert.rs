@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    AnswerPattern, CodeSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls,
-    RateSettings, Settings,
+    CodeSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls, RateSettings,
+    Settings,
 };
 use crate::limits::Rate;
 use crate::model::units::Span;
 use crate::model::{Address, Direction};
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
-use crate::sender::blocklists::{self, Code, List, Pattern, SelfTest, Zone};
+use crate::sender::blocklists::{self, Code, List, SelfTest, Zone};
 use crate::sender::{authentication, greylist, harvest, reputation};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};
 use crate::{delivery, dns, intake, limits, sender, spool};
@@ -139,8 +139,7 @@ pub(super) fn source(settings: &Settings) -> sender::Config {
 
 /// A zone that the settings have taken is one that lists take: both are domains, and no address literals.
 fn known_source(settings: &KnownSourceSettings) -> Option<List> {
-    let code =
-        |code: &CodeSettings| Code { when: pattern(&code.code), reason: code.reason.clone(), weight: code.weight };
+    let code = |code: &CodeSettings| Code { when: code.code, reason: code.reason.clone(), weight: code.weight };
     Some(List {
         name: settings.name.clone(),
         zone: Zone::parse(settings.zone.reveal()).ok()?,
@@ -152,7 +151,7 @@ fn known_source(settings: &KnownSourceSettings) -> Option<List> {
         enabled: settings.enabled,
         ipv6: settings.ipv6,
         codes: settings.codes.iter().map(code).collect(),
-        errors: settings.errors.iter().map(pattern).collect(),
+        errors: settings.errors.clone(),
         timeout: settings.timeout,
         self_test: match &settings.self_test {
             KnownSourceTest::Rfc5782 => SelfTest::Rfc5782,
@@ -162,15 +161,6 @@ fn known_source(settings: &KnownSourceSettings) -> Option<List> {
             KnownSourceTest::Off => SelfTest::Off,
         },
     })
-}
-
-fn pattern(written: &AnswerPattern) -> Pattern {
-    match *written {
-        AnswerPattern::Exactly(answer) => Pattern::Exactly(answer),
-        AnswerPattern::Range(first, last) => Pattern::Range(first, last),
-        AnswerPattern::Network(network) => Pattern::Network(network),
-        AnswerPattern::Bit(mask) => Pattern::Bit(mask),
-    }
 }
 
 pub(super) fn rates(settings: &Settings) -> limits::Config {

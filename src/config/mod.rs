@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use answers::{AnswerPattern, CodeSettings};
+pub use answers::CodeSettings;
 pub use keys::{Effect, KEYS, KNOWN_SOURCE_KEYS, Key, LISTENER_KEYS, TABLES, all, find, plain};
 pub use kind::Kind;
 pub use known_sources::MAX_KNOWN_SOURCES;

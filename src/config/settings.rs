@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::answers::{AnswerPattern, CodeSettings};
+use super::answers::CodeSettings;
 use super::secret::SecretDomain;
+use crate::model::answer::AnswerPattern;
 use crate::model::units::Span;
 use crate::model::{Address, Direction, Domain};
 

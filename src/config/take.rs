@@ -7,9 +7,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::model::Address;
+use crate::model::answer::AnswerPattern;
 use crate::model::written::{Place, Problem, Problems};
 
-use super::answers::{AnswerPattern, CodeSettings};
+use super::answers::CodeSettings;
 use super::keys;
 use super::merge::{Entry, Merged};
 use super::secret::SecretDomain;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
+use crate::model::answer::AnswerPattern;
 use crate::model::units::{ByteSize, Span};
 use crate::model::written::{kind_of, one_of};
 use crate::model::{Address, Domain};
 
-use super::answers::{AnswerPattern, CodeSettings};
+use super::answers::CodeSettings;
 use super::kind::Kind;
 use super::secret::SecretDomain;
 use super::settings::RateSettings;

@@ -3,6 +3,7 @@
 //! **Failure**: parsing returns an error that names the part at fault; nothing here panics on hostile input.
 
 pub mod address;
+pub mod answer;
 pub mod authentication;
 pub mod decision;
 pub mod detectors;

@@ -4,14 +4,12 @@
 //! its name. Codes 127.255.255.0/24, 127.0.0.1 and whatever lies outside 127.0.0.0/8 are errors of every list.
 
 use std::fmt;
-use std::net::Ipv4Addr;
-use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use crate::model::Domain;
+use crate::model::answer::AnswerPattern;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -41,7 +39,7 @@ pub struct List {
     pub codes: Vec<Code>,
     /// Answers that are no listing, beside those of every list.
     #[serde(default)]
-    pub errors: Vec<Pattern>,
+    pub errors: Vec<AnswerPattern>,
     #[serde(default = "timeout", deserialize_with = "seconds")]
     pub timeout: Duration,
     #[serde(default)]
@@ -78,13 +76,13 @@ impl List {
 
     /// Adds what a code means. `weight`: above 0 the client is refused, 0 only notes; of a list of good clients the sign is dropped.
     #[must_use]
-    pub fn code(mut self, when: Pattern, reason: &str, weight: i32) -> Self {
+    pub fn code(mut self, when: AnswerPattern, reason: &str, weight: i32) -> Self {
         self.codes.push(Code { when, reason: reason.into(), weight });
         self
     }
 
     #[must_use]
-    pub fn error(mut self, when: Pattern) -> Self {
+    pub fn error(mut self, when: AnswerPattern) -> Self {
         self.errors.push(when);
         self
     }
@@ -94,7 +92,7 @@ impl List {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
-    pub when: Pattern,
+    pub when: AnswerPattern,
     pub reason: Box<str>,
     pub weight: i32,
 }
@@ -110,62 +108,6 @@ pub enum SelfTest {
     Names { listed: Box<str>, unlisted: Box<str> },
     /// Believed to work.
     Off,
-}
-
-/// Answers that mean one thing: `127.0.0.2`, `127.0.0.4-7`, `127.0.0.0/24`, or `bit 64` of the last octet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Pattern {
-    Exactly(Ipv4Addr),
-    Range(Ipv4Addr, Ipv4Addr),
-    Network(Ipv4Net),
-    /// Any of these bits of the last octet.
-    Bit(u8),
-}
-
-impl Pattern {
-    #[must_use]
-    pub fn matches(&self, answer: Ipv4Addr) -> bool {
-        match self {
-            Self::Exactly(code) => *code == answer,
-            Self::Range(first, last) => (*first..=*last).contains(&answer),
-            Self::Network(network) => network.contains(&answer),
-            Self::Bit(mask) => {
-                answer.octets().first_chunk() == Some(&[127, 0, 0]) && answer.to_bits() & u32::from(*mask) != 0
-            }
-        }
-    }
-}
-
-impl FromStr for Pattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no answer of a list: 127.0.0.2, 127.0.0.4-7, 127.0.0.0/24 or bit 64");
-        let address = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| wrong());
-        if let Some(bit) = text.strip_prefix("bit ") {
-            return bit.parse().ok().filter(|mask| *mask != 0).map(Self::Bit).ok_or_else(wrong);
-        }
-        if let Some((first, last)) = text.split_once('-') {
-            let first = address(first)?;
-            let last = match last.parse::<u8>() {
-                Ok(last) => Ipv4Addr::from_bits(first.to_bits() & !0xff | u32::from(last)),
-                Err(_) => address(last)?,
-            };
-            return if first <= last { Ok(Self::Range(first, last)) } else { Err(wrong()) };
-        }
-        if text.contains('/') {
-            return text.parse().map(Self::Network).map_err(|_| wrong());
-        }
-        address(text).map(Self::Exactly)
-    }
-}
-
-impl TryFrom<String> for Pattern {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
 }
 
 /// The domain under which a list is asked. It may hold a key: see the invariants.
@@ -207,11 +149,11 @@ impl fmt::Debug for Zone {
 #[must_use]
 pub fn examples() -> Vec<List> {
     let list = |name: &str, zone: &str, kind| Zone::parse(zone).ok().map(|zone| List::new(name, zone, kind));
-    let code = |list: List, when: &str, reason: &str, weight| match when.parse() {
+    let code = |list: List, when: &str, reason: &str, weight| match AnswerPattern::parse(when) {
         Ok(when) => list.code(when, reason, weight),
         Err(_) => list,
     };
-    let error = |list: List, when: &str| match when.parse() {
+    let error = |list: List, when: &str| match AnswerPattern::parse(when) {
         Ok(when) => list.error(when),
         Err(_) => list,
     };

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use list::{Code, Kind, List, Pattern, SelfTest, Zone, examples};
+pub use list::{Code, Kind, List, SelfTest, Zone, examples};
 
 use super::source::together;
 use crate::dns::{Answer, Resolver};
