@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,13 @@ impl AnswerPattern {
                 answer.octets().first_chunk() == Some(&[127, 0, 0]) && answer.to_bits() & u32::from(*mask) != 0
             }
         }
+    }
+}
+
+impl FromStr for AnswerPattern {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 
