@@ -49,6 +49,8 @@ pub(super) struct Parcels {
     pub(super) quarantine: Vec<(Parcel, Category)>,
     pub(super) discard: Vec<Lane>,
     pub(super) notices: Vec<NewMessage>,
+    /// Recipients that the client didn't name: of copies and notices.
+    pub(super) more: usize,
 }
 
 /// The message with one set of changes.
@@ -88,6 +90,7 @@ impl Connection {
             };
             let own = self.listener.config.direction;
             if let Some(notice) = notice::of(self, &lane, (&fate, &copies.notify), &specimen, now) {
+                parcels.more += notice.meta.envelope.recipients.len();
                 parcels.notices.push(notice);
             }
             match fate {
@@ -108,6 +111,7 @@ impl Connection {
                         continue;
                     }
                     if !copies.bcc.is_empty() {
+                        parcels.more += copies.bcc.len();
                         let recipients = copies.bcc.iter().cloned().map(Recipient::new).collect();
                         let lane =
                             Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.with_recipients(recipients) };

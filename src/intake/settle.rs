@@ -129,11 +129,19 @@ impl Connection {
             Some(Verdict::Accept { discarded }) => self.take_out(&mut lanes, discarded),
             _ => Vec::new(),
         };
+        // Who is owed custody; nobody may be forgotten on the way.
+        let owed = lanes.iter().map(|lane| lane.envelope.recipients.len()).sum();
         let mut content = None;
         let outcome = match refused {
             Some(reply) => Outcome::Refused(reply),
             None => self.divide(transaction, lanes, (&whole, judged.as_ref()), &mut content).await,
         };
+        let is_clean = content.as_deref().is_none_or(Content::is_clean);
+        if content.as_deref().is_some_and(Content::is_spam)
+            && let Some(known) = &mut transaction.known
+        {
+            judges.saw_spam(&self.who(&transaction.sender), known, now);
+        }
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
         let divided = match outcome {
             Outcome::Divided(divided) => divided,
@@ -147,11 +155,11 @@ impl Connection {
             Err(error) => return (storage_refusal(&error), Some(explanation)),
         };
         drop(place);
-        let settled = self.settle(transaction, parcels, question.size()).await;
+        let settled = self.settle(transaction, parcels, owed, question.size()).await;
         if matches!(settled, Settled::Kept { .. })
             && let Some(judged) = &judged
         {
-            judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean, now);
+            judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean && is_clean, now);
             self.log_discarded(&thrown_away, "the recipient's list blocks the author");
         }
         (settled, Some(explanation))
@@ -180,8 +188,8 @@ impl Connection {
 
     /// First what is kept here, each durable by itself; then what goes on, all or nothing. If that fails the client comes again
     /// and what was kept is kept twice: never lost.
-    async fn settle(&mut self, transaction: &Transaction, parcels: Parcels, size: u64) -> Settled {
-        let Parcels { deliver, quarantine, discard, notices } = parcels;
+    async fn settle(&mut self, transaction: &Transaction, parcels: Parcels, owed: usize, size: u64) -> Settled {
+        let Parcels { deliver, quarantine, discard, notices, more } = parcels;
         let inline = self.listener.config.direction == Direction::Inbound;
         if let ([parcel], true) = (deliver.as_slice(), inline && transaction.all_inline())
             && quarantine.is_empty()
@@ -224,8 +232,7 @@ impl Connection {
                 lane.envelope.recipients.into_iter().map(|recipient| (lane.tenant.id.clone(), recipient.address));
             self.log_discarded(&discarded.collect::<Vec<_>>(), "the recipient's policy of content");
         }
-        let recipients = receipts.iter().map(Receipt::recipients).sum();
-        Settled::Kept { receipts, recipients, id, how: MessageResult::Queued }
+        Settled::Kept { receipts, recipients: owed + more, id, how: MessageResult::Queued }
     }
 
     fn message(&self, parcel: Parcel) -> NewMessage {

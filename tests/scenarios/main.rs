@@ -13,6 +13,7 @@ mod call_ahead_cached;
 mod changed_mail_is_sealed;
 mod client_certificate;
 mod connection_limits;
+mod content_decides;
 mod demo_tells_its_story;
 mod dsn_failure_and_delay;
 mod early_talk;

@@ -143,6 +143,13 @@ impl Judges {
         }
     }
 
+    /// The content is bad: it counts against its source, once for a message.
+    pub fn saw_spam(&self, who: &Who<'_>, known: &mut SenderKnown, now: Timestamp) {
+        if who.is_known() && !std::mem::replace(&mut known.counted, true) {
+            self.source.reputation.saw(who.ip, None, Observation::Spam, now);
+        }
+    }
+
     /// Recipients may have entries of their own; an entry that decided for several counts once.
     fn count_hits(&self, rulings: &[Ruling], mode: Mode, now: Timestamp) {
         let mut counted: Vec<&Rule> = Vec::new();

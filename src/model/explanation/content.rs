@@ -131,6 +131,19 @@ impl Content {
         Self { verdict, unchecked_left_out, groups: Vec::new(), groups_left_out: 0 }
     }
 
+    /// Whether the message counts as nothing at all, for everybody.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.verdict.is_some() && self.groups.iter().all(|group| group.categories.is_empty())
+    }
+
+    /// Whether it counts against its source.
+    #[must_use]
+    pub fn is_spam(&self) -> bool {
+        let bad = |category: &Category| matches!(category, Category::Malware | Category::Phishing | Category::Spam);
+        self.groups.iter().any(|group| group.categories.iter().any(bad))
+    }
+
     /// Adds a group; beyond [`MAX_GROUPS`] it is only counted.
     pub fn judge(&mut self, mut group: Group) {
         if self.groups.len() >= MAX_GROUPS {

@@ -1,0 +1,181 @@
+//! What is in a message decides what becomes of it, for each recipient by their own policy, in both directions; and nobody gets
+//! round it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::fake_dns::FakeDns;
+use crate::support::gateway::tenant;
+use crate::support::{FakeMx, Gateway, eventually, message};
+
+/// The test texts of the trade, in pieces, so that this file is none.
+fn gtube() -> String {
+    ["XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE", "-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"].concat()
+}
+
+fn eicar() -> String {
+    ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()
+}
+
+/// Mail with a file.
+fn with_file(subject: &str, name: &str, content: &str) -> String {
+    format!(
+        "From: Aoi <aoi@sender.example>\r\nTo: you@acme.example\r\nSubject: {subject}\r\n\
+         Date: Fri, 20 Nov 2026 09:00:00 +0900\r\nMessage-ID: <{}@sender.example>\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+         See the attached file.\r\n--b\r\nContent-Type: application/octet-stream; name=\"{name}\"\r\n\
+         Content-Disposition: attachment; filename=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n",
+        subject.replace(' ', ".")
+    )
+}
+
+fn world() -> (FakeMx, Gateway) {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder().acme(mx.address()).start();
+    (mx, gateway)
+}
+
+fn held(gateway: &Gateway) -> Vec<Value> {
+    let listed = gateway.cli_ok(&["quarantine", "ls", "--json"]);
+    listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_virus_is_quarantined_and_the_next_hop_never_sees_it() {
+    let (mx, gateway) = world();
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &with_file("a file", "a.bin", &eicar()));
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("clean", "hello\r\n"));
+    let received = mx.wait_for(1);
+    assert!(received[0].text().contains("Subject: clean"), "{}", received[0].headers());
+    let held = held(&gateway);
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0]["class"], "malware");
+    assert_eq!(held[0]["subject"], "a file");
+    gateway.assert_settled();
+    assert_eq!(mx.count(), 1);
+}
+
+#[test]
+fn a_virus_does_not_leave() {
+    let (mx, gateway) = world();
+    gateway.send_outbound("you@acme.example", &["her@partner.example"], &with_file("a file", "a.bin", &eicar()));
+    gateway.send_outbound("you@acme.example", &["her@partner.example"], &message("spam", &gtube()));
+    let held = held(&gateway);
+    assert_eq!(held.len(), 2);
+    assert!(held.iter().all(|one| one["direction"] == "outbound"), "{held:?}");
+    gateway.assert_settled();
+    assert_eq!(mx.count(), 0);
+}
+
+#[test]
+fn what_others_say_in_our_name_is_taken_out_and_our_word_put_in() {
+    let (mx, gateway) = world();
+    let forged = format!(
+        "X-Spam-Status: No, score=-100\r\nx-sekisho-verdict: clean\r\nX-Spam-Flag: NO\r\n{}",
+        message("hello", "A word or two.\r\n")
+    );
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &forged);
+    let received = mx.wait_for(1).remove(0);
+    let headers = received.headers().to_owned();
+    assert!(!headers.contains("-100"), "{headers}");
+    assert_eq!(headers.to_lowercase().matches("x-sekisho-verdict:").count(), 1, "{headers}");
+    assert_eq!(headers.to_lowercase().matches("x-spam-flag:").count(), 1, "{headers}");
+    assert!(received.header("X-Sekisho-Verdict").is_some_and(|verdict| verdict.starts_with("clean")), "{headers}");
+}
+
+#[test]
+fn each_tenant_has_its_own_way_with_the_same_message() {
+    let mx = FakeMx::start();
+    let any = "\"any\"";
+    let two = tenant("acme", "acme.example", "queued", &[mx.address()], any)
+        + "[tenant.content.inbound.actions]\nspam = [\"tag\"]\n"
+        + &tenant("beta", "beta.example", "queued", &[mx.address()], any)
+        + &tenant("gamma", "gamma.example", "queued", &[mx.address()], any)
+        + "[tenant.content.inbound.actions]\nspam = \"discard\"\n";
+    let gateway = Gateway::builder().tenants(&two).start();
+    let to = ["you@acme.example", "you@beta.example", "you@gamma.example"];
+    gateway.send_inbound("aoi@sender.example", &to, &message("offer", &gtube()));
+    let received = mx.wait_for(1).remove(0);
+    assert_eq!(received.header("Subject").as_deref(), Some("[SPAM] offer"), "{}", received.headers());
+    assert_eq!(received.recipients, ["you@acme.example"]);
+    let held = held(&gateway);
+    assert_eq!((held.len(), &held[0]["tenant"]), (1, &Value::from("beta")));
+    gateway.logged("discarded", |event| event["recipient"] == "you@gamma.example");
+    gateway.assert_settled();
+}
+
+#[test]
+fn a_refusal_is_told_at_the_end_of_data_and_nothing_is_kept() {
+    let mx = FakeMx::start();
+    let tenants = tenant("acme", "acme.example", "queued", &[mx.address()], "\"any\"")
+        + "[tenant.content.inbound.actions]\nspam = \"reject\"\n";
+    let gateway = Gateway::builder().tenants(&tenants).clients_anywhere().start();
+    let reply = gateway.try_from("192.0.2.1", "aoi@sender.example", "you@acme.example", &message("offer", &gtube()));
+    assert_eq!(reply.code, 550, "{reply:?}");
+    assert!(!reply.text().contains("GTUBE"), "a rule is nobody's business: {reply:?}");
+    assert!(held(&gateway).is_empty());
+    gateway.assert_settled();
+    assert_eq!(mx.count(), 0);
+}
+
+#[test]
+fn an_allowed_sender_is_spared_points_and_never_a_virus() {
+    let mx = FakeMx::start();
+    let dns = FakeDns::start();
+    let gateway = Gateway::builder().acme(mx.address()).dns(dns.address()).clients_anywhere().start();
+    let from = ["--from-network", "192.0.2.9", "--tenant", "acme", "--reason", "our printer"];
+    gateway.cli_ok(&[["list", "add", "allow", "aoi@sender.example"].as_slice(), &from].concat());
+    let send = |text: &str| {
+        let reply = gateway.try_from("192.0.2.9", "aoi@sender.example", "you@acme.example", text);
+        assert_eq!(reply.code, 250, "{reply:?}");
+    };
+    let begun = std::time::Instant::now();
+    while mx.count() == 0 {
+        send(&message("offer", &gtube()));
+        assert!(begun.elapsed() < Duration::from_secs(10), "the entry never counted");
+    }
+    let spam = held(&gateway).len();
+    send(&with_file("a file", "a.bin", &eicar()));
+    eventually("the virus to be held", || held(&gateway).len() == spam + 1);
+    gateway.assert_settled();
+}
+
+#[test]
+fn what_is_released_goes_to_its_recipient() {
+    let (mx, gateway) = world();
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("offer", &gtube()));
+    let id = held(&gateway)[0]["id"].as_str().unwrap().to_owned();
+    gateway.cli_ok(&["quarantine", "release", &id, "--reason", "asked for by phone"]);
+    let received = mx.wait_for(1).remove(0);
+    assert_eq!(received.recipients, ["you@acme.example"]);
+    assert!(received.text().contains("Subject: offer"), "{}", received.headers());
+    assert!(held(&gateway).is_empty());
+    gateway.assert_settled();
+}
+
+#[test]
+fn administrators_are_told_and_get_no_content() {
+    let mx = FakeMx::start();
+    let tenants = tenant("acme", "acme.example", "queued", &[mx.address()], "\"any\"")
+        + "[tenant.content.inbound]\nnotify = [\"admin@acme.example\"]\n\
+           [tenant.content.inbound.actions]\nspam = [\"quarantine\", \"notify\"]\n";
+    let gateway = Gateway::builder().tenants(&tenants).start();
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("offer", &gtube()));
+    let notice = mx.wait_for(1).remove(0);
+    assert_eq!(notice.recipients, ["admin@acme.example"]);
+    assert_eq!(notice.header("Auto-Submitted").as_deref(), Some("auto-generated"));
+    assert!(!notice.text().contains("GTUBE"));
+    gateway.assert_settled();
+}
+
+#[test]
+fn why_it_was_held_is_in_the_mail_log() {
+    let (_mx, gateway) = world();
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("offer", &gtube()));
+    let judged = gateway.logged("judged", |_| true);
+    let content = &judged["explanation"]["content"];
+    assert_eq!(content["verdict"]["findings"][0]["symbol"], "GTUBE", "{content}");
+    assert_eq!(content["groups"][0]["disposition"]["fate"], "quarantine");
+    assert!(content["groups"][0]["summary"]["ja"].as_str().is_some_and(|said| !said.is_empty()), "{content}");
+}
