@@ -108,8 +108,9 @@ pub fn read(status: u16, body: &[u8]) -> Result<Reply, TalkError> {
 #[must_use]
 pub fn judge(reply: &Reply) -> Answer {
     let mut answer = Answer::of(Detector::Rspamd);
-    if reply.is_skipped {
-        // Its own settings let it pass unseen; that says neither good nor bad.
+    if reply.is_skipped && reply.action == Action::NoAction {
+        // Its own settings let it pass unseen; that says neither good nor bad. Where one of its modules has decided for the
+        // others, it says "skipped" too, with the action.
         return answer;
     }
     let limit = reply.thresholds.get("add header").copied().flatten();
@@ -219,6 +220,9 @@ mod tests {
         assert_eq!(points(r#"{"score":0,"action":"reject"}"#), Score(5_000), "forced");
         assert_eq!(points(r#"{"score":-90,"action":"no action"}"#), Score::from_points(LEAST));
         assert!(answer(r#"{"score":9,"is_skipped":true,"action":"no action"}"#).findings.is_empty());
+        let gtube =
+            r#"{"is_skipped":true,"score":15.0,"required_score":15.0,"action":"reject","symbols":{"GTUBE":{}}}"#;
+        assert_eq!(points(gtube), Score::from_points(MOST));
         let virus = answer(r#"{"score":9,"action":"reject","symbols":{"CLAM_VIRUS":{"score":4,"options":["Eicar"]}}}"#);
         assert_eq!((virus.findings[1].class, &*virus.findings[1].evidence), (Class::Malware, "Eicar"));
     }
