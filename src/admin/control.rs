@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::explain::{ExplainControl, Question};
+use super::quarantine::{self, QuarantineControl};
 use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
 use super::reputation::{ReputationControl, Set, Subject};
 use super::{AdminError, Reload};
@@ -35,6 +36,7 @@ pub struct Ports {
     pub reload: Arc<dyn Reload>,
     pub reputation: Arc<dyn ReputationControl>,
     pub explain: Arc<dyn ExplainControl>,
+    pub quarantine: Arc<dyn QuarantineControl>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -97,6 +99,8 @@ fn routes(ports: Ports) -> Router {
         .route("/reload", post(read_again))
         .route("/reputation/{subject}", get(show_source).put(set_source).delete(forget_source))
         .route("/explain/smtp", post(explain))
+        .route("/quarantine", get(list_held).post(change_held))
+        .route("/quarantine/{id}", get(show_held))
         .with_state(ports)
 }
 
@@ -119,7 +123,7 @@ async fn summary(State(deps): State<Ports>, filter: Result<Query<Filter>, QueryR
 async fn show(State(deps): State<Ports>, Segment(id): Segment<String>) -> Response {
     let Ok(id) = id.parse::<MessageId>() else { return refused("not a message id") };
     match deps.queue.show(id).await {
-        Ok(Some(entry)) => lines(Ok(vec![entry])),
+        Ok(Some(entry)) => lines(Ok::<_, QueueError>(vec![entry])),
         Ok(None) => (StatusCode::NOT_FOUND, format!("{id} is not in the queue\n")).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -154,7 +158,7 @@ async fn read_again(State(deps): State<Ports>) -> Response {
 
 async fn show_source(State(deps): State<Ports>, Segment(subject): Segment<String>) -> Response {
     match subject.parse::<Subject>() {
-        Ok(subject) => lines(Ok(vec![deps.reputation.show(subject).await])),
+        Ok(subject) => lines(Ok::<_, QueueError>(vec![deps.reputation.show(subject).await])),
         Err(text) => refused(&text),
     }
 }
@@ -179,7 +183,7 @@ async fn set_source(
         return refused("a source is set to good, delayed or refused; unknown is what it is when forgotten");
     }
     match deps.reputation.set(subject, change).await {
-        Ok(shown) => lines(Ok(vec![shown])),
+        Ok(shown) => lines(Ok::<_, QueueError>(vec![shown])),
         Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text + "\n").into_response(),
     }
 }
@@ -202,12 +206,61 @@ async fn explain(State(deps): State<Ports>, question: Result<Json<Question>, Jso
         Err(rejection) => return refused(&rejection.body_text()),
     };
     match question.check() {
-        Ok(()) => lines(Ok(vec![deps.explain.smtp(question).await])),
+        Ok(()) => lines(Ok::<_, QueueError>(vec![deps.explain.smtp(question).await])),
         Err(text) => refused(&text),
     }
 }
 
-fn lines<T: Serialize>(found: Result<Vec<T>, QueueError>) -> Response {
+async fn list_held(State(deps): State<Ports>, filter: Result<Query<quarantine::Filter>, QueryRejection>) -> Response {
+    match filter {
+        Ok(Query(mut filter)) => {
+            let limit = filter.limit.unwrap_or(quarantine::USUAL_LIMIT);
+            filter.limit = Some(limit.min(quarantine::MOST_LISTED));
+            lines(deps.quarantine.list(filter).await)
+        }
+        Err(rejection) => refused(&rejection.body_text()),
+    }
+}
+
+async fn show_held(State(deps): State<Ports>, Segment(id): Segment<String>) -> Response {
+    let Ok(id) = id.parse::<MessageId>() else { return refused("not a message id") };
+    match deps.quarantine.show(id).await {
+        Ok(Some(entry)) => lines(Ok::<_, QueueError>(vec![entry])),
+        Ok(None) => (StatusCode::NOT_FOUND, format!("{id} is not in quarantine\n")).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn change_held(State(deps): State<Ports>, change: Result<Json<quarantine::Change>, JsonRejection>) -> Response {
+    let Json(change) = match change {
+        Ok(change) => change,
+        Err(rejection) => return refused(&rejection.body_text()),
+    };
+    if change.ids.is_empty() {
+        return refused("no ids: nothing is selected");
+    }
+    if change.ids.len() > quarantine::MOST_CHANGED {
+        return refused("too many ids (1,000)");
+    }
+    if change.recipients.is_some() && change.ids.len() != 1 {
+        return refused("recipients are those of one message");
+    }
+    if change.recipients.as_ref().is_some_and(Vec::is_empty) {
+        return refused("no recipients: nothing is selected");
+    }
+    if change.reason.trim().is_empty() {
+        return refused("a reason is needed");
+    }
+    if change.reason.chars().count() > MAX_REASON {
+        return refused("the reason is too long (200 characters)");
+    }
+    match deps.quarantine.change(change).await {
+        Ok(changed) => Json(changed).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn lines<T: Serialize>(found: Result<Vec<T>, impl std::fmt::Display>) -> Response {
     let entries = match found {
         Ok(entries) => entries,
         Err(error) => return unavailable(&error),
@@ -226,7 +279,7 @@ fn refused(text: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
 }
 
-fn unavailable(error: &QueueError) -> Response {
+fn unavailable(error: &impl std::fmt::Display) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
 }
 

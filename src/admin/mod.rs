@@ -8,6 +8,7 @@
 pub mod control;
 pub mod explain;
 pub mod observe;
+pub mod quarantine;
 pub mod queue;
 pub mod reputation;
 

@@ -8,6 +8,7 @@ mod explain_control;
 mod health;
 mod next_hop;
 pub mod node;
+mod quarantine_control;
 mod queue_control;
 mod reload;
 mod reputation_control;

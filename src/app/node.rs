@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
+use super::quarantine_control::HeldMail;
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
@@ -345,7 +346,8 @@ impl Parts {
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
         });
-        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain };
+        let quarantine = Arc::new(HeldMail { quarantine: self.quarantine.clone(), spool: self.spool.clone() });
+        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine };
         let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,

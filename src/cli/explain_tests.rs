@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::admin::control::{Control, Ports};
 use crate::admin::explain::ExplainControl;
+use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::NoQueue;
 use crate::admin::reputation::tests::NoRecords;
 use crate::admin::{Answer as Boxed, Reload};
@@ -73,6 +74,7 @@ fn node() -> Node {
         reload: asked.clone(),
         reputation: Arc::new(NoRecords),
         explain: asked.clone(),
+        quarantine: Arc::new(NothingHeld),
     };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, asked, stop, control }

@@ -9,6 +9,8 @@ mod failure;
 mod list;
 mod list_import;
 mod list_text;
+pub mod quarantine;
+mod quarantine_text;
 pub mod queue;
 mod queue_text;
 pub mod reputation;
@@ -67,6 +69,8 @@ enum Command {
     Dkim(dkim::DkimCommand),
     /// See and change what waits on the running node
     Queue(queue::QueueArgs),
+    /// See, release and remove what the running node holds in quarantine
+    Quarantine(quarantine::QuarantineArgs),
     /// See and change what the running node knows of a source
     Reputation(reputation::ReputationArgs),
     /// Ask the running node what it would say, and why
@@ -139,6 +143,10 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::Queue(args) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 Ok(queue::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)
+            }
+            Command::Quarantine(args) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                Ok(quarantine::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)
             }
             Command::Reputation(args) => {
                 let data_dir = load(&file)?.settings.data_dir;

@@ -103,7 +103,7 @@ struct Changing {
     reason: String,
 }
 
-fn direction(text: &str) -> Result<Direction, String> {
+pub(super) fn direction(text: &str) -> Result<Direction, String> {
     match text {
         "inbound" => Ok(Direction::Inbound),
         "outbound" => Ok(Direction::Outbound),
@@ -111,9 +111,9 @@ fn direction(text: &str) -> Result<Direction, String> {
     }
 }
 
-/// Why a queue command failed.
+/// Why a command of the queue, or of the quarantine, failed.
 #[derive(Debug, thiserror::Error)]
-enum QueueFailure {
+pub(super) enum QueueFailure {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("{0}")]
@@ -126,7 +126,12 @@ enum QueueFailure {
 
 /// Runs one command against the node that owns `data_dir`; returns the exit code.
 pub async fn run(args: QueueArgs, data_dir: &Path, stdin: impl BufRead, out: &mut (impl Write + Send)) -> u8 {
-    match perform(args.command, data_dir, stdin, out).await {
+    ended(perform(args.command, data_dir, stdin, out).await)
+}
+
+/// The exit code; a failure is told on stderr.
+pub(super) fn ended(done: Result<u8, QueueFailure>) -> u8 {
+    match done {
         Ok(code) => code,
         Err(QueueFailure::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
         Err(failure) => {
@@ -204,8 +209,13 @@ fn selection(chosen: Chosen, stdin: impl BufRead) -> Result<Selection, QueueFail
     if chosen.all {
         return Ok(Selection::All);
     }
+    Ok(Selection::Ids(ids(&chosen.ids, stdin)?))
+}
+
+/// What was typed; `-` stands for the lines of stdin.
+pub(super) fn ids(words: &[String], stdin: impl BufRead) -> Result<Vec<MessageId>, QueueFailure> {
     let mut ids = Vec::new();
-    if chosen.ids.iter().any(|id| id == "-") {
+    if words.iter().any(|id| id == "-") {
         for line in stdin.lines() {
             let line = line?;
             if !line.trim().is_empty() {
@@ -213,10 +223,10 @@ fn selection(chosen: Chosen, stdin: impl BufRead) -> Result<Selection, QueueFail
             }
         }
     }
-    for text in chosen.ids.iter().filter(|id| *id != "-") {
+    for text in words.iter().filter(|id| *id != "-") {
         ids.push(id(text)?);
     }
-    Ok(Selection::Ids(ids))
+    Ok(ids)
 }
 
 /// An id alone, as the first word of a line, or as the member `id` of a line of JSON.
@@ -242,17 +252,7 @@ fn path(resource: &str, list: &ListArgs) -> String {
         limit: Some(list.limit),
     };
     let mut query = format!("{resource}?limit={}", list.limit);
-    let mut add = |name: &str, value: &str| {
-        query.push('&');
-        query.push_str(name);
-        query.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => query.push(char::from(byte)),
-                _ => query.push_str(&format!("%{byte:02X}")),
-            }
-        }
-    };
+    let mut add = |name: &str, value: &str| push_query(&mut query, name, value);
     if let Some(tenant) = &filter.tenant {
         add("tenant", tenant.as_str());
     }
@@ -268,8 +268,21 @@ fn path(resource: &str, list: &ListArgs) -> String {
     query
 }
 
+/// Adds `&name=value`, percent-encoded.
+pub(super) fn push_query(query: &mut String, name: &str, value: &str) {
+    query.push('&');
+    query.push_str(name);
+    query.push('=');
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => query.push(char::from(byte)),
+            _ => query.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
 /// As it came with `--json`, else as text.
-fn show<T: DeserializeOwned>(
+pub(super) fn show<T: DeserializeOwned>(
     body: &[u8],
     json: bool,
     out: &mut impl Write,

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::admin::control::{Control, Ports};
 use crate::admin::explain::tests::SaysNothing;
+use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::entry;
 use crate::admin::queue::{QueueControl, QueueError};
 use crate::admin::reputation::tests::NoRecords;
@@ -62,6 +63,7 @@ fn node() -> Node {
         reload: table.clone(),
         reputation: Arc::new(NoRecords),
         explain: Arc::new(SaysNothing),
+        quarantine: Arc::new(NothingHeld),
     };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, table, stop, control }

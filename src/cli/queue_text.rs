@@ -106,7 +106,7 @@ fn state(state: BranchState) -> &'static str {
 }
 
 /// The largest unit and the next: `3d4h`, `12m`, `0s`.
-fn span(length: Duration) -> String {
+pub(super) fn span(length: Duration) -> String {
     match length.as_secs() {
         s @ 0..=59 => format!("{s}s"),
         s @ 60..=3_599 => format!("{}m", s / 60),
@@ -115,16 +115,16 @@ fn span(length: Duration) -> String {
     }
 }
 
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+pub(super) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.iter().map(|cell| clean(cell, WIDEST_ERROR)).collect()
 }
 
-fn clean(text: &str, longest: usize) -> String {
+pub(super) fn clean(text: &str, longest: usize) -> String {
     text.chars().take(longest).map(|c| if deceives(c) { '?' } else { c }).collect()
 }
 
 /// Columns as wide as their widest cell; the last one is not padded.
-fn table(rows: &[Vec<String>]) -> String {
+pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

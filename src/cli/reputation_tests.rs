@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::admin::control::{Control, Ports};
 use crate::admin::explain::tests::SaysNothing;
+use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::NoQueue;
 use crate::admin::reputation::{AtLevel, Held, ReputationControl};
 use crate::admin::{Answer, Reload};
@@ -69,8 +70,13 @@ struct Node {
 
 fn node() -> Node {
     let (dir, table, stop) = (tempfile::tempdir().unwrap(), Arc::<Table>::default(), CancellationToken::new());
-    let ports =
-        Ports { queue: Arc::new(NoQueue), reload: table.clone(), reputation: table, explain: Arc::new(SaysNothing) };
+    let ports = Ports {
+        queue: Arc::new(NoQueue),
+        reload: table.clone(),
+        reputation: table,
+        explain: Arc::new(SaysNothing),
+        quarantine: Arc::new(NothingHeld),
+    };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, stop, control }
 }

@@ -22,3 +22,6 @@ pub mod d0006 {}
 
 #[doc = include_str!("decisions/0007-one-fate-for-a-transaction.md")]
 pub mod d0007 {}
+
+#[doc = include_str!("decisions/0008-held-mail-is-files.md")]
+pub mod d0008 {}

@@ -55,6 +55,17 @@
 //! goes to the mail log. The commands speak HTTP over the control socket: `GET /queue`, `GET /queue/summary`, `GET /queue/{id}`,
 //! `POST /queue`, `POST /reload`.
 //!
+//! # The quarantine
+//!
+//! ```text
+//! sekisho quarantine ls --tenant acme --class spam --since 2d     messages, newest first; --json: NDJSON; --before ID: older ones
+//! sekisho quarantine show ID                                      everything but the content
+//! sekisho quarantine release ID... --reason TEXT                  to its recipients, by way of the queue; --to: only to these
+//! sekisho quarantine rm ID... --reason TEXT                       for good, without a notice; --to: only for these
+//! ```
+//! `-` reads ids from stdin, as above. Mail is kept for 30 days in `quarantine/` of the data directory. What can't be read there is moved
+//! to `quarantine/corrupt/` and told. Over the control socket: `GET /quarantine`, `GET /quarantine/{id}`, `POST /quarantine`.
+//!
 //! # Reputation
 //!
 //! ```text

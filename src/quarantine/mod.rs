@@ -12,7 +12,7 @@
 //! and [`Release::done`] leaves the message held: it may be given out twice, never not at all.
 //! **Invariants**: a [`Receipt`](crate::model::Receipt) exists only after the sync. A tenant sees nothing of another's,
 //! not even that it is there. A message is released or removed by one at a time.
-//! **Elsewhere**: who may do what is for `admin` and the console; how the spool commits is decision 0002.
+//! **Elsewhere**: who may do what is for `admin` and the console; the format and its reasons are decision 0008.
 
 mod config;
 mod corrupt;

@@ -8,5 +8,6 @@ mod policy_server;
 mod postfix;
 mod postfix_as_client;
 mod postfix_as_next_hop;
+mod scanners;
 mod swaks;
 mod the_fixtures_themselves;

@@ -6,6 +6,7 @@ mod support;
 
 mod delivery;
 mod lists;
+mod scanners;
 mod sender;
 mod smtp;
 mod spool;

@@ -8,6 +8,7 @@
 pub mod client;
 pub mod fake_dns;
 pub mod fake_mx;
+pub mod fake_scanner;
 pub mod gateway;
 pub mod loopback;
 pub mod metrics;
@@ -18,6 +19,7 @@ pub mod wait;
 
 pub use client::Client;
 pub use fake_mx::{Answer, FakeMx, Gate, Received};
+pub use fake_scanner::FakeScanner;
 pub use gateway::{Gateway, GatewayBuilder};
 pub use wait::{eventually, eventually_some};
 

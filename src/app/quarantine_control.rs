@@ -1,0 +1,163 @@
+//! Puts the quarantine behind the operator's port, and released mail into the spool.
+//!
+//! **Invariants**: the spool has a message before the quarantine forgets it.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+
+use crate::admin::Answer;
+use crate::admin::quarantine::{Away, Change, Changed, Entry, Failed, Filter, QuarantineControl, USUAL_LIMIT, Verb};
+use crate::admin::queue::Source;
+use crate::model::MessageId;
+use crate::quarantine::{self, Chosen, Held, HeldBody, Quarantine, QuarantineError, Release, Scope};
+use crate::spool::{Body, Kind, Meta, NewMessage, Spool, SpoolError};
+
+#[derive(Debug)]
+pub(super) struct HeldMail {
+    pub quarantine: Quarantine,
+    pub spool: Spool,
+}
+
+/// Why a message was not changed.
+#[derive(Debug, thiserror::Error)]
+enum ChangeError {
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl QuarantineControl for HeldMail {
+    fn list(&self, filter: Filter) -> Answer<'_, Result<Vec<Entry>, Away>> {
+        Box::pin(async move {
+            let filter = quarantine::Filter {
+                tenant: filter.tenant,
+                direction: filter.direction,
+                class: filter.class,
+                sender: filter.sender,
+                recipient: filter.recipient,
+                since: filter.since,
+                until: None,
+                before: filter.before,
+                limit: filter.limit.unwrap_or(USUAL_LIMIT),
+            };
+            let held = self.quarantine.list(Scope::Everyone, filter).await.map_err(|error| away(&error))?;
+            Ok(held.into_iter().map(entry).collect())
+        })
+    }
+
+    fn show(&self, id: MessageId) -> Answer<'_, Result<Option<Entry>, Away>> {
+        Box::pin(async move {
+            let held = self.quarantine.show(Scope::Everyone, id).await.map_err(|error| away(&error))?;
+            Ok(held.map(entry))
+        })
+    }
+
+    fn change(&self, change: Change) -> Answer<'_, Result<Changed, Away>> {
+        Box::pin(async move {
+            let mut changed = Changed::default();
+            for id in change.ids {
+                let chosen = change.recipients.clone().map_or(Chosen::All, Chosen::Only);
+                let done = match change.verb {
+                    Verb::Release => self.release(id, chosen, &change.reason).await,
+                    Verb::Remove => {
+                        let removed = self.quarantine.remove(Scope::Everyone, id, chosen, &change.reason).await;
+                        removed.map_err(Into::into)
+                    }
+                };
+                match done {
+                    Ok(recipients) => {
+                        changed.changed += 1;
+                        changed.recipients += recipients as u64;
+                    }
+                    Err(ChangeError::Quarantine(QuarantineError::Gone(id))) => changed.missing.push(id),
+                    Err(error) => changed.failed.push(Failed { id, why: error.to_string() }),
+                }
+            }
+            Ok(changed)
+        })
+    }
+}
+
+impl HeldMail {
+    /// How many recipients get it.
+    async fn release(&self, id: MessageId, chosen: Chosen, reason: &str) -> Result<usize, ChangeError> {
+        let mut release = self.quarantine.release(Scope::Everyone, id, chosen).await?;
+        let message = self.message(&mut release).await?;
+        let recipients = message.meta.envelope.recipients.len();
+        let receipts = self.spool.commit(vec![message]).await?;
+        // Nobody waits for a 250 here; the quarantine may forget it now.
+        drop(receipts);
+        release.done(reason).await?;
+        Ok(recipients)
+    }
+
+    /// As the spool takes it.
+    async fn message(&self, release: &mut Release) -> Result<NewMessage, ChangeError> {
+        let gone = QuarantineError::Gone(release.held().id);
+        let held = release.held();
+        let meta = Meta {
+            tenant: held.tenant.clone(),
+            direction: held.direction,
+            origin: held.origin.clone(),
+            envelope: release.envelope().clone(),
+            size: held.size,
+            kind: Kind::Mail,
+        };
+        let id = release.spool_id();
+        let taken = release.take_body();
+        let body = match taken.ok_or(gone)? {
+            HeldBody::Memory(rest) => Body::Memory { head: Bytes::new(), rest },
+            HeldBody::File { file, .. } => {
+                let draft = self.spool.draft()?;
+                let copied = tokio::task::spawn_blocking(move || copy(file, draft)).await;
+                let draft = copied.map_err(|_| QuarantineError::Closed)??;
+                Body::File { head: Bytes::new(), draft }
+            }
+        };
+        Ok(NewMessage { id, meta, body })
+    }
+}
+
+/// Blocks.
+fn copy(mut file: std::fs::File, mut draft: crate::spool::Draft) -> Result<crate::spool::Draft, ChangeError> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let read = file.read(&mut buffer).map_err(QuarantineError::from)?;
+        if read == 0 {
+            return Ok(draft);
+        }
+        draft.append(buffer.get(..read).unwrap_or_default())?;
+    }
+}
+
+fn away(error: &QuarantineError) -> Away {
+    Away(error.to_string())
+}
+
+fn entry(held: Held) -> Entry {
+    Entry {
+        v: 1,
+        id: held.id,
+        tenant: held.tenant,
+        direction: held.direction,
+        class: held.class,
+        reason: held.reason.into(),
+        sender: held.envelope.sender,
+        from: held.from.map(Into::into),
+        subject: held.subject.map(Into::into),
+        recipients: held.envelope.recipients.into_iter().map(|recipient| recipient.address).collect(),
+        gone: held.gone,
+        size: held.size,
+        held_at: held.held_at,
+        expires_at: held.expires_at,
+        explanation: held.explanation.map(Into::into),
+        source: Some(Source {
+            ip: held.origin.ip,
+            helo: held.origin.helo.into(),
+            listener: held.origin.listener.into(),
+            protocol: held.origin.protocol.into(),
+        }),
+    }
+}
