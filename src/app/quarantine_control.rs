@@ -1,6 +1,6 @@
 //! Puts the quarantine behind the operator's port, and released mail into the spool.
 //!
-//! **Invariants**: the spool has a message before the quarantine forgets it.
+//! **Invariants**: the spool has a message before the quarantine forgets it. Outbound malware is released by nobody.
 
 use std::io::Read as _;
 
@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::admin::Answer;
 use crate::admin::quarantine::{Away, Change, Changed, Entry, Failed, Filter, QuarantineControl, USUAL_LIMIT, Verb};
 use crate::admin::queue::Source;
-use crate::model::MessageId;
+use crate::model::finding::Class;
+use crate::model::{Direction, MessageId};
 use crate::quarantine::{self, Chosen, Held, HeldBody, Quarantine, QuarantineError, Release, Scope};
 use crate::spool::{Body, Kind, Meta, NewMessage, Spool, SpoolError};
 
@@ -26,6 +27,8 @@ enum ChangeError {
     Quarantine(#[from] QuarantineError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error("it is outbound and malware: nobody may send that on; remove it")]
+    NeverOut,
 }
 
 impl QuarantineControl for HeldMail {
@@ -84,6 +87,9 @@ impl HeldMail {
     /// How many recipients get it.
     async fn release(&self, id: MessageId, chosen: Chosen, reason: &str) -> Result<usize, ChangeError> {
         let mut release = self.quarantine.release(Scope::Everyone, id, chosen).await?;
+        if release.held().direction == Direction::Outbound && release.held().class == Class::Malware {
+            return Err(ChangeError::NeverOut);
+        }
         let message = self.message(&mut release).await?;
         let recipients = message.meta.envelope.recipients.len();
         let receipts = self.spool.commit(vec![message]).await?;

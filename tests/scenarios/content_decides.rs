@@ -64,6 +64,9 @@ fn a_virus_does_not_leave() {
     let held = held(&gateway);
     assert_eq!(held.len(), 2);
     assert!(held.iter().all(|one| one["direction"] == "outbound"), "{held:?}");
+    let virus = held.iter().find(|one| one["class"] == "malware").and_then(|one| one["id"].as_str()).unwrap();
+    let released = gateway.cli(&["quarantine", "release", virus, "--reason", "the customer insists"]);
+    assert!(!released.status.success());
     gateway.assert_settled();
     assert_eq!(mx.count(), 0);
 }
