@@ -6,7 +6,7 @@
 
 use crate::message::files::names;
 use crate::message::specimen::{FileKind, FileSeen, Lock, Specimen, Trait};
-use crate::model::finding::{Class, Detector, Finding, Reason, Score};
+use crate::model::finding::{Class, Detector, Finding, Reason, Score, Verdict};
 
 /// Symbols with what they say in English and Japanese.
 pub const SYMBOLS: &[(&str, &str, &str)] = &[
@@ -109,6 +109,13 @@ pub fn inspect(specimen: &Specimen) -> Vec<Finding> {
         }
     }
     found.0
+}
+
+/// The same, put into the verdict.
+pub fn detect(specimen: &Specimen, verdict: &mut Verdict) {
+    for finding in inspect(specimen) {
+        verdict.find(finding);
+    }
 }
 
 #[derive(Default)]

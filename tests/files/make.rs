@@ -22,7 +22,7 @@ pub fn stored(files: &[(&str, &[u8])]) -> Vec<u8> {
     zip_with(SimpleFileOptions::default().compression_method(CompressionMethod::Stored), files)
 }
 
-pub fn locked(password: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn locked(password: &'static str, files: &[(&str, &[u8])]) -> Vec<u8> {
     zip_with(SimpleFileOptions::default().with_aes_encryption(AesMode::Aes256, password), files)
 }
 

@@ -13,6 +13,7 @@ use crate::message::specimen::{FileKind, Trait};
 
 /// Candidates that are proven, for each format.
 const MAX_CANDIDATES: usize = 256;
+const PROGRAM: &str = "embedded.exe";
 /// Archives that are opened in one file.
 const MAX_FOUND: usize = 4;
 
@@ -44,18 +45,22 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes, (kind, format): Form
     found.extend(proven(octets, b"MSCF\0\0\0\0", is_cabinet).map(|start| (start, "embedded.cab")));
     found.extend(proven(octets, b"\x60\xea", is_arj).map(|start| (start, "embedded.arj")));
     if kind != FileKind::Executable {
-        found.extend(proven(octets, b"MZ", is_program).map(|start| (start, "embedded.exe")));
+        found.extend(proven(octets, b"MZ", is_program).map(|start| (start, PROGRAM)));
     }
     found.retain(|&(start, _)| start > 0);
     if found.is_empty() {
         return;
     }
-    // A program that unpacks itself is no disguise, everything else is.
-    if kind != FileKind::Executable {
-        walk.mark(at, Trait::Ambiguous);
+    // A program that unpacks itself is no disguise, a picture is. Documents may hold files as they are.
+    match kind {
+        FileKind::Image | FileKind::Audio => walk.mark(at, Trait::Ambiguous),
+        FileKind::OneNote => walk.mark(at, Trait::EmbeddedObject),
+        _ => {}
     }
     for (start, name) in found {
-        walk.inside(at, Met::new(name, octets.slice(start..)));
+        let end = if name == PROGRAM { octets.get(start..).and_then(program_size) } else { None };
+        let end = end.map_or(octets.len(), |size| start.saturating_add(size).min(octets.len()));
+        walk.inside(at, Met::new(name, octets.slice(start..end)));
     }
 }
 
@@ -97,6 +102,18 @@ fn is_program(octets: &[u8]) -> bool {
     let Some(second) = at32(octets, 0x3c).filter(|at| (0x40..0x1000).contains(at)) else { return false };
     slice(octets, second, 4) == Some(b"PE\0\0")
         && le16(octets, second + 4).is_some_and(|machine| matches!(machine, 0x014c | 0x8664 | 0xaa64 | 0x01c0 | 0x01c4))
+}
+
+/// Where its last section ends.
+fn program_size(octets: &[u8]) -> Option<usize> {
+    let second = at32(octets, 0x3c)?;
+    let sections = usize::from(le16(octets, second.checked_add(6)?)?).min(96);
+    let first = second.checked_add(24)?.checked_add(usize::from(le16(octets, second.checked_add(20)?)?))?;
+    let ends = (0..sections).filter_map(|index| {
+        let section = first.checked_add(40 * index)?;
+        at32(octets, section + 16)?.checked_add(at32(octets, section + 20)?)
+    });
+    ends.max().filter(|&end| end > second)
 }
 
 fn crc32(octets: &[u8]) -> u32 {
