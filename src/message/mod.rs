@@ -5,6 +5,7 @@
 pub mod charset;
 pub mod edit;
 pub mod fold;
+pub mod files;
 pub mod header;
 pub mod html;
 pub mod links;

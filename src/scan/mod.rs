@@ -6,6 +6,7 @@
 pub mod external;
 mod facts;
 pub mod pool;
+pub mod files;
 pub mod rules;
 mod scanner;
 

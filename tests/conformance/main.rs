@@ -9,6 +9,7 @@ mod arc;
 mod dkim;
 mod dmarc;
 mod mime;
+mod files;
 mod spf;
 
 use std::collections::BTreeMap;

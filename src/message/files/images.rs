@@ -1,0 +1,18 @@
+//! Pictures inside other files: addresses in QR codes. Those that are parts of the mail are searched with the mail.
+//!
+//! **Invariants**: a bounded number of pictures of one message is searched.
+
+use bytes::Bytes;
+
+use super::walk::Walk;
+use crate::message::links;
+use crate::message::specimen::LinkSource;
+
+pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
+    if !walk.is_inside(at) || !walk.may_search_picture() {
+        return;
+    }
+    for text in links::in_image(octets) {
+        walk.link_from(LinkSource::Qr, &text, None);
+    }
+}

@@ -1,0 +1,92 @@
+//! HTML, SVG and HTA files: script, forms for passwords, and files that a script makes out of its own text (HTML smuggling).
+//!
+//! **Failure**: what isn't found is not noted: a script can hide anything, which is why [`Trait::Script`] alone counts.
+//! **Invariants**: linear; at most [`MAX_PAYLOADS`] files are taken out.
+
+use bytes::Bytes;
+
+use super::encoded::{base64, text_of};
+use super::octets::{contains_ignoring_case, up_to};
+use super::walk::{Met, Unpacked, Walk};
+use super::{is_container, kind};
+use crate::message::specimen::{FileKind, Trait};
+
+/// Files taken out of one document.
+const MAX_PAYLOADS: usize = 16;
+/// Shorter runs of base64 hold no file worth a look.
+const MIN_PAYLOAD: usize = 200;
+/// Octets of a document that are read as text.
+const MAX_TEXT: usize = 4 << 20;
+
+pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes, format: &str) {
+    let signs = walk.markup(&text_of(up_to(octets, 0, MAX_TEXT)));
+    let script = signs.scripts
+        || contains_ignoring_case(octets, b"javascript:")
+        || contains_ignoring_case(octets, b"<foreignobject");
+    if script || matches!(format, "hta" | "wsf") {
+        walk.mark(at, Trait::Script);
+    }
+    if signs.password_field {
+        walk.mark(at, Trait::PasswordForm);
+    }
+    if signs.smuggling {
+        walk.mark(at, Trait::Smuggling);
+    }
+    payloads(walk, at, octets, script);
+}
+
+/// Long runs of base64 and of percent-encoding that turn out to be files.
+fn payloads(walk: &mut Walk<'_>, at: usize, octets: &Bytes, script: bool) {
+    let mut found = 0;
+    let is_base64 = |octet: &u8| {
+        octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=' | b'-' | b'_' | b'%' | b'\r' | b'\n')
+    };
+    for run in octets.split(|octet| !is_base64(octet)) {
+        if run.len() < MIN_PAYLOAD {
+            continue;
+        }
+        if found >= MAX_PAYLOADS || walk.is_spent(at) {
+            return;
+        }
+        let percents = run.iter().filter(|&&octet| octet == b'%').count();
+        let file = if percents * 4 > run.len() { percent_decoded(run) } else { base64(run) };
+        let form = kind::of(up_to(&file, 0, 8_192), "");
+        let is_file =
+            is_container(form) || matches!(form.0, FileKind::Executable | FileKind::Shortcut | FileKind::Script);
+        let is_worth = match form.0 {
+            FileKind::Compressed => matches!(form.1, "gz" | "xz" | "zst"),
+            _ => is_file,
+        };
+        if !is_worth || !walk.account(at, file.len() as u64) {
+            continue;
+        }
+        found += 1;
+        if script {
+            walk.mark(at, Trait::Smuggling);
+        }
+        let name = format!("payload.{found}");
+        walk.inside_unpacked(at, Unpacked::whole(file.into()), Met::new(name, Bytes::new()));
+    }
+}
+
+fn percent_decoded(run: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(run.len() / 3);
+    let mut rest = run;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match code {
+            Some(octet) => {
+                out.push(octet);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
