@@ -34,7 +34,7 @@
 //! **One symbol alone does not sink the mail of an authenticated author.** If DMARC passes, or SPF or DKIM is aligned, what one rule
 //! gives counts for a tenth less than the threshold at most; it takes a second rule, whatever that gives. Such mail is tagged as
 //! suspected instead. Not capped are verdicts that are sums themselves (rspamd, spamd) and rules that say of themselves that they are
-//! certain, with 50 points and more.
+//! certain, with 50 points and more. Outbound nothing is capped: the spam of a stolen account too comes authenticated.
 //!
 //! # What nobody can change
 //!
