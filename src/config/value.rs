@@ -15,7 +15,6 @@ use crate::model::written::{kind_of, one_of};
 use crate::model::{Address, Domain};
 
 use super::answers::CodeSettings;
-
 use super::content;
 use super::kind::Kind;
 use super::secret::SecretDomain;
