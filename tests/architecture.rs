@@ -102,6 +102,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "faults",
             "model",
             "policy",
+            "scan",
             "sender",
             "store",
             "telemetry",

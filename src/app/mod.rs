@@ -3,6 +3,7 @@
 //! **Failure**: what can't start says so and nothing keeps running; a reload that can't be taken leaves all as it is.
 
 mod convert;
+mod convert_content;
 pub mod demo;
 mod explain_control;
 mod health;
@@ -22,6 +23,14 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::dns::{HickoryResolver, Resolver, ResolverError};
+
+/// A scanner as the node's, for a command that looks into messages. Without settings: with their defaults.
+///
+/// # Errors
+/// Signatures that can't be used.
+pub fn scanner(settings: Option<&Settings>) -> Result<crate::scan::Scanner, node::StartError> {
+    scanning::scanner(settings)
+}
 
 /// The resolver that the settings ask for, for a command that asks the DNS as the node would.
 ///

@@ -65,7 +65,7 @@ fn helo(text: &str) -> Result<String, String> {
     if one_word { Ok(text.to_owned()) } else { Err(format!("one word of at most {MAX_HELO} octets")) }
 }
 
-fn sender(text: &str) -> Result<ReversePath, String> {
+pub(super) fn sender(text: &str) -> Result<ReversePath, String> {
     let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text);
     if inner.is_empty() {
         return Ok(ReversePath::Null);

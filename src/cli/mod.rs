@@ -14,6 +14,7 @@ mod quarantine_text;
 pub mod queue;
 mod queue_text;
 pub mod reputation;
+pub mod scan;
 mod serve;
 mod settings;
 mod tenant;
@@ -76,6 +77,8 @@ enum Command {
     /// Ask the running node what it would say, and why
     #[command(subcommand)]
     Explain(explain::ExplainCommand),
+    /// Look into messages as the gateway would
+    Scan(scan::ScanArgs),
     /// Check, show and explain the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -110,6 +113,10 @@ pub fn run(cli: Cli, logging: impl FnOnce(Option<&LogSettings>)) -> u8 {
             logging(None);
             serve::demo()
         }
+        Command::Scan(args) => {
+            logging(None);
+            looked(args, cli.config, style)
+        }
         command => {
             logging(None);
             let file = cli.config.unwrap_or_else(config::default_path);
@@ -117,6 +124,17 @@ pub fn run(cli: Cli, logging: impl FnOnce(Option<&LogSettings>)) -> u8 {
         }
     };
     done.unwrap_or_else(|failure| failure.tell(style))
+}
+
+/// `scan`, whose exit codes are its own.
+fn looked(args: scan::ScanArgs, config: Option<PathBuf>, style: Style) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    let code = runtime.block_on(scan::run(args, config.as_deref(), style, &mut out));
+    match out.flush() {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(code),
+    }
 }
 
 /// Commands that look or edit and end.
@@ -161,7 +179,7 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
                 clap_complete::generate(shell, &mut Cli::command(), "sekisho", &mut out);
                 Ok(exit::OK)
             }
-            Command::Serve | Command::Demo => Ok(exit::USAGE),
+            Command::Serve | Command::Demo | Command::Scan(_) => Ok(exit::USAGE),
         }
     })?;
     out.flush()?;

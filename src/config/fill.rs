@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::model::written::{Problem, Problems};
 use crate::model::{Address, Domain};
 
+use super::content;
 use super::keys::find;
 use super::listeners::{self, Defaults};
 use super::merge::Merged;
@@ -49,6 +50,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     };
     let spool = spool(&mut take, &data_dir);
     let delivery = delivery(&mut take, hostname.as_ref());
+    let content = content::fill(&mut take, &data_dir);
     let listeners = listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, take.problems);
     Some(Settings {
         hostname: hostname?,
@@ -67,6 +69,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         custody,
         spool,
         delivery: delivery?,
+        content,
     })
 }
 

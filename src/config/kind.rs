@@ -26,6 +26,13 @@ pub enum Kind {
     Networks,
     Sockets,
     Addresses,
+    Texts,
+    /// Detectors that can be switched off.
+    Detectors,
+    /// Places of scanners.
+    Servers,
+    /// Ed25519, as `sekisho signatures keygen` prints them.
+    PublicKeys,
     /// Answers of a known-source list.
     Answers,
     /// What answers of a known-source list mean: a list of tables, in files only.
@@ -54,6 +61,10 @@ impl Kind {
             Self::Networks => "list of networks, as 192.0.2.0/24".into(),
             Self::Sockets => "list of ip:port".into(),
             Self::Addresses => "list of mail addresses".into(),
+            Self::Texts => "list of texts".into(),
+            Self::Detectors => "list of detectors, as \"classifier\"".into(),
+            Self::Servers => "list of host:port or /path/to/socket".into(),
+            Self::PublicKeys => "list of public keys, as ed25519:BASE64".into(),
             Self::Answers => "list of answers, as 127.0.0.2".into(),
             Self::Codes => "list of tables { code, reason, weight }, in a file".into(),
         }
@@ -62,6 +73,16 @@ impl Kind {
     /// Whether it can be written in the environment with commas.
     #[must_use]
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Networks | Self::Sockets | Self::Addresses | Self::Answers)
+        matches!(
+            self,
+            Self::Networks
+                | Self::Sockets
+                | Self::Addresses
+                | Self::Texts
+                | Self::Detectors
+                | Self::Servers
+                | Self::PublicKeys
+                | Self::Answers
+        )
     }
 }

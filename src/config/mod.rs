@@ -7,6 +7,7 @@
 //! list, is shown nowhere.
 
 mod answers;
+mod content;
 mod fill;
 mod keys;
 mod kind;
@@ -30,11 +31,12 @@ pub use kind::Kind;
 pub use known_sources::MAX_KNOWN_SOURCES;
 pub use secret::SecretDomain;
 pub use settings::{
-    AuthenticationSettings, CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings,
-    DeliveryTimeouts, DnsSettings, GreylistSettings, HarvestSettings, KnownSourceKind, KnownSourceSettings,
-    KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings, MailLogTarget,
-    ObserveSettings, RateSettings, RatesSettings, ReputationSettings, RetrySettings, SenderSettings, Settings,
-    SmtpSettings, SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
+    AuthenticationSettings, BudgetSettings, CallAheadSettings, ConcurrencySettings, ContentSettings, CustodySettings,
+    DeliverySettings, DeliveryTimeouts, DnsSettings, GreylistSettings, HarvestSettings, KnownSourceKind,
+    KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings,
+    MailLogTarget, ObserveSettings, QuarantineSettings, RateSettings, RatesSettings, ReputationSettings, RetrySettings,
+    ScanSettings, ScannerSettings, ScannersSettings, SenderSettings, Settings, SignatureSettings, SmtpSettings,
+    SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
 };
 pub use value::Value;
 

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use super::answers::CodeSettings;
 use super::secret::SecretDomain;
 use crate::model::answer::AnswerPattern;
+use crate::model::detectors::Detectors;
 use crate::model::units::Span;
 use crate::model::{Address, Direction, Domain};
 
@@ -33,6 +34,81 @@ pub struct Settings {
     pub custody: CustodySettings,
     pub spool: SpoolSettings,
     pub delivery: DeliverySettings,
+    pub content: ContentSettings,
+}
+
+/// Everything that the content of messages is judged with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentSettings {
+    pub scan: ScanSettings,
+    pub signatures: SignatureSettings,
+    pub scanners: ScannersSettings,
+    pub quarantine: QuarantineSettings,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanSettings {
+    /// `None`: as many as there are processors.
+    pub workers: Option<usize>,
+    pub patience: Duration,
+    pub time: Duration,
+    /// Switched off.
+    pub off: Detectors,
+    pub budgets: BudgetSettings,
+    /// Tried on files with passwords, after the words of the mail.
+    pub passwords: Vec<String>,
+}
+
+/// For one message, all parts and files together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetSettings {
+    pub parts: usize,
+    pub depth: usize,
+    pub files: usize,
+    pub layers: usize,
+    pub file_size: u64,
+    pub unpacked_size: u64,
+    pub ratio: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureSettings {
+    /// Where published sets lie.
+    pub dir: PathBuf,
+    /// `ed25519:BASE64`; none: no published set is trusted, and the built-in one judges.
+    pub keys: Vec<String>,
+    /// How many of the keys must have signed.
+    pub signers: usize,
+    pub refresh: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScannersSettings {
+    pub clamd: ScannerSettings,
+    pub icap: ScannerSettings,
+    pub rspamd: ScannerSettings,
+    pub spamd: ScannerSettings,
+}
+
+/// A scanner of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScannerSettings {
+    /// None: not asked.
+    pub servers: Vec<String>,
+    pub timeout: Duration,
+    pub connections: usize,
+    pub max_size: u64,
+    pub required: bool,
+    /// ICAP: the service. spamd: the user, empty for none.
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineSettings {
+    pub dir: PathBuf,
+    pub keep: Duration,
+    pub min_free: u64,
+    pub messages: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

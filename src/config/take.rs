@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::model::Address;
 use crate::model::answer::AnswerPattern;
+use crate::model::detectors::Detectors;
 use crate::model::written::{Place, Problem, Problems};
 
 use super::answers::CodeSettings;
@@ -169,6 +170,26 @@ impl Taker<'_> {
             _ => {
                 self.odd(name);
                 Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            Value::Texts(list) => list,
+            _ => {
+                self.odd(name);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn detectors(&mut self, name: &str) -> Detectors {
+        match self.value(name) {
+            Value::Detectors(list) => list,
+            _ => {
+                self.odd(name);
+                Detectors::NONE
             }
         }
     }

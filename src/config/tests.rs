@@ -86,12 +86,17 @@ fn every_key_does_something() {
                 default if default == low.to_string() => high.to_string(),
                 _ => low.to_string(),
             },
-            Kind::Size => "\"33MiB\"".into(),
+            Kind::Size => "\"333MiB\"".into(),
+            Kind::Span if key.default.ends_with('s') => "\"7s\"".into(),
             Kind::Span => "\"3h\"".into(),
             Kind::Words(words) => format!("{:?}", words.iter().find(|word| **word != key.default).unwrap()),
             Kind::Networks => "[\"10.0.0.0/8\"]".into(),
             Kind::Sockets => "[\"127.0.0.1:1\"]".into(),
             Kind::Addresses => "[\"trap@a.example\"]".into(),
+            Kind::Texts => "[\"infected\"]".into(),
+            Kind::Detectors => "[\"yara\"]".into(),
+            Kind::Servers => "[\"127.0.0.1:1\"]".into(),
+            Kind::PublicKeys => "[\"ed25519:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"]".into(),
             Kind::Rate => "7/1h".into(),
             Kind::Zone | Kind::Answers | Kind::Codes => unreachable!("{} is of a known source", key.name),
         };
@@ -501,4 +506,55 @@ fn a_key_of_an_entry_is_found_by_its_name() {
     ] {
         assert_eq!(find(name).map(|key| key.name), Some(key), "{name}");
     }
+}
+
+#[test]
+fn what_content_is_judged_with_is_set() {
+    let text = format!(
+        "{MINIMAL}[scan]\nworkers = 3\noff = ['yara', 'classifier']\npasswords = ['infected']\n\
+         [clamd]\nservers = ['/run/clamd.ctl', '[::1]:3310', 'av.example:3310']\n[icap]\nservice = 'srv'\n\
+         [signatures]\ndir = 'sets'\n[quarantine]\nkeep = '14d'\n"
+    );
+    let content = sound(&text).settings.content;
+    assert_eq!((content.scan.workers, content.scan.patience), (Some(3), std::time::Duration::from_secs(60)));
+    assert_eq!(
+        content.scan.off.iter().map(crate::model::finding::Detector::name).collect::<Vec<_>>(),
+        ["yara", "classifier"]
+    );
+    let budgets = content.scan.budgets;
+    assert_eq!((budgets.files, budgets.ratio, budgets.layers, budgets.file_size), (353, 100, 20, 60 << 20));
+    let limits = crate::message::specimen::Limits::default();
+    assert_eq!((budgets.parts, budgets.depth), (limits.parts, limits.depth), "the defaults are those of the room");
+    assert_eq!((budgets.unpacked_size, budgets.file_size), (limits.unpacked_octets, limits.file_octets));
+    let clamd = &content.scanners.clamd;
+    assert_eq!((clamd.servers.len(), clamd.required, clamd.max_size), (3, true, 100 << 20));
+    assert_eq!((&*content.scanners.icap.name, &*content.scanners.spamd.name), ("srv", ""));
+    assert!(!content.scanners.rspamd.required && content.scanners.rspamd.servers.is_empty());
+    assert!(content.signatures.dir.ends_with("sets") && content.signatures.keys.is_empty());
+    assert!(content.quarantine.dir.ends_with("quarantine"));
+    assert_eq!(content.quarantine.keep, std::time::Duration::from_secs(14 * 86_400));
+}
+
+#[test]
+fn all_problems_of_content_are_told_in_one_run() {
+    let told = problems(&format!(
+        "{MINIMAL}[scan]\noff = ['structure', 'clamd', 'yra']\ntime = '1h'\npatience = '0s'\nfile_size = '1GiB'\n\
+         [signatures]\nkeys = ['ed25519:abc']\n[quarantine]\nkeep = '20000d'\n\
+         [clamd]\nservers = ['localhost', '127.0.0.1:0']\n[icap]\nservice = 'a b'\n"
+    ));
+    for expected in [
+        "\"structure\" can't be switched off",
+        "scan.time: clients wait for the answer",
+        "scan.patience: a time-out of nothing",
+        "scan.unpacked_size is below scan.file_size",
+        "\"ed25519:abc\" is no public key",
+        "quarantine.keep is longer than ten years",
+        "\"localhost\" is no place of a scanner",
+        "icap.service: \"a b\" has blanks",
+    ] {
+        assert!(told.iter().any(|line| line.contains(expected)), "{expected:?} is not among {told:#?}");
+    }
+    let signers = "[signatures]\nkeys = ['ed25519:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=']\nsigners = 2\n";
+    let told = problems(&format!("{MINIMAL}{signers}"));
+    assert!(told.len() == 1 && told[0].contains("signatures.signers is 2"), "{told:?}");
 }

@@ -9,11 +9,13 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use crate::model::answer::AnswerPattern;
+use crate::model::detectors::Detectors;
 use crate::model::units::{ByteSize, Span};
 use crate::model::written::{kind_of, one_of};
 use crate::model::{Address, Domain};
 
 use super::answers::CodeSettings;
+use super::content;
 use super::kind::Kind;
 use super::secret::SecretDomain;
 use super::settings::RateSettings;
@@ -90,6 +92,9 @@ pub enum Value {
     Networks(Vec<IpNet>),
     Sockets(Vec<SocketAddr>),
     Addresses(Vec<Address>),
+    /// Texts, places of scanners, public keys: as written.
+    Texts(Vec<String>),
+    Detectors(Detectors),
     Answers(Vec<AnswerPattern>),
     Codes(Vec<CodeSettings>),
 }
@@ -137,6 +142,12 @@ impl Value {
             (Kind::Networks, Raw::List(list)) => each(list, network).map(Self::Networks),
             (Kind::Sockets, Raw::List(list)) => each(list, socket).map(Self::Sockets),
             (Kind::Addresses, Raw::List(list)) => each(list, address).map(Self::Addresses),
+            (Kind::Texts, Raw::List(list)) => each(list, content::text).map(Self::Texts),
+            (Kind::Servers, Raw::List(list)) => each(list, content::server).map(Self::Texts),
+            (Kind::PublicKeys, Raw::List(list)) => each(list, content::public_key).map(Self::Texts),
+            (Kind::Detectors, Raw::List(list)) => {
+                each(list, content::detector).map(|list| Self::Detectors(list.into_iter().collect()))
+            }
             (Kind::Answers, Raw::List(list)) => each(list, AnswerPattern::parse).map(Self::Answers),
             (Kind::Rate, Raw::Text(text)) if text == "off" => Ok(Self::Off),
             (Kind::Rate, Raw::Text(text)) => rate(text).map(Self::Rate),
@@ -163,6 +174,8 @@ impl Value {
             Self::Networks(list) => texts(list).into(),
             Self::Sockets(list) => texts(list).into(),
             Self::Addresses(list) => texts(list).into(),
+            Self::Texts(list) => list.clone().into(),
+            Self::Detectors(list) => names(*list).into(),
             Self::Answers(list) => texts(list).into(),
             Self::Codes(list) => serde_json::to_value(list).unwrap_or_default(),
         }
@@ -194,12 +207,18 @@ impl fmt::Display for Value {
             Self::Networks(items) => write!(f, "[{}]", list(texts(items))),
             Self::Sockets(items) => write!(f, "[{}]", list(texts(items))),
             Self::Addresses(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Texts(items) => write!(f, "[{}]", list(items.clone())),
+            Self::Detectors(items) => write!(f, "[{}]", list(names(*items))),
             Self::Answers(items) => write!(f, "[{}]", list(texts(items))),
             Self::Codes(items) => write!(f, "[{}]", texts(items).join(", ")),
             Self::Zone(zone) => write!(f, "{zone:?}"),
             _ => write!(f, "{:?}", self.plain()),
         }
     }
+}
+
+fn names(detectors: Detectors) -> Vec<String> {
+    detectors.iter().map(|detector| detector.name().to_owned()).collect()
 }
 
 fn texts<T: ToString>(items: &[T]) -> Vec<String> {

@@ -25,6 +25,7 @@
 //! | `authentication` | results of SPF, DKIM, ARC and both evaluations of DMARC ([`Authentication`](crate::model::authentication::Authentication)) |
 //! | `judgements` | one for each recipient, then one of the message |
 //! | `judgements_left_out` | how many more there were; absent: none |
+//! | `content` | what was found in the message and what became of it; absent if it was not looked into |
 //!
 //! A judgement:
 //!
@@ -40,6 +41,36 @@
 //! | `provisional` | accepted on the word of an allow entry that needs proof; `reply` and `rule` if there is none |
 //! | `summary` | one sentence: `en`, `ja` |
 //!
+//! The member `content`:
+//!
+//! | member | is |
+//! |---|---|
+//! | `verdict` | `set`, the number of the signature set; `findings`; `left_out`, how many more; `score`, all points; `unavailable`; `unchecked`. Absent: the scan could not be done |
+//! | `unchecked_left_out` | how many more did not answer or were not looked at; absent: none |
+//! | `groups` | recipients whose mail is treated alike |
+//! | `groups_left_out` | how many more there were; absent: none |
+//!
+//! A finding has a `detector`, a `symbol` (the rule's or signature's name), a `class`, a `score` in thousandths of a point, `evidence`
+//! in few words, and the `part` of the message if it concerns one. Of `unavailable`, each names the `detector` and the `reason`; of
+//! `unchecked`, `what` and the `reason`.
+//!
+//! A group:
+//!
+//! | member | is |
+//! |---|---|
+//! | `direction` | `inbound` or `outbound` |
+//! | `recipients` | the first sixteen |
+//! | `recipients_left_out` | how many more; absent: none |
+//! | `categories` | what the message counts as for them; absent: clean |
+//! | `steps` | each `category` that was found or weighed, its `points` and `threshold` in thousandths, and the `effect` |
+//! | `decided_by` | `by` and what belongs to it: `nothing`, `category`, `unavailable` (with `detector`), `no-scan` |
+//! | `disposition` | `fate` (`deliver`, `quarantine`, `reject`, `discard`, `defer`, `hold`) and what belongs to it: `tag`, `stamp`, `strip`; `category`; the reply |
+//! | `copies` | addresses: `bcc`, `notify`; absent: none |
+//! | `summary` | as above |
+//!
+//! Categories and their order: [`Category`](crate::model::disposition::Category); effects:
+//! [`Effect`](crate::model::explanation::content::Effect).
+//!
 //! A rule says by `rule` which it is (`nothing-against`, `recipient`, `entry`, `tls-required`, `known-source`, `reputation`,
 //! `reverse-name`, `limit`, `harvest`, `greylist`, `from`, `arc-sealer`, `dmarc`, `spf`, `dkim`) and names what is needed to find it
 //! again: an entry its `id`, `action`, `kind`, `scope` and `prefix`; the others as [`Rule`](crate::model::rule::Rule) says.
@@ -47,7 +78,7 @@
 //!
 //! # Bounds and secrets
 //!
-//! Of everything there is a most ([`model::explanation`](crate::model::explanation)), and an Explanation is smaller than 320 KiB whatever a
+//! Of everything there is a most ([`model::explanation`](crate::model::explanation)), and an Explanation is smaller than 640 KiB whatever a
 //! message brings. Texts from outside are at most 512 characters and hold no control or direction characters.
 //!
 //! The zone of a paid list holds a key: zones go by the list's name in the settings. Passwords and

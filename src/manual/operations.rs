@@ -127,11 +127,13 @@
 //! | `released` | going on |
 //! | `retried` | made due by an operator |
 //! | `removed` | taken out by an operator; `reason` |
-//! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells |
+//! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells, or the tenant throws away such content |
+//! | `quarantined` | kept in the quarantine, durably; `reason` is the category |
 //! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)) |
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |
+//! | `signatures` | a signature set came into force, went on trial, was taken back or was refused; `reason` |
 //!
 //! | member | is |
 //! |---|---|
@@ -168,6 +170,8 @@
 //! | `recipients_discarded_total` | | removed by an operator or by policy |
 //! | `recipients_queued` | | waiting now |
 //! | `recipients_held` | | held now |
+//! | `recipients_quarantined` | | in quarantine now |
+//! | `recipients_released_total` | | given on out of the quarantine; the spool accepts them again |
 //! | `balance_recipients` | | the equation's difference: **alert if not 0** |
 //! | `smtp_connections_total` | direction | connections accepted |
 //! | `smtp_connections_open` | direction | being served |
@@ -239,6 +243,31 @@
 //! | `limits_keys` | | keys in use at the last sweep |
 //! | `limits_bytes` | | their memory |
 //! | `limits_evicted_total` | | keys in use that made room: **alert if it grows** |
+//! | `quarantine_messages` | | in quarantine |
+//! | `quarantine_recipients` | | whose mail is in quarantine, by its own index |
+//! | `quarantine_bytes` | | of messages in quarantine |
+//! | `quarantine_held_total` | | messages made durable there |
+//! | `quarantine_released_total` | | recipients whose mail was released |
+//! | `quarantine_removed_total` | | recipients whose mail was removed |
+//! | `quarantine_expired_total` | | recipients whose mail was kept long enough |
+//! | `quarantine_corrupt_total` | | files moved to `corrupt/`: **alert if it grows** |
+//! | `quarantine_troubles_total` | | failed disk operations |
+//! | `quarantine_write_seconds` | | making one message durable |
+//! | `content_recipients_total` | direction, disposition, category | recipients, by what became of their mail for its content |
+//! | `scan_seconds` | | from the request to the verdict, waiting included |
+//! | `scan_detector_seconds` | detector | one detector, one message |
+//! | `scan_detector_errors_total` | detector | asked and could not answer: **alert if it grows** |
+//! | `scan_findings_total` | detector | findings |
+//! | `scan_troubles_total` | reason | messages that could not be scanned to their end |
+//! | `scan_waiting` | | messages waiting for a thread |
+//! | `scan_threads` | threads (`all`, `busy`) | threads of the pool |
+//! | `scan_unchecked_total` | | parts and files that nobody looked into |
+//! | `signatures_set` | | number of the signature set in force |
+//! | `signatures_created_timestamp_seconds` | | when it was made: **alert if it grows old** |
+//! | `signatures_canary_set` | | number of the set on trial; 0: none |
+//! | `signatures_swaps_total` | | sets that came into force |
+//! | `signatures_returns_total` | | sets taken back by themselves: **alert if it grows** |
+//! | `signatures_refusals_total` | | sets refused |
 //! | `mail_log_lines_total` | | lines handed to the writer |
 //! | `mail_log_lost_total` | | lines lost: **alert if it grows** |
 //! | `build_info` | version | 1 |

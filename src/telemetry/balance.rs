@@ -1,10 +1,12 @@
 //! The conservation law of accepted mail, counted in recipients:
-//! accepted + recovered = delivered + bounced + expired + discarded + held + queued.
+//! accepted + recovered = delivered + bounced + expired + discarded + held + queued + quarantined + released.
+//!
+//! What is released from quarantine is accepted once more, by the spool; `released` stands against that.
 //!
 //! Every call moves both sides of the equation under one lock, and a scrape reads all sums under the same lock, so the
 //! equation holds at every scrape and not only when things are quiet.
 //!
-//! **Failure**: `queued` and `held` never go below zero. A flow that settles more recipients than were taken therefore
+//! **Failure**: `queued`, `held` and `quarantined` never go below zero. A flow that settles more recipients than were taken therefore
 //! shows as a `sekisho_balance_recipients` other than 0, instead of hiding in a negative gauge.
 //!
 //! **Elsewhere**: `sekisho_spool_recipients` is counted by the spool's own index; a drill compares it with
@@ -33,6 +35,9 @@ pub struct Sums {
     pub discarded: u64,
     pub queued: u64,
     pub held: u64,
+    pub quarantined: u64,
+    /// Given on out of the quarantine; the spool has counted them as accepted again.
+    pub released: u64,
 }
 
 impl Sums {
@@ -41,6 +46,7 @@ impl Sums {
     pub fn balance(&self) -> i64 {
         let taken = self.accepted_inbound + self.accepted_outbound + self.generated + self.recovered;
         let seen = self.delivered + self.bounced + self.expired + self.discarded + self.held + self.queued;
+        let seen = seen + self.quarantined + self.released;
         signed(taken).saturating_sub(signed(seen))
     }
 }
@@ -140,6 +146,46 @@ impl Balance {
         });
     }
 
+    /// Durable in the quarantine; the 250 may go out.
+    pub fn accepted_quarantined(&self, direction: Direction, n: u64) {
+        self.change(|sums| {
+            *accepted(sums, direction) += n;
+            sums.quarantined += n;
+        });
+    }
+
+    /// Found in the quarantine at start.
+    pub fn recovered_quarantined(&self, n: u64) {
+        self.change(|sums| {
+            sums.recovered += n;
+            sums.quarantined += n;
+        });
+    }
+
+    /// The spool has what the quarantine had, and has counted it as accepted.
+    pub fn quarantine_released(&self, n: u64) {
+        self.change(|sums| {
+            sums.quarantined = sums.quarantined.saturating_sub(n);
+            sums.released += n;
+        });
+    }
+
+    /// Removed from the quarantine by somebody.
+    pub fn quarantine_removed(&self, n: u64) {
+        self.change(|sums| {
+            sums.quarantined = sums.quarantined.saturating_sub(n);
+            sums.discarded += n;
+        });
+    }
+
+    /// Kept in the quarantine for as long as it is kept.
+    pub fn quarantine_expired(&self, n: u64) {
+        self.change(|sums| {
+            sums.quarantined = sums.quarantined.saturating_sub(n);
+            sums.expired += n;
+        });
+    }
+
     pub fn hold(&self, n: u64) {
         self.change(|sums| {
             sums.queued = sums.queued.saturating_sub(n);
@@ -201,9 +247,11 @@ fn families(sums: &Sums) -> Vec<Box<dyn Collector>> {
         counter("recipients_discarded_total", "Recipients removed by an operator or by policy.", sums.discarded),
         gauge("recipients_queued", "Recipients waiting for delivery.", signed(sums.queued)),
         gauge("recipients_held", "Recipients held until released.", signed(sums.held)),
+        gauge("recipients_quarantined", "Recipients whose mail is in quarantine.", signed(sums.quarantined)),
+        counter("recipients_released_total", "Recipients given on out of the quarantine.", sums.released),
         gauge(
             "balance_recipients",
-            "Accepted and recovered less delivered, bounced, expired, discarded, held and queued; 0 when right.",
+            "Accepted and recovered less delivered, bounced, expired, discarded, held, queued, quarantined and released; 0 when right.",
             sums.balance(),
         ),
     ]
@@ -228,6 +276,10 @@ mod tests {
         Settle(u8, u64),
         Hold(u64),
         Release(u64),
+        Quarantine(bool, u64),
+        RecoverQuarantine(u64),
+        /// Released, removed, expired.
+        LeaveQuarantine(u8, u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -239,6 +291,9 @@ mod tests {
             (0..4u8, 0..60u64).prop_map(|(how, n)| Step::Settle(how, n)),
             (0..60u64).prop_map(Step::Hold),
             (0..60u64).prop_map(Step::Release),
+            (any::<bool>(), 0..50u64).prop_map(|(inbound, n)| Step::Quarantine(inbound, n)),
+            (0..50u64).prop_map(Step::RecoverQuarantine),
+            (0..3u8, 0..60u64).prop_map(|(how, n)| Step::LeaveQuarantine(how, n)),
         ]
     }
 
@@ -248,7 +303,7 @@ mod tests {
 
     /// Does the step with no more recipients than there are, as every honest flow does.
     fn walk(balance: &Balance, step: Step) {
-        let Sums { queued, held, .. } = balance.sums();
+        let Sums { queued, held, quarantined, .. } = balance.sums();
         match step {
             Step::Accept(inbound, n) => balance.accepted_queued(direction(inbound), n),
             Step::HandOn(inbound, n) => balance.accepted_handed_on(direction(inbound), n),
@@ -260,6 +315,14 @@ mod tests {
             Step::Settle(_, n) => balance.discarded(n.min(queued)),
             Step::Hold(n) => balance.hold(n.min(queued)),
             Step::Release(n) => balance.release(n.min(held)),
+            Step::Quarantine(inbound, n) => balance.accepted_quarantined(direction(inbound), n),
+            Step::RecoverQuarantine(n) => balance.recovered_quarantined(n),
+            Step::LeaveQuarantine(0, n) => {
+                balance.accepted_queued(Direction::Inbound, n.min(quarantined));
+                balance.quarantine_released(n.min(quarantined));
+            }
+            Step::LeaveQuarantine(1, n) => balance.quarantine_removed(n.min(quarantined)),
+            Step::LeaveQuarantine(_, n) => balance.quarantine_expired(n.min(quarantined)),
         }
     }
 

@@ -30,14 +30,16 @@ pub enum EventName {
     Retried,
     Removed,
     Discarded,
+    Quarantined,
     Judged,
     Corrupt,
     Alert,
     Reload,
+    Signatures,
 }
 
 impl EventName {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Connect,
         Self::Disconnect,
         Self::Auth,
@@ -56,10 +58,12 @@ impl EventName {
         Self::Retried,
         Self::Removed,
         Self::Discarded,
+        Self::Quarantined,
         Self::Judged,
         Self::Corrupt,
         Self::Alert,
         Self::Reload,
+        Self::Signatures,
     ];
 
     #[must_use]
@@ -83,10 +87,12 @@ impl EventName {
             Self::Retried => "retried",
             Self::Removed => "removed",
             Self::Discarded => "discarded",
+            Self::Quarantined => "quarantined",
             Self::Judged => "judged",
             Self::Corrupt => "corrupt",
             Self::Alert => "alert",
             Self::Reload => "reload",
+            Self::Signatures => "signatures",
         }
     }
 }

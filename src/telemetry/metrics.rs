@@ -11,6 +11,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::balance::Balance;
+use super::scan_metrics::ScanMetrics;
 use super::series::{Counters, Gauges, Registrar, Said, label_set, opts};
 use crate::model::{Direction, OutcomeKind};
 
@@ -469,6 +470,7 @@ pub struct Metrics {
     pub sender: SenderMetrics,
     pub limits: LimitMetrics,
     pub quarantine: QuarantineMetrics,
+    pub scan: ScanMetrics,
     pub log: LogMetrics,
 }
 
@@ -489,7 +491,7 @@ impl Metrics {
         let (smtp, spool, delivery) = (SmtpMetrics::new(r), SpoolMetrics::new(r), DeliveryMetrics::new(r));
         let (handoff, config, tenants) = (HandoffMetrics::new(r), ConfigMetrics::new(r), TenantMetrics::new(r));
         let (sender, limits) = (SenderMetrics::new(r), LimitMetrics::new(r));
-        let quarantine = QuarantineMetrics::new(r);
+        let (quarantine, scan) = (QuarantineMetrics::new(r), ScanMetrics::new(r));
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
             lost: r.counter("mail_log_lost_total", "Lines lost because the mail log's disk failed or was too slow."),
@@ -505,6 +507,7 @@ impl Metrics {
             sender,
             limits,
             quarantine,
+            scan,
             log,
             registry,
         })

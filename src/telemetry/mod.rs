@@ -10,6 +10,7 @@ pub mod event;
 mod event_json;
 pub mod mail_log;
 pub mod metrics;
+pub mod scan_metrics;
 pub mod series;
 
 pub use balance::Balance;

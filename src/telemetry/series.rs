@@ -6,8 +6,12 @@
 //! **Invariants**: every label is an enum; nothing a client, tenant or address says can become a label value.
 
 use prometheus::core::{Atomic, AtomicI64, AtomicU64, Collector, GenericCounter, GenericGauge};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
+use crate::model::disposition::Category;
+use crate::model::finding::Detector;
 use crate::model::{Decision, Direction, OutcomeKind};
 
 /// A closed set of label values: one label, or several as a tuple.
@@ -82,6 +86,30 @@ impl Labels for OutcomeKind {
     }
 }
 
+impl Labels for Detector {
+    const NAMES: &'static [&'static str] = &["detector"];
+    const COUNT: usize = Self::ALL.len();
+    fn all() -> Vec<Vec<&'static str>> {
+        Self::ALL.iter().map(|detector| vec![detector.name()]).collect()
+    }
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// `None`: clean.
+impl Labels for Option<Category> {
+    const NAMES: &'static [&'static str] = &["category"];
+    const COUNT: usize = Category::ALL.len() + 1;
+    fn all() -> Vec<Vec<&'static str>> {
+        let names = Category::ALL.iter().map(|category| category.name());
+        names.chain(["clean"]).map(|name| vec![name]).collect()
+    }
+    fn index(self) -> usize {
+        self.map_or(Category::ALL.len(), |category| category as usize)
+    }
+}
+
 label_set! {
     /// A [`Decision`] without its reply.
     Said("decision") { Accept = "accept", Defer = "defer", Reject = "reject", Disconnect = "disconnect" }
@@ -132,6 +160,7 @@ pub struct By<L, T> {
 
 pub type Counters<L> = By<L, GenericCounter<AtomicU64>>;
 pub type Gauges<L> = By<L, GenericGauge<AtomicI64>>;
+pub type Histograms<L> = By<L, Histogram>;
 
 impl<L: Labels, T> By<L, T> {
     #[must_use]
@@ -193,6 +222,17 @@ impl Registrar<'_> {
     }
 
     #[must_use]
+    pub fn histograms<L: Labels>(&self, name: &str, help: &str, buckets: &[f64]) -> Histograms<L> {
+        let opts = || HistogramOpts::new(full_name(name), help).buckets(buckets.to_vec());
+        let family = self.keep(HistogramVec::new(opts(), L::NAMES));
+        By {
+            handles: L::all().iter().map(|values| family.with_label_values(values)).collect(),
+            nowhere: Histogram::with_opts(opts()).expect("a well-formed metric"),
+            labels: std::marker::PhantomData,
+        }
+    }
+
+    #[must_use]
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         let opts = HistogramOpts::new(full_name(name), help).buckets(buckets.to_vec());
         self.keep(Histogram::with_opts(opts))
@@ -210,6 +250,19 @@ pub(super) fn opts(name: &str, help: &str) -> Opts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn detectors_and_categories_stand_where_their_names_are() {
+        for (at, detector) in Detector::ALL.into_iter().enumerate() {
+            assert_eq!((detector.index(), Detector::all()[at][0]), (at, detector.name()));
+        }
+        let categories = <Option<Category> as Labels>::all();
+        assert_eq!(categories.len(), <Option<Category> as Labels>::COUNT);
+        assert_eq!(categories[None::<Category>.index()], ["clean"]);
+        for category in Category::ALL {
+            assert_eq!(categories[Some(category).index()], [category.name()]);
+        }
+    }
 
     #[test]
     fn a_label_finds_its_own_series() {

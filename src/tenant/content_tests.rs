@@ -235,3 +235,33 @@ fn differences_name_the_key() {
     let newer = spec(&format!("[tenant.content.inbound]\nlevel = 'high'\n{DOMAIN}"));
     assert_eq!(differences(&new, &newer), ["content.inbound.level: \"low\" -> \"high\""]);
 }
+
+/// What the manual says of defaults and levels is so, and the example has every key.
+#[test]
+fn the_manual_has_the_defaults() {
+    let manual = include_str!("../manual/content.rs");
+    for category in Category::ALL {
+        let inbound = ContentPolicy::default_ref(Direction::Inbound).treatment(category);
+        let outbound = ContentPolicy::default_ref(Direction::Outbound).treatment(category);
+        let row = manual.lines().find(|line| line.starts_with(&format!("//! | `{}` |", category.name()))).unwrap();
+        let cells: Vec<&str> = row.split(" | ").collect();
+        assert!(
+            cells[2].starts_with(&format!("`{inbound}`")) && cells[3].starts_with(&format!("`{outbound}`")),
+            "{row}"
+        );
+    }
+    for (name, level) in [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)] {
+        let Thresholds { spam, suspected, phishing, impersonation, bulk } = Thresholds::of_level(level);
+        let row =
+            manual.lines().find(|line| line.starts_with(&format!("//! | `{name}`")) && line.matches('|').count() == 7);
+        let said: Vec<&str> = row.unwrap().trim_end_matches(" |").split(" | ").skip(1).collect();
+        let are = [spam, suspected, phishing, impersonation, bulk].map(|points| points.points().to_string());
+        assert_eq!(said, are, "{name}");
+    }
+    let example = include_str!("../../config/tenants.example.toml");
+    let keys = ["level", "headers", "tag_signed", "bcc", "notify"];
+    for key in keys.into_iter().chain(Category::ALL.map(Category::name)) {
+        assert!(example.contains(&format!("\n{key} = ")), "{key} is not in tenants.example.toml");
+        assert!(manual.contains(&format!("`{key}`")), "{key} is not in manual::content");
+    }
+}

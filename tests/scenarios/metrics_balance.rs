@@ -73,6 +73,8 @@ fn the_endpoints_answer() {
         "sekisho_recipients_discarded_total",
         "sekisho_recipients_queued",
         "sekisho_recipients_held",
+        "sekisho_recipients_quarantined",
+        "sekisho_recipients_released_total",
         "sekisho_balance_recipients",
     ] {
         assert!(text.contains(&format!("# TYPE {name} ")), "no {name}");

@@ -2,7 +2,8 @@
 //!
 //! One symbol alone does not sink the mail of an authenticated author: what one rule gives, however often it was found, counts for
 //! at most a tenth less than the threshold. It takes a second one, whatever that gives. Not capped is what is itself a sum of
-//! many rules (rspamd, spamd), and what says that it is certain: [`CERTAIN`] points and more, as GTUBE does.
+//! many rules (rspamd, spamd), and what says that it is certain: [`CERTAIN`] points and more, as GTUBE does. Outbound nothing is
+//! capped: every client there has shown who it is, and the spam of a stolen account too comes authenticated.
 //!
 //! **Invariants**: the sum does not depend on the order of the findings.
 

@@ -8,7 +8,7 @@ use crate::model::rule::Check;
 use crate::policy::replies;
 use crate::tenant::{Extra, Fate, Thresholds, Treatment};
 
-use super::facts::{Facts, MAX_TRIES, Signed};
+use super::facts::{Author, Facts, MAX_TRIES, Signed};
 use super::fields::fields;
 use super::forced;
 use super::points::{Points, points};
@@ -53,7 +53,8 @@ impl Judged {
 }
 
 fn judge(facts: &Facts<'_>, verdict: &Verdict, thresholds: Thresholds) -> Judged {
-    let points = points(verdict, &thresholds, facts.author, facts.marks);
+    let author = if facts.direction == Direction::Inbound { facts.author } else { Author::Unproven };
+    let points = points(verdict, &thresholds, author, facts.marks);
     let mut judged = Judged { points, ..Judged::none(thresholds) };
     for category in Category::ALL {
         let (has, threshold) = (points.of(category), thresholds.of(category));

@@ -3,10 +3,13 @@
 //! **Invariants**: pure; says nothing that is not in the Explanation. What came from outside was bounded and cleaned when the
 //! Explanation was made; addresses hold no control characters.
 
+mod content;
+mod content_words;
 mod english;
 mod japanese;
 mod text;
 
+pub use content::content_group;
 pub use text::text;
 
 use crate::model::explanation::{Answer, Judgement, MAX_STEPS, Moment, Postponed, Summary};
@@ -103,5 +106,7 @@ fn effect(effect: Effect, language: Language) -> &'static str {
     }
 }
 
+#[cfg(test)]
+mod content_tests;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,9 @@ pub fn text(explanation: &Explanation, language: Language) -> String {
     for judgement in &explanation.judgements {
         let _ = write_judgement(&mut out, judgement, language);
     }
+    if let Some(content) = &explanation.content {
+        let _ = super::content::write(&mut out, content, language);
+    }
     out
 }
 

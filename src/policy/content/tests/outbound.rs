@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
     ("no scan", "out noscan", "defer 451 4.7.1; unscannable; no scan"),
     ("no scan, allowed", "out allowed noscan", "defer 451 4.7.1; unscannable; no scan"),
     ("no scan, again and again", "out noscan tries=3", "quarantine as unscannable; unscannable; no scan"),
-    ("one symbol of an authenticated author", "out auth spam=6", "deliver no-fields; suspected"),
+    ("one symbol of an authenticated author is enough", "out auth spam=6", "quarantine as spam; spam"),
     ("GTUBE of an authenticated author", "out auth spam=1000", "quarantine as spam; spam"),
     ("marks count outbound too", "out marked=dmarc spam=2", "quarantine as spam; spam"),
     ("a tenant's archive", "out encrypted act:encrypted=bcc", "deliver no-fields bcc; encrypted"),

@@ -1,0 +1,75 @@
+//! From the settings of judging content to the configurations of its rooms.
+
+use crate::config::{ContentSettings, QuarantineSettings, ScanSettings};
+use crate::message::specimen::Limits;
+use crate::model::detectors::Detectors;
+use crate::{quarantine, scan};
+
+pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
+    let ScanSettings { workers, patience, time, off, budgets, .. } = &settings.scan;
+    let plain = scan::Config::default();
+    scan::Config {
+        workers: workers.unwrap_or(plain.workers),
+        patience: *patience,
+        time: *time,
+        limits: Limits {
+            parts: budgets.parts,
+            depth: budgets.depth,
+            files: budgets.files,
+            layers: budgets.layers,
+            file_octets: budgets.file_size,
+            unpacked_octets: budgets.unpacked_size,
+            ratio: budgets.ratio,
+            ..plain.limits
+        },
+        on: off.iter().fold(Detectors::all(), Detectors::without),
+    }
+}
+
+pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {
+    quarantine::Config {
+        keep: settings.keep,
+        min_free_bytes: settings.min_free,
+        most_messages: settings.messages,
+        ..quarantine::Config::new(&settings.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::Detector;
+
+    const MINIMAL: &str = "hostname = 'a.example'\ndata_dir = '/d'\n[[listener]]\nname = 'm'\ndirection = 'inbound'\nbind = '127.0.0.1:0'\n";
+
+    fn content(text: &str) -> ContentSettings {
+        let files = [("s.toml".to_owned(), text)];
+        let problems = crate::model::written::Problems::default();
+        crate::config::read(&files, [], std::path::Path::new("/"), problems).unwrap().settings.content
+    }
+
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_rooms() {
+        let settings = content(MINIMAL);
+        assert_eq!(scan(&settings), scan::Config::default());
+        assert_eq!(quarantine(&settings.quarantine), quarantine::Config::new("/d/quarantine"));
+    }
+
+    #[test]
+    fn every_setting_reaches_its_room() {
+        let text = "[scan]\nworkers = 3\npatience = '1s'\ntime = '2s'\noff = ['yara']\nfiles = 11\nlayers = 3\nfile_size = '1MiB'\n\
+                    unpacked_size = '2MiB'\nratio = 12\nparts = 13\ndepth = 14\n[quarantine]\nkeep = '1d'\nmin_free = '1MiB'\nmessages = 1000\n";
+        let settings = content(&format!("{MINIMAL}{text}"));
+        let scan = scan(&settings);
+        assert_eq!((scan.workers, scan.patience.as_secs(), scan.time.as_secs()), (3, 1, 2));
+        assert!(!scan.on.has(Detector::Yara) && scan.on.has(Detector::Hashes));
+        let Limits { parts, depth, files, layers, file_octets, unpacked_octets, ratio, .. } = scan.limits;
+        assert_eq!((parts, depth, files, layers, ratio), (13, 14, 11, 3, 12));
+        assert_eq!((file_octets, unpacked_octets), (1 << 20, 2 << 20));
+        let quarantine = quarantine(&settings.quarantine);
+        assert_eq!(
+            (quarantine.keep.as_secs(), quarantine.min_free_bytes, quarantine.most_messages),
+            (86_400, 1 << 20, 1000)
+        );
+    }
+}
