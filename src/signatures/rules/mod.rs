@@ -46,6 +46,7 @@ pub mod atoms;
 pub mod compile;
 pub mod expression;
 pub mod fields;
+pub mod lists;
 pub mod read;
 pub mod required;
 
@@ -59,6 +60,7 @@ use crate::signatures::literals::{Case, Literals};
 pub use atoms::{Atom, Facts};
 use expression::Expression;
 use fields::{FieldNames, Mask, Region, regions};
+use lists::Lists;
 
 pub type NeedleId = u32;
 
@@ -165,6 +167,7 @@ pub struct RuleSet {
     by_name: BTreeMap<Box<str>, usize>,
     domains: HashMap<Box<str>, Vec<usize>>,
     atoms: Vec<Atom>,
+    lists: Lists,
 }
 
 impl RuleSet {
@@ -175,11 +178,12 @@ impl RuleSet {
         patterns: Vec<Pattern>,
         (rules, order, by_name): (Vec<Rule>, Vec<usize>, BTreeMap<Box<str>, usize>),
         domains: HashMap<Box<str>, Vec<usize>>,
+        lists: Lists,
     ) -> Self {
         let folded = compile::matcher(&needles, |needle| needle.case == Case::Folded);
         let exact = compile::matcher(&needles, |needle| needle.case == Case::Exact && !needle.mask.is_octets());
         let atoms = compile::atoms(&rules);
-        Self { names, wanted, needles, folded, exact, patterns, rules, order, by_name, domains, atoms }
+        Self { names, wanted, needles, folded, exact, patterns, rules, order, by_name, domains, atoms, lists }
     }
 
     #[must_use]
@@ -189,16 +193,23 @@ impl RuleSet {
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.lists.len() == 0
     }
 
     pub fn infos(&self) -> impl Iterator<Item = &RuleInfo> {
-        self.rules.iter().map(|rule| &rule.info)
+        self.rules.iter().map(|rule| &rule.info).chain(self.lists.infos())
+    }
+
+    /// Literals of all lists.
+    #[must_use]
+    pub fn listed(&self) -> usize {
+        self.lists.len()
     }
 
     #[must_use]
     pub fn info(&self, name: &str) -> Option<&RuleInfo> {
-        self.rules.get(*self.by_name.get(name)?).map(|rule| &rule.info)
+        let rule = self.by_name.get(name).and_then(|number| self.rules.get(*number));
+        rule.map(|rule| &rule.info).or_else(|| self.lists.infos().find(|info| &*info.name == name))
     }
 
     /// Expressions that run on every message, for want of a literal.
@@ -235,17 +246,21 @@ impl RuleSet {
     pub fn evaluate(&self, specimen: &Specimen, facts: &Facts, seen: Seen, time_up: TimeUp<'_>) -> Evaluated<'_> {
         let regions = regions(&self.names, &self.wanted, specimen);
         let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        let mut listed = self.lists.nothing();
         for region in &regions {
             if time_up() {
                 run.time_is_up = true;
                 break;
             }
             run.look(region);
+            self.lists.look(region, &mut listed);
         }
         run.search(&regions, time_up);
         run.links(specimen);
         let atoms: Vec<(Atom, u32)> = self.atoms.iter().map(|atom| (*atom, atom.value(specimen, facts))).collect();
-        run.judge(&regions, &atoms)
+        let mut evaluated = run.judge(&regions, &atoms);
+        evaluated.hits.extend(self.lists.hits(listed));
+        evaluated
     }
 
     /// Whether the words and expressions of a rule hit a text, whatever its field. `None`: there is no such rule.
