@@ -161,8 +161,23 @@ impl Body {
 
     /// Where a part that begins at `start` may end; empty if it isn't there.
     fn ends(&self, part: &Part, octets: &[u8], start: usize) -> Vec<usize> {
-        let mut ends = vec![start];
-        for element in &part.elements {
+        let mut at = start;
+        let mut rest = part.elements.iter();
+        while let Some(element) = rest.next() {
+            match element {
+                Element::Octet(octet) if octets.get(at).is_some_and(|here| octet.is(*here, self.any_case)) => at += 1,
+                Element::Edge(edge) if is_edge(*edge, octets, at) => {}
+                Element::Octet(_) | Element::Edge(_) => return Vec::new(),
+                Element::Choice { .. } => return self.branches(element, rest.as_slice(), octets, at),
+            }
+        }
+        vec![at]
+    }
+
+    /// The same from a choice on, where there may be several ways.
+    fn branches(&self, choice: &Element, rest: &[Element], octets: &[u8], at: usize) -> Vec<usize> {
+        let mut ends = vec![at];
+        for element in [choice].into_iter().chain(rest) {
             let mut next = Vec::with_capacity(ends.len());
             for end in ends {
                 self.step(element, octets, end, &mut next);

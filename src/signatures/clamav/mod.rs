@@ -27,6 +27,8 @@ use hashes::Hashes;
 use logical::Logical;
 use read::{Base, Offset, Placed, Subsignature, Target};
 
+/// Literals of one file that are looked at more closely: a file made of them would cost minutes.
+const MAX_SIGHTINGS: u32 = 8_000_000;
 /// Signatures that are told of one file.
 const MAX_NAMES: usize = 16;
 
@@ -263,7 +265,7 @@ impl ClamAv {
             Some(layout) => layout,
             None => executable::elf(octets).unwrap_or_default(),
         };
-        FileScan { set: self, octets, kind, layout, counts: HashMap::new(), waiting: BTreeSet::new() }
+        FileScan { set: self, octets, kind, layout, counts: HashMap::new(), waiting: BTreeSet::new(), sightings: 0 }
     }
 
     fn found(&self, id: u32, by_hash: bool) -> Named<'_> {
@@ -282,13 +284,15 @@ pub struct FileScan<'s, 'o> {
     counts: HashMap<u32, u32>,
     /// Patterns with gaps whose literal occurs.
     waiting: BTreeSet<u32>,
+    sightings: u32,
 }
 
 impl<'s> FileScan<'s, '_> {
     /// The literal of a pattern stands at `start`.
     pub fn saw(&mut self, number: u32, start: usize) {
+        self.sightings = self.sightings.saturating_add(1);
         let Some(pattern) = self.set.patterns.get(number as usize) else { return };
-        if !self.is_for(pattern.target) {
+        if self.sightings > MAX_SIGHTINGS || !self.is_for(pattern.target) {
             return;
         }
         let begin = match &pattern.body {
@@ -351,6 +355,9 @@ impl<'s> FileScan<'s, '_> {
     }
 
     fn compare(&mut self, time_up: TimeUp<'_>) -> Result<(), GaveUp> {
+        if self.sightings > MAX_SIGHTINGS {
+            return Err(GaveUp);
+        }
         let mut fuel = Fuel::of(self.octets.len());
         for number in std::mem::take(&mut self.waiting) {
             if time_up() {

@@ -50,7 +50,7 @@ pub mod lists;
 pub mod read;
 pub mod required;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use regex::Regex;
 
@@ -63,6 +63,8 @@ use fields::{FieldNames, Mask, Region, regions};
 use lists::Lists;
 
 pub type NeedleId = u32;
+/// Labels of a host name that are looked at, from the right.
+const MAX_LABELS: usize = 12;
 
 /// A literal that some rule or expression needs.
 #[derive(Debug, Clone)]
@@ -245,7 +247,7 @@ impl RuleSet {
     /// Runs all rules; `seen` has what was found in octets.
     pub fn evaluate(&self, specimen: &Specimen, facts: &Facts, seen: Seen, time_up: TimeUp<'_>) -> Evaluated<'_> {
         let regions = regions(&self.names, &self.wanted, specimen);
-        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: HashSet::new(), time_is_up: false };
         let mut listed = self.lists.nothing();
         for region in &regions {
             if time_up() {
@@ -275,7 +277,7 @@ impl RuleSet {
         rule.exists.iter().for_each(|exists| mask.join(*exists));
         let region = Region { mask, folded: crate::signatures::fold::fold(text), exact: text.into() };
         let seen = self.nothing_seen();
-        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: HashSet::new(), time_is_up: false };
         run.look(&region);
         if mask.is_octets() {
             for (id, bytes, case) in self.octet_needles() {
@@ -301,7 +303,7 @@ struct Run<'s> {
     /// Expressions that matched, with the text.
     matched: HashMap<usize, Box<str>>,
     /// Groups of domains that links lead to.
-    domains: Vec<usize>,
+    domains: HashSet<usize>,
     time_is_up: bool,
 }
 
@@ -347,10 +349,10 @@ impl<'s> Run<'s> {
             return;
         }
         for link in &specimen.links {
-            let mut host = Some(&*link.host);
-            while let Some(name) = host {
+            let dots = link.host.rmatch_indices('.').map(|(at, _)| at + 1).take(MAX_LABELS);
+            let above = dots.filter_map(|at| link.host.get(at..));
+            for name in above.chain([&*link.host]) {
                 self.domains.extend(self.set.domains.get(name).into_iter().flatten());
-                host = name.split_once('.').map(|(_, parent)| parent);
             }
         }
     }
