@@ -17,6 +17,7 @@ pub mod reputation;
 pub mod scan;
 mod serve;
 mod settings;
+mod signatures;
 mod tenant;
 
 use std::io::Write;
@@ -68,6 +69,9 @@ enum Command {
     /// See, make and change the keys that sign
     #[command(subcommand)]
     Dkim(dkim::DkimCommand),
+    /// Make signature sets of packs, put them in force, take them back
+    #[command(subcommand)]
+    Signatures(signatures::SignaturesCommand),
     /// See and change what waits on the running node
     Queue(queue::QueueArgs),
     /// See, release and remove what the running node holds in quarantine
@@ -173,6 +177,9 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::Explain(command) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 Ok(explain::run(command, &data_dir, style, &mut out).await)
+            }
+            Command::Signatures(command) => {
+                signatures::run(command, || Ok(load(&file)?.settings.data_dir), style, &mut out)
             }
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
             Command::Completion { shell } => {

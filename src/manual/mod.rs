@@ -10,6 +10,7 @@
 //! | [`explanation`] | the record of one judgement, `explanation/v1` |
 //! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
+//! | [`signatures`] | packs, sets, how they come in force and are taken back |
 //! | [`signing`] | keys that sign, their life and commands, what is sealed |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
@@ -25,6 +26,7 @@ pub mod message_path;
 pub mod operations;
 pub mod reputation;
 pub mod sender;
+pub mod signatures;
 pub mod signing;
 pub mod tenancy;
 pub mod testing;

@@ -5,6 +5,7 @@
 
 pub mod external;
 mod facts;
+pub mod octets;
 pub mod pool;
 pub mod files;
 pub mod rules;

@@ -9,17 +9,20 @@
 //!
 //! [[feed]]                          # plain lists need to be told what they are, see `feeds`
 //! file = "phishing-domains.txt"
-//! kind = "domains"                  # domains urls networks hashes
+//! kind = "domains"                  # domains urls networks hashes literals (then also in = ["body"], see `rules`)
 //! symbol = "FEED_PHISHING"
 //! class = "phishing"
 //! score = 4.0
 //! en = "A link leads to a domain known for phishing"
 //! ja = "フィッシングで知られるドメインへのリンク"
+//!
+//! [yara]
+//! class = "risky-file"              # of YARA rules that don't say theirs; malware if left out
 //! ```
 //!
 //! Every other file of the folder (and of folders in it) is taken by its ending: `.toml` [`crate::signatures::rules`];
 //! `.hdb .hsb .mdb .msb .ndb .ldb .ign2` ClamAV; `.yar .yara` YARA; `.cf` SpamAssassin; `.model` the classifier's. `.md` and
-//! `LICENSE…` are for people. Anything else is refused, so that nothing is left out unnoticed.
+//! `LICENSE…` are for people; `self-test/ham/*.eml` and `self-test/spam/*.eml` are for [`crate::signatures::self_test`]. Anything else is refused, so that nothing is left out unnoticed.
 //!
 //! **Failure**: what can't be read is a fault. **Invariants**: links and hidden files are not followed; sizes are bounded.
 
@@ -45,6 +48,7 @@ pub struct Pack {
     pub version: Box<str>,
     pub description: Box<str>,
     pub feeds: Vec<FeedEntry>,
+    pub yara_class: Option<Class>,
     /// Sorted by path.
     pub files: Vec<PackFile>,
 }
@@ -70,6 +74,9 @@ pub struct FeedEntry {
     pub en: Box<str>,
     #[serde(default)]
     pub ja: Box<str>,
+    /// Of literals: where they are looked for; `text` if nothing is said.
+    #[serde(rename = "in", default)]
+    pub fields: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -79,6 +86,8 @@ pub enum FeedKind {
     Urls,
     Networks,
     Hashes,
+    /// Words and phrases, looked for in the fields `in`.
+    Literals,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +96,14 @@ struct Written {
     pack: Head,
     #[serde(default)]
     feed: Vec<FeedEntry>,
+    #[serde(default)]
+    yara: YaraEntry,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct YaraEntry {
+    class: Option<Class>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +151,21 @@ impl Pack {
         if faults.is_empty() { Ok(packs) } else { Err(faults) }
     }
 
+    /// The file as text.
+    pub fn text<'f>(&self, file: &'f PackFile) -> Result<&'f str, Fault> {
+        std::str::from_utf8(&file.octets).map_err(|error| {
+            let line =
+                memchr::memchr_iter(b'\n', file.octets.get(..error.valid_up_to()).unwrap_or_default()).count() + 1;
+            Fault::new(&self.shown(file), line, "is not UTF-8")
+        })
+    }
+
+    /// `pack/path`, as faults name it.
+    #[must_use]
+    pub fn shown(&self, file: &PackFile) -> String {
+        format!("{}/{}", self.name, file.path)
+    }
+
     /// From files in memory; `folder` stands in faults until the pack's own name is known.
     pub fn from_files(folder: &str, mut files: Vec<PackFile>) -> Result<Self, Fault> {
         files.sort_by(|one, other| one.path.cmp(&other.path));
@@ -157,7 +189,7 @@ impl Pack {
             }
         }
         let Head { name, version, description } = written.pack;
-        Ok(Self { name, version, description, feeds: written.feed, files })
+        Ok(Self { name, version, description, feeds: written.feed, yara_class: written.yara.class, files })
     }
 }
 

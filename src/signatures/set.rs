@@ -4,11 +4,17 @@
 //! format has that we can't do is skipped, and told in [`SignatureSet::skipped`].
 //! **Invariants**: a set is immutable; a message is judged by one of them.
 
+use super::clamav::{ClamAv, Format};
 use super::fault::{Fault, Faults, MAX_FAULTS};
-use super::pack::{PACK_FILE, Pack, PackFile};
+use super::feeds::Feeds;
+use super::octets::Octets;
+use super::pack::{FeedKind, PACK_FILE, Pack, PackFile};
 use super::rules::compile::{Builder, Place};
 use super::rules::read::{self, Written};
 use super::rules::{RuleInfo, RuleSet};
+use super::self_test;
+use super::yara::{self, Yara};
+use crate::model::finding::Class;
 
 /// Compiled signatures, rules and models.
 #[derive(Debug, Default)]
@@ -16,12 +22,35 @@ pub struct SignatureSet {
     /// Grows with each set; 0: none was ever published.
     pub number: u64,
     pub rules: RuleSet,
-    /// Of rules with examples: name, texts that hit, texts that don't.
-    examples: Vec<(Box<str>, Vec<String>, Vec<String>)>,
+    pub clamav: ClamAv,
+    pub feeds: Feeds,
+    pub yara: Yara,
+    /// The literals of rules for files and of ClamAV's bodies.
+    pub octets: Octets,
+    examples: Vec<Examples>,
     /// What was left out, and why.
     pub skipped: Vec<Fault>,
     /// Names and versions of the packs.
     pub packs: Vec<(Box<str>, Box<str>)>,
+}
+
+/// Of a rule: texts that hit, and texts that don't.
+#[derive(Debug)]
+struct Examples {
+    rule: Box<str>,
+    hits: Vec<String>,
+    misses: Vec<String>,
+}
+
+/// How many there are of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counts {
+    pub rules: usize,
+    /// In lists.
+    pub literals: usize,
+    pub clamav: usize,
+    pub feeds: usize,
+    pub yara: usize,
 }
 
 impl SignatureSet {
@@ -31,44 +60,69 @@ impl SignatureSet {
         Self::default()
     }
 
-    /// Compiles packs into a set. `number`: 0 while it is not published.
+    /// Compiles packs, and what every set has ([`self_test::built_in`]), into a set. `number`: 0 while it is not published.
     pub fn compile(number: u64, packs: &[Pack]) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let mut gathered = Gathered::default();
-        for (place, pack) in packs.iter().enumerate() {
-            if packs.iter().take(place).any(|other| other.name == pack.name) {
+        let built_in = [self_test::built_in()];
+        let all = || built_in.iter().chain(packs);
+        for (place, pack) in all().enumerate() {
+            if all().take(place).any(|other| other.name == pack.name) {
                 faults.refuse(&format!("{}/{PACK_FILE}", pack.name), 0, "two packs of this name");
             }
-            for file in &pack.files {
-                gathered.file(pack, file, &mut faults);
+        }
+        // Names to leave out must be known before what they name.
+        for pass in [Pass::Ignored, Pass::Others] {
+            for pack in all() {
+                for file in &pack.files {
+                    gathered.file(pass, pack, file, &mut faults);
+                }
             }
         }
-        let rules = gathered.rules.finish(&mut faults);
-        faults.refused.truncate(MAX_FAULTS);
+        let Gathered { rules, mut clamav, mut feeds, yara, examples } = gathered;
+        let rules = rules.finish(&mut faults);
         if !faults.refused.is_empty() {
             faults.refused.sort();
+            faults.refused.truncate(MAX_FAULTS);
             return Err(faults.refused);
         }
+        clamav.finish();
+        feeds.finish();
+        let octets = Octets::build(&rules, &clamav);
+        clamav.forget_literals();
+        let yara = yara.finish();
         let packs = packs.iter().map(|pack| (pack.name.clone(), pack.version.clone())).collect();
-        Ok(Self { number, rules, examples: gathered.examples, skipped: faults.skipped, packs })
+        Ok(Self { number, rules, clamav, feeds, yara, octets, examples, skipped: faults.skipped, packs })
+    }
+
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            rules: self.rules.len(),
+            literals: self.rules.listed(),
+            clamav: self.clamav.len(),
+            feeds: self.feeds.len(),
+            yara: self.yara.len(),
+        }
     }
 
     /// What is known of a symbol.
     #[must_use]
     pub fn describe(&self, symbol: &str) -> Option<&RuleInfo> {
-        self.rules.info(symbol)
+        let of_feed = || self.feeds.infos().find(|info| &*info.name == symbol);
+        self.rules.info(symbol).or_else(of_feed).or_else(|| self.yara.info(symbol))
     }
 
     /// Rules whose own examples say otherwise: those that fail to hit, and those that hit what they shouldn't.
     #[must_use]
     pub fn wrong_examples(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (name, hits, misses) in &self.examples {
+        for Examples { rule, hits, misses } in &self.examples {
             for (texts, expected) in [(hits, true), (misses, false)] {
                 for text in texts {
-                    if self.rules.tries(name, text) != Some(expected) {
+                    if self.rules.tries(rule, text) != Some(expected) {
                         let does = if expected { "doesn't hit" } else { "hits" };
-                        wrong.push(format!("{name} {does} its example {text:?}"));
+                        wrong.push(format!("{rule} {does} its example {text:?}"));
                     }
                 }
             }
@@ -77,30 +131,51 @@ impl SignatureSet {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Ignored,
+    Others,
+}
+
 /// What was read from the files so far.
 #[derive(Default)]
 struct Gathered {
     rules: Builder,
-    examples: Vec<(Box<str>, Vec<String>, Vec<String>)>,
+    clamav: ClamAv,
+    feeds: Feeds,
+    yara: yara::Builder,
+    examples: Vec<Examples>,
 }
 
 impl Gathered {
-    fn file(&mut self, pack: &Pack, file: &PackFile, faults: &mut Faults) {
+    fn file(&mut self, pass: Pass, pack: &Pack, file: &PackFile, faults: &mut Faults) {
         let path = &*file.path;
-        if path == PACK_FILE || pack.feeds.iter().any(|feed| feed.file == file.path) {
+        let shown = pack.shown(file);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        if (ending == "ign2") != (pass == Pass::Ignored) || path == PACK_FILE || path.starts_with("self-test/") {
             return;
         }
-        let shown = format!("{}/{path}", pack.name);
-        let name = path.rsplit('/').next().unwrap_or(path);
-        match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
-            "toml" => {
-                if let Some(text) = text(&shown, file, faults) {
-                    self.toml(pack, &shown, text, faults);
+        let mut feeds = pack.feeds.iter().filter(|feed| feed.file == file.path).peekable();
+        if feeds.peek().is_some() {
+            feeds.for_each(|feed| match feed.kind {
+                FeedKind::Literals => self.rules.list(&pack.name, feed, &file.octets, faults),
+                _ => self.feeds.add(&pack.name, feed, &file.octets, faults),
+            });
+        } else if let Some(format) = Format::of(ending) {
+            self.clamav.add(format, &shown, &file.octets, faults);
+        } else if matches!(ending, "toml" | "yar" | "yara") {
+            match pack.text(file) {
+                Ok(text) if ending == "toml" => self.toml(pack, &shown, text, faults),
+                Ok(text) => {
+                    let class = pack.yara_class.unwrap_or(Class::Malware);
+                    self.yara.add(&pack.name, &shown, class, text, faults);
                 }
+                Err(fault) => faults.refused.push(fault),
             }
-            "md" | "txt" => {}
-            _ if name.starts_with("LICENSE") => {}
-            ending => faults.refuse(&shown, 0, format!("files that end in {ending:?} mean nothing here")),
+        } else if !matches!(ending, "md") && !name.starts_with("LICENSE") {
+            let reason = format!("files that end in {ending:?} mean nothing here; lists need a [[feed]] in pack.toml");
+            faults.refuse(&shown, 0, reason);
         }
     }
 
@@ -112,21 +187,11 @@ impl Gathered {
                     self.rules.add(place, &written, faults);
                     let Written { id, hits, misses, .. } = written;
                     if !hits.is_empty() || !misses.is_empty() {
-                        self.examples.push((id.into(), hits.0, misses.0));
+                        self.examples.push(Examples { rule: id.into(), hits: hits.0, misses: misses.0 });
                     }
                 }
             }
-            Err(fault) => faults.refuse(&fault.file, fault.line, fault.reason),
+            Err(fault) => faults.refused.push(fault),
         }
     }
-}
-
-/// The file as text, or a fault.
-fn text<'f>(shown: &str, file: &'f PackFile, faults: &mut Faults) -> Option<&'f str> {
-    let text = std::str::from_utf8(&file.octets);
-    text.map_err(|error| {
-        let before = file.octets.get(..error.valid_up_to()).unwrap_or_default();
-        faults.refuse(shown, memchr::memchr_iter(b'\n', before).count() + 1, "is not UTF-8");
-    })
-    .ok()
 }

@@ -45,10 +45,9 @@ impl Literals {
     /// Empty literals are never found.
     #[must_use]
     pub fn build(literals: &[(&[u8], Case)]) -> Self {
-        let numbered = || (0_u32..).zip(literals.iter().copied());
-        let short: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() < window::WIDTH).collect();
-        let long: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() >= window::WIDTH).collect();
-        Self { short: Short::build(&short), long: Windows::build(&long), count: literals.len() }
+        let numbered = (0_u32..).zip(literals.iter().copied());
+        let short: Vec<_> = numbered.filter(|(_, (octets, _))| octets.len() < window::WIDTH).collect();
+        Self { short: Short::build(&short), long: Windows::build(literals), count: literals.len() }
     }
 
     #[must_use]

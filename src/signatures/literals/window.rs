@@ -57,28 +57,30 @@ fn hash(window: [u8; WIDTH]) -> u64 {
 impl Windows {
     /// `None` for no literals. Literals shorter than [`WIDTH`] are left out.
     #[must_use]
-    pub fn build(literals: &[(u32, (&[u8], Case))]) -> Option<Self> {
-        if literals.is_empty() {
+    pub fn build(all: &[(&[u8], Case)]) -> Option<Self> {
+        let literals = || (0_u32..).zip(all).filter(|(_, (octets, _))| octets.len() >= WIDTH);
+        let number = literals().count();
+        if number == 0 {
             return None;
         }
-        let any_case = literals.iter().any(|(_, (_, case))| *case == Case::Ascii);
-        let count = u32::try_from(literals.len()).ok()?;
+        let any_case = literals().any(|(_, (_, case))| *case == Case::Ascii);
+        let count = u32::try_from(number).ok()?;
         let list_bits = (u32::BITS - count.leading_zeros()).clamp(4, 24);
         let bits = (list_bits + 5).clamp(12, 28);
-        let total = literals.iter().map(|(_, (octets, _))| octets.len()).sum();
+        let total = literals().map(|(_, (octets, _))| octets.len()).sum();
         u32::try_from(total).ok()?;
-        let rare = Rare::of(literals, any_case, list_bits + 2);
+        let rare = Rare::of(literals().map(|(_, (octets, _))| *octets), any_case, list_bits + 2);
         let mut octets = Vec::with_capacity(total);
-        let mut stored = Vec::with_capacity(literals.len());
-        let mut hashes = Vec::with_capacity(literals.len());
+        let mut stored = Vec::with_capacity(number);
+        let mut hashes = Vec::with_capacity(number);
         let mut bitmap = vec![0_u64; 1 << (bits - 6)];
-        for (id, (literal, case)) in literals {
+        for (id, (literal, case)) in literals() {
             let Some((offset, hash)) = rare.choose(literal, any_case) else { continue };
             let place = as_u32(stored.len());
             stored.push(Stored {
                 start: as_u32(octets.len()),
                 length: as_u32(literal.len()),
-                id: *id,
+                id,
                 any_case: *case == Case::Ascii,
             });
             octets.extend_from_slice(literal);
@@ -157,9 +159,9 @@ struct Rare {
 }
 
 impl Rare {
-    fn of(literals: &[(u32, (&[u8], Case))], any_case: bool, bits: u32) -> Self {
+    fn of<'l>(literals: impl Iterator<Item = &'l [u8]>, any_case: bool, bits: u32) -> Self {
         let mut rare = Self { counts: vec![0; 1 << bits], bits };
-        for (_, (literal, _)) in literals {
+        for literal in literals {
             for window in literal.array_windows::<WIDTH>().take(CHOICE) {
                 let place = as_place(hash(lower(*window, any_case)) >> (64 - bits));
                 if let Some(count) = rare.counts.get_mut(place) {

@@ -10,13 +10,15 @@ use regex::RegexBuilder;
 use super::atoms::Atom;
 use super::expression::{self, Expression};
 use super::fields::{FieldNames, Mask};
+use super::lists;
 use super::read::Written;
 use super::required::required;
 use super::{Literal, Needle, NeedleId, Pattern, Rule, RuleInfo, RuleSet};
 use crate::model::finding::{Class, Score};
 use crate::signatures::fault::Faults;
-use crate::signatures::fold::fold;
+use crate::signatures::fold;
 use crate::signatures::literals::{Case, Literals};
+use crate::signatures::pack::FeedEntry;
 
 /// Points of one rule, at most, either way.
 pub const MAX_SCORE: f64 = 100.0;
@@ -44,9 +46,28 @@ pub struct Builder {
     domains: HashMap<Box<str>, Vec<usize>>,
     domain_groups: usize,
     wanted: Mask,
+    lists: lists::Builder,
 }
 
 impl Builder {
+    /// Takes a list of literals.
+    pub fn list(&mut self, pack: &str, entry: &FeedEntry, octets: &[u8], faults: &mut Faults) {
+        let shown = format!("{pack}/{}", entry.file);
+        let mut mask = Mask::default();
+        let text = ["text".to_owned()];
+        for field in if entry.fields.is_empty() { &text[..] } else { &entry.fields } {
+            match self.names.number(field) {
+                Ok(number) => mask.add(number),
+                Err(reason) => faults.refuse(&shown, 0, reason),
+            }
+        }
+        if mask.is_octets() {
+            faults.refuse(&shown, 0, "lists of literals are for texts, not for file and raw");
+        }
+        self.wanted.join(mask);
+        self.lists.add(pack, entry, mask, octets, faults);
+    }
+
     /// Takes a rule; its faults go to `faults`.
     pub fn add(&mut self, place: Place, written: &Written, faults: &mut Faults) {
         match self.rule(&place, written) {
@@ -120,7 +141,7 @@ impl Builder {
             let case = if written.case { Case::Exact } else { Case::Ascii };
             return self.octets(literal.as_bytes(), mask, case, written.word);
         }
-        let bytes = if written.case { literal.into() } else { fold(literal) };
+        let bytes = if written.case { literal.to_owned() } else { fold::literal(literal) };
         self.octets(bytes.as_bytes(), mask, if written.case { Case::Exact } else { Case::Folded }, written.word)
     }
 
@@ -225,7 +246,8 @@ impl Builder {
             }
             Vec::new()
         });
-        RuleSet::new(self.names, self.wanted, self.needles, self.patterns, (rules, order, by_name), self.domains)
+        let lists = self.lists.finish();
+        RuleSet::new(self.names, self.wanted, self.needles, self.patterns, (rules, order, by_name), self.domains, lists)
     }
 }
 

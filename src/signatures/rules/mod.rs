@@ -46,10 +46,11 @@ pub mod atoms;
 pub mod compile;
 pub mod expression;
 pub mod fields;
+pub mod lists;
 pub mod read;
 pub mod required;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use regex::Regex;
 
@@ -59,8 +60,11 @@ use crate::signatures::literals::{Case, Literals};
 pub use atoms::{Atom, Facts};
 use expression::Expression;
 use fields::{FieldNames, Mask, Region, regions};
+use lists::Lists;
 
 pub type NeedleId = u32;
+/// Labels of a host name that are looked at, from the right.
+const MAX_LABELS: usize = 12;
 
 /// A literal that some rule or expression needs.
 #[derive(Debug, Clone)]
@@ -165,6 +169,7 @@ pub struct RuleSet {
     by_name: BTreeMap<Box<str>, usize>,
     domains: HashMap<Box<str>, Vec<usize>>,
     atoms: Vec<Atom>,
+    lists: Lists,
 }
 
 impl RuleSet {
@@ -175,11 +180,12 @@ impl RuleSet {
         patterns: Vec<Pattern>,
         (rules, order, by_name): (Vec<Rule>, Vec<usize>, BTreeMap<Box<str>, usize>),
         domains: HashMap<Box<str>, Vec<usize>>,
+        lists: Lists,
     ) -> Self {
         let folded = compile::matcher(&needles, |needle| needle.case == Case::Folded);
         let exact = compile::matcher(&needles, |needle| needle.case == Case::Exact && !needle.mask.is_octets());
         let atoms = compile::atoms(&rules);
-        Self { names, wanted, needles, folded, exact, patterns, rules, order, by_name, domains, atoms }
+        Self { names, wanted, needles, folded, exact, patterns, rules, order, by_name, domains, atoms, lists }
     }
 
     #[must_use]
@@ -189,16 +195,23 @@ impl RuleSet {
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.lists.len() == 0
     }
 
     pub fn infos(&self) -> impl Iterator<Item = &RuleInfo> {
-        self.rules.iter().map(|rule| &rule.info)
+        self.rules.iter().map(|rule| &rule.info).chain(self.lists.infos())
+    }
+
+    /// Literals of all lists.
+    #[must_use]
+    pub fn listed(&self) -> usize {
+        self.lists.len()
     }
 
     #[must_use]
     pub fn info(&self, name: &str) -> Option<&RuleInfo> {
-        self.rules.get(*self.by_name.get(name)?).map(|rule| &rule.info)
+        let rule = self.by_name.get(name).and_then(|number| self.rules.get(*number));
+        rule.map(|rule| &rule.info).or_else(|| self.lists.infos().find(|info| &*info.name == name))
     }
 
     /// Expressions that run on every message, for want of a literal.
@@ -234,18 +247,22 @@ impl RuleSet {
     /// Runs all rules; `seen` has what was found in octets.
     pub fn evaluate(&self, specimen: &Specimen, facts: &Facts, seen: Seen, time_up: TimeUp<'_>) -> Evaluated<'_> {
         let regions = regions(&self.names, &self.wanted, specimen);
-        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: HashSet::new(), time_is_up: false };
+        let mut listed = self.lists.nothing();
         for region in &regions {
             if time_up() {
                 run.time_is_up = true;
                 break;
             }
             run.look(region);
+            self.lists.look(region, &mut listed);
         }
         run.search(&regions, time_up);
         run.links(specimen);
         let atoms: Vec<(Atom, u32)> = self.atoms.iter().map(|atom| (*atom, atom.value(specimen, facts))).collect();
-        run.judge(&regions, &atoms)
+        let mut evaluated = run.judge(&regions, &atoms);
+        evaluated.hits.extend(self.lists.hits(listed));
+        evaluated
     }
 
     /// Whether the words and expressions of a rule hit a text, whatever its field. `None`: there is no such rule.
@@ -260,7 +277,7 @@ impl RuleSet {
         rule.exists.iter().for_each(|exists| mask.join(*exists));
         let region = Region { mask, folded: crate::signatures::fold::fold(text), exact: text.into() };
         let seen = self.nothing_seen();
-        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: Vec::new(), time_is_up: false };
+        let mut run = Run { set: self, seen, matched: HashMap::new(), domains: HashSet::new(), time_is_up: false };
         run.look(&region);
         if mask.is_octets() {
             for (id, bytes, case) in self.octet_needles() {
@@ -286,7 +303,7 @@ struct Run<'s> {
     /// Expressions that matched, with the text.
     matched: HashMap<usize, Box<str>>,
     /// Groups of domains that links lead to.
-    domains: Vec<usize>,
+    domains: HashSet<usize>,
     time_is_up: bool,
 }
 
@@ -332,10 +349,10 @@ impl<'s> Run<'s> {
             return;
         }
         for link in &specimen.links {
-            let mut host = Some(&*link.host);
-            while let Some(name) = host {
+            let dots = link.host.rmatch_indices('.').map(|(at, _)| at + 1).take(MAX_LABELS);
+            let above = dots.filter_map(|at| link.host.get(at..));
+            for name in above.chain([&*link.host]) {
                 self.domains.extend(self.set.domains.get(name).into_iter().flatten());
-                host = name.split_once('.').map(|(_, parent)| parent);
             }
         }
     }

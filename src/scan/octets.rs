@@ -1,0 +1,122 @@
+//! Detectors `hashes` and `yara`, and the part of `rules` that looks into octets: while files are unpacked, each is seen once.
+//!
+//! **Failure**: what a detector gave up is told as unavailable or not checked, never as clean.
+//! **Invariants**: works on octets in memory; nothing is kept but what was found.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::message::specimen::{FileKind, FileSeen, FileVisitor, PartKind, Specimen, TimeUp};
+use crate::model::finding::{Class, Detector, Finding, Reason, Score, Unavailable, Unchecked, Verdict};
+use crate::signatures::SignatureSet;
+use crate::signatures::octets::Source;
+use crate::signatures::rules::Seen;
+
+/// For one YARA scan.
+const YARA_TIME: Duration = Duration::from_secs(5);
+/// Points of a file that is known for malware; the class decides, not they.
+const MALWARE: Score = Score(50_000);
+
+/// Looks into the octets of one message: its files while they are unpacked, then itself.
+pub struct OctetScan<'s> {
+    set: &'s SignatureSet,
+    time_up: TimeUp<'s>,
+    seen: Seen,
+    findings: Vec<Finding>,
+    unavailable: Vec<Unavailable>,
+    unchecked: Vec<Unchecked>,
+}
+
+impl std::fmt::Debug for OctetScan<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OctetScan").field("findings", &self.findings).finish_non_exhaustive()
+    }
+}
+
+impl FileVisitor for OctetScan<'_> {
+    fn file(&mut self, seen: &FileSeen, octets: &[u8]) {
+        let sha256 = Some(&seen.sha256);
+        self.look(seen.name(), octets, Source { kind: seen.kind, is_file: true, sha256 });
+    }
+}
+
+impl<'s> OctetScan<'s> {
+    #[must_use]
+    pub fn new(set: &'s SignatureSet, time_up: TimeUp<'s>) -> Self {
+        let seen = set.rules.nothing_seen();
+        Self { set, time_up, seen, findings: Vec::new(), unavailable: Vec::new(), unchecked: Vec::new() }
+    }
+
+    /// Looks into the message as it came, and into its texts. To be called once, beside the walk over its files.
+    pub fn message(&mut self, specimen: &Specimen) {
+        self.look("message", &specimen.raw, Source { kind: FileKind::Mail, is_file: false, sha256: None });
+        for part in &specimen.parts {
+            let kind = match part.kind {
+                PartKind::Html => FileKind::Html,
+                PartKind::Text => FileKind::Text,
+                PartKind::Multipart | PartKind::Message | PartKind::File => continue,
+            };
+            self.look(&part.path, &part.octets, Source { kind, is_file: false, sha256: None });
+        }
+    }
+
+    /// Tells the verdict what was found; returns the literals for [`crate::scan::rules::detect`].
+    pub fn finish(self, verdict: &mut Verdict) -> Seen {
+        self.findings.into_iter().for_each(|finding| verdict.find(finding));
+        verdict.unavailable.extend(self.unavailable);
+        verdict.unchecked.extend(self.unchecked);
+        self.seen
+    }
+
+    fn look(&mut self, name: &str, octets: &[u8], source: Source<'_>) {
+        if octets.is_empty() {
+            return;
+        }
+        let set = self.set;
+        let (named, compared) =
+            set.octets.look((&set.rules, &set.clamav), octets, source, &mut self.seen, self.time_up);
+        for named in named {
+            // Programs that nobody asked for are no viruses.
+            let class = if named.name.starts_with("PUA.") { Class::RiskyFile } else { Class::Malware };
+            self.find(Finding::new(Detector::Hashes, named.name, class, MALWARE, name));
+        }
+        if let Some(info) = set.feeds.file(octets, source.sha256) {
+            let score = info.score.unwrap_or_default();
+            self.find(Finding::new(Detector::Hashes, &info.name, info.class, score, name));
+        }
+        if compared.is_err() {
+            let what = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            self.unchecked.push(Unchecked { reason: Reason::Time, what: what.into() });
+        }
+        if !set.yara.is_empty() && (source.is_file || source.kind == FileKind::Mail) {
+            self.yara(name, octets);
+        }
+    }
+
+    fn yara(&mut self, name: &str, octets: &[u8]) {
+        if self.unavailable.iter().any(|other| other.detector == Detector::Yara) {
+            return;
+        }
+        match self.set.yara.scan(Bytes::copy_from_slice(octets), YARA_TIME) {
+            Ok(rules) => {
+                for info in rules {
+                    let score = info.score.unwrap_or_default();
+                    self.find(Finding::new(Detector::Yara, &info.name, info.class, score, name));
+                }
+            }
+            Err(failed) => {
+                let reason = failed.to_string().into();
+                self.unavailable.push(Unavailable { detector: Detector::Yara, reason });
+            }
+        }
+    }
+
+    /// The same signature in several files, or in a file and the message around it, is told once.
+    fn find(&mut self, finding: Finding) {
+        let same = |other: &Finding| other.symbol == finding.symbol && other.detector == finding.detector;
+        if !self.findings.iter().any(same) {
+            self.findings.push(finding);
+        }
+    }
+}
