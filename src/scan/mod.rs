@@ -3,12 +3,14 @@
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
 
+mod detectors;
 pub mod external;
 mod facts;
+pub mod files;
 pub mod octets;
 pub mod pool;
-pub mod files;
 pub mod rules;
 mod scanner;
+mod structure;
 
 pub use scanner::{Config, Request, ScanError, Scanned, Scanner};

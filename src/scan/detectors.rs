@@ -1,0 +1,79 @@
+//! The detectors of this process, in their order, each timed and contained.
+//!
+//! **Failure**: one that panics or has no time left is unavailable, and the others go on; what it had found by then stays.
+//! **Invariants**: every detector that is switched on has run or is named in the Verdict.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use super::octets::OctetScan;
+use super::scanner::{Config, Request};
+use super::{facts, files, rules};
+use crate::message::files::{password_words, walk};
+use crate::message::specimen::{Specimen, TimeUp};
+use crate::model::finding::{Detector, Unavailable, Verdict};
+use crate::signatures::SignatureSet;
+use crate::telemetry::metrics::ScanMetrics;
+
+/// One message on its way through the detectors.
+struct Course<'a> {
+    config: &'a Config,
+    metrics: &'a ScanMetrics,
+    time_up: TimeUp<'a>,
+    verdict: Verdict,
+}
+
+/// Runs them all.
+pub(super) fn run(
+    (config, metrics): (&Config, &ScanMetrics),
+    set: &SignatureSet,
+    request: &Request,
+    time_up: TimeUp<'_>,
+) -> (Specimen, Verdict) {
+    let mut course = Course { config, metrics, time_up, verdict: Verdict::new(set.number) };
+    let mut specimen = Specimen::default();
+    course.take(Detector::Structure, |_| {
+        specimen = Specimen::parse(request.octets.clone(), &config.limits, time_up);
+    });
+    let mut octets = OctetScan::new(set, time_up);
+    course.take(Detector::Hashes, |_| {
+        let words = password_words(&specimen);
+        let passwords: Vec<_> = words.into_iter().chain(config.passwords.iter().cloned()).collect();
+        walk(&mut specimen, &config.limits, &passwords, time_up, &mut octets);
+        octets.message(&specimen);
+    });
+    let verdict = &mut course.verdict;
+    verdict.unchecked.extend(specimen.unchecked.iter().cloned());
+    super::structure::detect(&specimen, verdict);
+    let seen = octets.finish(verdict);
+    let facts = facts::of(request);
+    course.take(Detector::Rules, |verdict| rules::detect(set, &specimen, &facts, seen, time_up, verdict));
+    course.take(Detector::Files, |verdict| files::detect(&specimen, verdict));
+    (specimen, course.verdict)
+}
+
+impl Course<'_> {
+    /// Runs one, if it is switched on.
+    fn take(&mut self, detector: Detector, work: impl FnOnce(&mut Verdict)) {
+        if !self.config.on.has(detector) {
+            return;
+        }
+        if (self.time_up)() {
+            return self.leave(detector, "time was up");
+        }
+        let (begun, before) = (Instant::now(), self.verdict.findings.len());
+        // What it leaves behind when it breaks is a list of findings, which is whole after every step.
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.verdict)));
+        self.metrics.detector_seconds.of(detector).observe(begun.elapsed().as_secs_f64());
+        let found = self.verdict.findings.len().saturating_sub(before);
+        self.metrics.findings.of(detector).inc_by(found as u64);
+        if done.is_err() {
+            self.leave(detector, "it broke");
+        }
+    }
+
+    fn leave(&mut self, detector: Detector, reason: &str) {
+        self.metrics.detector_errors.inc(detector);
+        self.verdict.unavailable.push(Unavailable { detector, reason: reason.into() });
+    }
+}
