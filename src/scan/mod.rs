@@ -3,11 +3,12 @@
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
 
-pub mod external;
 mod facts;
+pub mod classifier;
+pub mod external;
+pub mod files;
 pub mod octets;
 pub mod pool;
-pub mod files;
 pub mod rules;
 mod scanner;
 
