@@ -57,6 +57,17 @@ pub fn read(corpora: &Path) -> Vec<Mail> {
     mails
 }
 
+/// What the project wrote for training: sort, subject, text, writer.
+pub fn read_taught(file: &Path) -> Vec<(bool, String, String, u64)> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = |(nth, line): (usize, &str)| {
+        let (sort, said) = line.split_at_checked(2)?;
+        let (subject, text) = said.split_once(" | ")?;
+        matches!(sort, "H " | "S ").then(|| (sort == "S ", subject.to_owned(), text.to_owned(), nth as u64))
+    };
+    text.lines().enumerate().filter_map(line).collect()
+}
+
 /// The project's own mail: `ham*` and `spam*` and `phish*` files of messages.
 pub fn read_own(folder: &Path) -> Vec<Mail> {
     let mut mails = Vec::new();

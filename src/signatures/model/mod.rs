@@ -5,7 +5,7 @@
 //! tenant's own; the seed itself never changes.
 //!
 //! **Failure**: a damaged file is refused with the reason. **Invariants**: a message with few known words gets no opinion
-//! ([`MIN_KNOWN`]); the opinion's weight is bounded ([`MOST_POINTS`]), so that the seed alone never makes a message spam.
+//! ([`MIN_KNOWN`]); the opinion's weight is bounded ([`MOST_POINTS`], [`SURE_POINTS`]).
 
 use thiserror::Error;
 
@@ -18,10 +18,14 @@ pub use tokens::Tokens;
 
 /// Fewer known words than this are no ground for an opinion.
 pub const MIN_KNOWN: usize = 8;
-/// The seed's greatest weight, in points.
+/// The seed's greatest weight in points, unless it is [`SURE`].
 pub const MOST_POINTS: f64 = 4.5;
+/// From these odds on, half a point for each more, up to [`SURE_POINTS`]. Of the honest mail it was tried on, none reached them.
+pub const SURE: f64 = 4.0;
+/// The seed's greatest weight, in points. The mail of an authenticated author is not sunk by it alone: see `policy`.
+pub const SURE_POINTS: f64 = 5.5;
 /// The seed's greatest weight for good mail, in points. Small: who writes spam can put good words into it.
-pub const LEAST_POINTS: f64 = -1.0;
+pub const LEAST_POINTS: f64 = -1.5;
 /// Words by which a short message is measured; a few words alone can't be sure.
 const FLOOR: f32 = 40.0;
 const MAGIC: &[u8; 8] = b"SEKISHO1";
@@ -61,16 +65,17 @@ impl Opinion {
         1.0 / (1.0 + (-self.odds).exp())
     }
 
-    /// What the opinion weighs. The seed alone stays between [`LEAST_POINTS`] and [`MOST_POINTS`]; what a tenant's users
+    /// What the opinion weighs. The seed alone stays between [`LEAST_POINTS`] and [`SURE_POINTS`]; what a tenant's users
     /// taught weighs more, for it is about their own mail.
     #[must_use]
     pub fn points(&self) -> f64 {
         if self.known < MIN_KNOWN {
             return 0.0;
         }
-        let most = if self.learned > 1.0 { 6.5 } else { MOST_POINTS };
+        let sure = (MOST_POINTS + 0.5 * (self.odds - SURE).max(0.0)).min(SURE_POINTS);
+        let most = if self.learned > 1.0 { 6.5 } else { sure };
         let least = if self.learned < -1.0 { -4.0 } else { LEAST_POINTS };
-        let slope = if self.odds > 0.0 { 1.5 } else { 0.4 };
+        let slope = if self.odds > 0.0 { 1.5 } else { 0.5 };
         (self.odds * slope).clamp(least, most)
     }
 }
@@ -284,9 +289,11 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_alone_never_makes_spam() {
+    fn an_opinion_weighs_only_so_much() {
         let sure = Opinion { odds: 50.0, learned: 0.0, known: 100, of: 100 };
-        assert_eq!(sure.points(), MOST_POINTS);
+        assert_eq!(sure.points(), SURE_POINTS);
+        assert_eq!(Opinion { odds: SURE, ..sure }.points(), MOST_POINTS);
+        assert_eq!(Opinion { odds: 50.0, learned: 2.0, ..sure }.points(), 6.5);
         let sure = Opinion { odds: -50.0, ..sure };
         assert_eq!(sure.points(), LEAST_POINTS);
     }
