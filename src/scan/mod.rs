@@ -3,6 +3,7 @@
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
 
+pub mod classifier;
 mod detectors;
 pub mod external;
 mod facts;

@@ -12,6 +12,7 @@ pub mod fold;
 pub mod keys;
 pub mod literals;
 pub mod manifest;
+pub mod model;
 pub mod octets;
 pub mod pack;
 pub mod published;

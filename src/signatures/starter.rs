@@ -22,7 +22,7 @@ pub fn packs() -> Result<Vec<Pack>, Fault> {
     paths.sort_unstable();
     for path in paths {
         let (Some((folder, file)), Some(embedded)) = (path.split_once('/'), Shipped::get(&path)) else { continue };
-        let file = PackFile { path: file.into(), octets: embedded.data.into_owned() };
+        let file = PackFile { path: file.into(), octets: embedded.data.into_owned().into() };
         match folders.last_mut() {
             Some((last, files)) if last == folder => files.push(file),
             _ => folders.push((folder.to_owned(), vec![file])),
