@@ -100,3 +100,69 @@ fn beyond_the_limits_it_says_so() {
     let specimen = Specimen::parse(Bytes::from_static(b"A: b\r\n\r\nc"), &limits, &|| true);
     assert_eq!(specimen.unchecked[0].reason, Reason::Time);
 }
+
+/// The same phrase in the encodings that Japanese mail is in, labels wrong and missing, in the body and in the subject.
+#[test]
+fn a_phrase_folds_alike_in_every_encoding_and_under_every_label() {
+    use encoding_rs::{EUC_JP, ISO_2022_JP, SHIFT_JIS, UTF_8};
+    let phrase = "迷惑メールの配信停止はこちら";
+    let kana = "迷惑ﾒｰﾙの配信停止はこちら";
+    let mut bodies: Vec<Vec<u8>> =
+        [ISO_2022_JP, SHIFT_JIS, EUC_JP, UTF_8].map(|encoding| encoding.encode(phrase).0.into_owned()).into();
+    bodies.push(SHIFT_JIS.encode(kana).0.into_owned());
+    // Half-width kana in seven bits, and the phrase broken over two lines.
+    let mut seven = ISO_2022_JP.encode("迷惑").0.into_owned();
+    seven.extend(b"\x1b(IR0Y\x1b(B");
+    seven.extend(&*ISO_2022_JP.encode("の配信\r\n停止はこちら").0);
+    bodies.push(seven);
+    for label in
+        ["iso-2022-jp", "iso-2022-jp-ms", "shift_jis", "cp932", "euc-jp", "utf-8", "us-ascii", "x-nobody-knows"]
+    {
+        for body in &bodies {
+            let mut mail =
+                format!("From: a@b.example\r\nContent-Type: text/plain; charset={label}\r\nSubject: ").into_bytes();
+            let word = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body);
+            mail.extend(format!("=?{label}?B?{word}?=\r\n\r\n").into_bytes());
+            mail.extend(body);
+            let specimen = Specimen::parse(mail.into(), &Limits::default(), &|| false);
+            let subject = crate::message::fold::fold(specimen.subject());
+            assert_eq!((&*specimen.texts[0].folded, &*subject), (phrase, phrase), "{label} {body:02x?}");
+            assert!(specimen.ambiguities.is_empty(), "{label}: {:?}", specimen.ambiguities);
+        }
+    }
+    for body in bodies.iter().take(5) {
+        let mail = [b"From: a@b.example\r\nSubject: ", body.as_slice(), b"\r\n\r\n", body].concat();
+        let specimen = Specimen::parse(mail.into(), &Limits::default(), &|| false);
+        assert_eq!(crate::message::fold::fold(specimen.subject()), phrase, "{body:02x?}");
+        assert_eq!(&*specimen.texts[0].folded, phrase, "{body:02x?}");
+    }
+}
+
+/// Messages made to cost much; each is told not to be looked at in full, or is simply read.
+#[test]
+fn bombs_are_bounded() {
+    let nested: String =
+        (0..20_000).map(|n| format!("Content-Type: multipart/mixed; boundary=\"b{n}\"\r\n\r\n--b{n}\r\n")).collect();
+    let same: String = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".repeat(50_000);
+    let attached: String = "Content-Type: message/rfc822\r\n\r\n".repeat(50_000);
+    let empty = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\n".repeat(200_000));
+    let header = format!("From: a@b.example\r\nX: {}\r\n\r\nbody", "x ".repeat(2_000_000));
+    let fields = format!("From: a@b.example\r\n{}\r\nbody", "X: y\r\n".repeat(300_000));
+    let boundaries = format!("Content-Type: multipart/mixed{}\r\n\r\nx", "; boundary=b".repeat(80_000));
+    for (name, bomb) in [
+        ("nested", nested),
+        ("same", same),
+        ("attached", attached),
+        ("empty", empty),
+        ("header", header),
+        ("fields", fields),
+        ("boundaries", boundaries),
+    ] {
+        let specimen = Specimen::parse(bomb.into(), &Limits::default(), &|| false);
+        assert!(specimen.parts.len() <= 1_000, "{name}");
+        assert!(!specimen.unchecked.is_empty() || !specimen.ambiguities.is_empty(), "{name} is no clean mail");
+    }
+    let to = format!("From: a@b.example\r\nTo: {}\r\n\r\nx", "a@b.example,\r\n ".repeat(60_000));
+    let specimen = Specimen::parse(to.into(), &Limits::default(), &|| false);
+    assert_eq!(specimen.recipients_named(), 60_000);
+}

@@ -125,7 +125,7 @@ impl Joined {
             return;
         }
         self.open.extend(word.text.iter().filter(|byte| !byte.is_ascii_whitespace()));
-        if self.open.len() % 4 == 0 || self.open.ends_with(b"=") {
+        if self.open.len().is_multiple_of(4) || self.open.ends_with(b"=") {
             self.settle();
         }
     }

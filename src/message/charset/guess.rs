@@ -52,7 +52,7 @@ fn worth(c: char) -> i64 {
         // Hiragana, katakana, CJK punctuation.
         0x3001..=0x30ff => 4,
         // Kanji.
-        0x4e00..=0x9fff => 2,
+        0x4e00..=0x9fff | 0xf900..=0xfaff => 2,
         // Full-width forms.
         0xff01..=0xff60 => 2,
         // Half-width kana.

@@ -47,7 +47,12 @@ pub fn has_escapes(octets: &[u8]) -> bool {
 /// ISO-2022-JP, as mail really writes it.
 #[must_use]
 pub fn japanese(octets: &[u8]) -> String {
-    let mut reader = Reader { out: String::with_capacity(octets.len()), pending: Vec::new(), set: Set::Ascii };
+    let mut reader = Reader {
+        out: String::with_capacity(octets.len()),
+        pending: Vec::new(),
+        set: Set::Ascii,
+        has_escapes: has_escapes(octets),
+    };
     let mut at = 0;
     while let Some(byte) = octets.get(at) {
         at += reader.step(*byte, octets.get(at + 1..).unwrap_or_default());
@@ -61,6 +66,8 @@ struct Reader {
     /// Kanji as Shift_JIS, decoded in one go.
     pending: Vec<u8>,
     set: Set,
+    /// There is kanji in seven bits: what has the eighth one is kana.
+    has_escapes: bool,
 }
 
 impl Reader {
@@ -126,7 +133,11 @@ impl Reader {
         let end = rest.iter().position(|byte| matches!(byte, 0x1b | b'\n')).unwrap_or(rest.len());
         let mut run = vec![byte];
         run.extend(rest.get(..end).unwrap_or_default());
+        let is_kana = |run: &[u8]| run.iter().all(|byte| *byte < 0x80 || (0xa1..=0xdf).contains(byte));
         match std::str::from_utf8(&run) {
+            _ if self.has_escapes && is_kana(&run) => {
+                self.out.push_str(&SHIFT_JIS.decode_without_bom_handling(&run).0);
+            }
             Ok(text) => self.out.push_str(text),
             Err(_) => self.out.push_str(&guess::japanese(&run, SHIFT_JIS)),
         }

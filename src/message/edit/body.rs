@@ -56,13 +56,19 @@ fn behind_tag(html: &str, name: &str) -> Option<usize> {
     Some(start.0 + start.1.len())
 }
 
-/// Everything between angle brackets with its place, linear in the length.
+/// Everything between angle brackets with its place, linear in the length: an unclosed tag ends where the next one begins.
 fn tags(html: &str) -> impl Iterator<Item = (usize, &str)> {
-    html.match_indices('<').map_while(|(at, _)| {
-        let rest = html.get(at..)?;
-        // Of one tag so much: an unclosed one must not make it quadratic.
-        let length = rest.bytes().take(4_096).position(|byte| byte == b'>').map_or(0, |end| end + 1);
-        Some((at, rest.get(..length).unwrap_or_default()))
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let start = at + html.get(at..)?.find('<')?;
+            let end = start + 1 + html.get(start + 1..)?.find(['<', '>'])?;
+            at = end;
+            if html.as_bytes().get(end) == Some(&b'>') {
+                at += 1;
+                return Some((start, html.get(start..=end)?));
+            }
+        }
     })
 }
 

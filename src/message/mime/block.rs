@@ -66,8 +66,16 @@ impl Reader<'_> {
             if line.is_empty() {
                 return self.end(next, true);
             }
-            if at > self.limits.header_octets || self.block.fields.len() >= self.limits.fields {
-                self.block.beyond = Some(if at > self.limits.header_octets { Reason::Bytes } else { Reason::Count });
+            if self.block.fields.len() >= self.limits.fields {
+                self.block.beyond = Some(Reason::Count);
+                return self.end(skip_header(self.octets, at), true);
+            }
+            let room = self.limits.header_octets.saturating_sub(at);
+            if line.len() > room {
+                // What there is room for still counts.
+                let line = line.get(..room).unwrap_or_default();
+                self.line(line, at, at + line.len());
+                self.block.beyond = Some(Reason::Bytes);
                 return self.end(skip_header(self.octets, at), true);
             }
             let end = at + line.len();
@@ -131,7 +139,8 @@ fn is_content(name: &[u8]) -> bool {
 /// The line at `at` without its end, and where the next one begins; `None` behind the last.
 pub fn line(octets: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = octets.get(at..).filter(|rest| !rest.is_empty())?;
-    let (line, next) = memchr::memchr(b'\n', rest).map_or((rest, octets.len()), |end| (&rest[..end], at + end + 1));
+    let (length, next) = memchr::memchr(b'\n', rest).map_or((rest.len(), octets.len()), |end| (end, at + end + 1));
+    let line = rest.get(..length)?;
     Some((line.strip_suffix(b"\r").unwrap_or(line), next))
 }
 
@@ -185,5 +194,8 @@ mod tests {
         let limits = Limits { fields: 2, ..Limits::default() };
         let block = read(b"A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\nbody", &limits);
         assert_eq!((block.fields.len(), block.body, block.beyond), (2, 26, Some(Reason::Count)));
+        let limits = Limits { header_octets: 8, ..Limits::default() };
+        let block = read(b"A: 1\r\nB: 23456\r\nC: 3\r\n\r\nbody", &limits);
+        assert_eq!((block.fields.len(), block.body, block.beyond), (2, 24, Some(Reason::Bytes)));
     }
 }

@@ -47,7 +47,6 @@ pub fn cut(body: &[u8], boundary: &[u8], most: usize) -> Pieces {
         }
         let end = without_break(body, at);
         match begun {
-            _ if at < pieces.epilogue.start && pieces.closed => {}
             None if !pieces.closed => pieces.preamble = 0..end,
             None => {}
             Some(start) => {
