@@ -62,7 +62,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("admin", &["clock", "model", "telemetry"]),
     (
         "config",
-        &["admin", "delivery", "dns", "intake", "model", "net", "smtp", "spool", "store", "telemetry", "tenant"],
+        &[
+            "admin",
+            "delivery",
+            "dns",
+            "intake",
+            "message",
+            "model",
+            "net",
+            "smtp",
+            "spool",
+            "store",
+            "telemetry",
+            "tenant",
+        ],
     ),
     (
         "app",

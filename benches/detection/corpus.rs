@@ -86,7 +86,8 @@ fn push(mails: &mut Vec<Mail>, corpus: &'static str, is_spam: bool, path: PathBu
     let Ok(raw) = std::fs::read(&path) else { return };
     let raw = without_labels(&raw);
     let header = header(&raw);
-    let sent = field(&header, "date").and_then(mail_parser::DateTime::parse_rfc822).map_or(0, |date| date.to_timestamp());
+    let sent =
+        field(&header, "date").and_then(mail_parser::DateTime::parse_rfc822).map_or(0, |date| date.to_timestamp());
     let mut hasher = DefaultHasher::new();
     field(&header, "from").unwrap_or_default().to_lowercase().hash(&mut hasher);
     // Never the mark for "nobody".
@@ -107,8 +108,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-const LEAKS: [&str; 8] =
-    ["x-spam-", "authentication-results", "x-ms-", "x-forefront-", "x-microsoft-antispam", "x-sid-", "arc-", "received-spf"];
+const LEAKS: [&str; 8] = [
+    "x-spam-",
+    "authentication-results",
+    "x-ms-",
+    "x-forefront-",
+    "x-microsoft-antispam",
+    "x-sid-",
+    "arc-",
+    "received-spf",
+];
 
 fn without_labels(raw: &[u8]) -> Vec<u8> {
     let raw = if raw.starts_with(b"From ") {

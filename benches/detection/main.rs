@@ -57,9 +57,9 @@ fn main() {
     let only = arguments.iter().position(|argument| argument == "list").map(|at| arguments.get(at + 1));
     let judge = |mail: &Mail| judge(&set, &model, mail);
     if let Some(only) = only {
-        for (mail, _) in mails.iter().zip(&newer).filter(|(mail, newer)| {
-            **newer && only.is_none_or(|only| only == mail.corpus)
-        }) {
+        for (mail, _) in
+            mails.iter().zip(&newer).filter(|(mail, newer)| **newer && only.is_none_or(|only| only == mail.corpus))
+        {
             list(mail, &judge(mail).0);
         }
         return;
@@ -187,7 +187,9 @@ fn table<'m>(mails: impl Iterator<Item = &'m Mail>, judge: &dyn Fn(&Mail) -> (Ve
             row.took.iter_mut().zip(took).for_each(|(sum, took)| *sum += took);
         }
     }
-    println!("\n| mail | messages | spam (5.0) | suspected (3.0) | KB each | parse, rules, classifier each |\n|---|---|---|---|---|---|");
+    println!(
+        "\n| mail | messages | spam (5.0) | suspected (3.0) | KB each | parse, rules, classifier each |\n|---|---|---|---|---|---|"
+    );
     for ((is_spam, corpus), row) in rows {
         let share = |part: usize| format!("{part} = {:.2} %", part as f64 * 100.0 / row.all as f64);
         let each = row.took.map(|took| format!("{:.2?}", took / u32::try_from(row.all).unwrap()));

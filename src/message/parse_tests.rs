@@ -9,7 +9,7 @@ fn parse(text: &str) -> Specimen {
 }
 
 fn shape(specimen: &Specimen) -> Vec<(String, PartKind, String)> {
-    let part = |part: &super::super::specimen::Part| {
+    let part = |part: &crate::message::specimen::Part| {
         (part.path.to_string(), part.kind, String::from_utf8_lossy(&part.octets).into_owned())
     };
     specimen.parts.iter().filter(|part| part.kind != PartKind::Multipart).map(part).collect()

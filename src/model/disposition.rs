@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn every_disposition_reads_back_by_its_name() {
-        let reply = || Reply::with_text(550, super::super::Enhanced(5, 7, 1), "no");
+        let reply = || Reply::with_text(550, crate::model::Enhanced(5, 7, 1), "no");
         let edits = Edits { tag: Some("[SPAM]".into()), strip: Strip::Files, ..Edits::default() };
         for disposition in [
             Disposition::Deliver(edits),

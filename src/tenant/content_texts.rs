@@ -56,8 +56,8 @@ pub(super) fn stamp(category: Category) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::content::{MAX_STAMP, MAX_TAG};
     use super::*;
+    use crate::tenant::content::{MAX_STAMP, MAX_TAG};
 
     #[test]
     fn our_own_words_keep_to_the_limits() {

@@ -256,8 +256,8 @@ fn spread(ends: &[usize], gap: Gap, length: usize) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex;
     use super::*;
+    use crate::signatures::clamav::hex;
 
     fn count(body: &str, octets: &[u8]) -> Result<u32, GaveUp> {
         let body = Body { parts: hex::parse(body, false).unwrap(), any_case: false, full_word: false };

@@ -1,3 +1,5 @@
+//! Every literal is found where it stands, whatever stands around it, and nothing else is.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -153,7 +153,8 @@ mod tests {
     fn other_mail_is_not_touched() {
         let (model, mut layer) = (Model::empty(), Layer::default());
         layer.learn(&model, &Tokens::of_text("", SPAM), true);
-        let other = model.judge(&Tokens::of_text("", "The quarterly figures are in the folder as promised"), Some(&layer));
+        let other =
+            model.judge(&Tokens::of_text("", "The quarterly figures are in the folder as promised"), Some(&layer));
         assert_eq!(other.points(), 0.0);
     }
 
@@ -172,7 +173,8 @@ mod tests {
     fn it_forgets_rather_than_grows() {
         let (model, mut layer) = (Model::empty(), Layer::default());
         for n in 0..60_u32 {
-            let text: String = (0..6_000_u32).filter_map(|m| char::from_u32(0x4E00 + (m * 31 + n * 997) % 20_000)).collect();
+            let text: String =
+                (0..6_000_u32).filter_map(|m| char::from_u32(0x4E00 + (m * 31 + n * 997) % 20_000)).collect();
             layer.learn(&model, &Tokens::of_text("", &text), n % 2 == 0);
             assert!(layer.len() <= MAX_WORDS);
         }

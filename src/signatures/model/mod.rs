@@ -275,7 +275,8 @@ mod tests {
     #[test]
     fn it_tells_apart_what_it_was_taught() {
         let model = small();
-        let spam = model.judge(&Tokens::of_text("", "you are the lottery winner send your bank details now to claim"), None);
+        let spam =
+            model.judge(&Tokens::of_text("", "you are the lottery winner send your bank details now to claim"), None);
         let ham = model.judge(&Tokens::of_text("", "please bring the draft minutes of the meeting on monday"), None);
         assert!(spam.odds > 0.5 && ham.odds < -0.5, "{spam:?} {ham:?}");
         assert!(spam.points() > 0.5 && ham.points() < 0.0);
@@ -283,7 +284,8 @@ mod tests {
 
     #[test]
     fn few_known_words_are_no_ground() {
-        let opinion = small().judge(&Tokens::of_text("", "lottery of quite different words that nobody taught it"), None);
+        let opinion =
+            small().judge(&Tokens::of_text("", "lottery of quite different words that nobody taught it"), None);
         assert_eq!(opinion.points(), 0.0);
         assert_eq!(Model::empty().judge(&Tokens::of_text("", "anything at all"), None).points(), 0.0);
     }

@@ -175,25 +175,25 @@ impl<'c> Words<'c> {
     fn piece(&mut self, chars: impl Iterator<Item = char>) {
         for c in chars {
             match kind(c) {
-                Kind::Nothing => {},
+                Kind::Nothing => {}
                 Kind::Letter => {
                     self.end_run();
                     self.word.extend(c.to_lowercase());
-                },
+                }
                 Kind::Joiner if !self.word.is_empty() => self.word.push(if c == '\u{2019}' { '\'' } else { c }),
                 Kind::Joiner | Kind::Blank => {
                     self.end_word();
                     self.end_run();
-                },
+                }
                 Kind::Money => {
                     self.end_word();
                     self.word.push(c);
                     self.end_word();
-                },
+                }
                 Kind::Dense => {
                     self.end_word();
                     self.dense(c);
-                },
+                }
             }
         }
     }
@@ -296,12 +296,18 @@ fn kind(c: char) -> Kind {
             } else {
                 Kind::Blank
             }
-        },
-        '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => Kind::Nothing,
+        }
+        '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => {
+            Kind::Nothing
+        }
         '\u{34F}' | '\u{FE00}'..='\u{FE0F}' => Kind::Nothing,
         // Kana, kanji, Thai, Lao, Khmer, Burmese; the long-vowel and repetition marks belong to them.
-        '々' | '〆' | '\u{3041}'..='\u{30FA}' | 'ー' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' => Kind::Dense,
-        '\u{E01}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{20000}'..='\u{3FFFF}' => Kind::Dense,
+        '々' | '〆' | '\u{3041}'..='\u{30FA}' | 'ー' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' => {
+            Kind::Dense
+        }
+        '\u{E01}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{20000}'..='\u{3FFFF}' => {
+            Kind::Dense
+        }
         c if c.is_alphanumeric() => Kind::Letter,
         _ => Kind::Blank,
     }
@@ -362,7 +368,11 @@ mod tests {
     fn much_text_is_bounded() {
         let long = "abc def ".repeat(100_000);
         assert!(Tokens::of_text(&long, &long).len() < 20);
-        let words: String = (0_u32..100_000).map(|n| format!("{}\n", n.wrapping_mul(2_654_435_761).to_string().replace(|c: char| c.is_ascii_digit(), "x"))).collect();
+        let words: String = (0_u32..100_000)
+            .map(|n| {
+                format!("{}\n", n.wrapping_mul(2_654_435_761).to_string().replace(|c: char| c.is_ascii_digit(), "x"))
+            })
+            .collect();
         assert!(Tokens::of_text("", &words).len() <= MAX_TOKENS);
         let dense: String = (0..200_000_u32).filter_map(|n| char::from_u32(0x4E00 + n % 20_000)).collect();
         assert!(Tokens::of_text("", &dense).len() <= MAX_TOKENS);

@@ -35,8 +35,10 @@ pub fn train(examples: &[Example]) -> Model {
         return Model::empty();
     }
     let words = vocabulary(examples);
-    let rows: Vec<Vec<u32>> =
-        examples.iter().map(|example| example.tokens.iter().filter_map(|hash| words.get(&hash).copied()).collect()).collect();
+    let rows: Vec<Vec<u32>> = examples
+        .iter()
+        .map(|example| example.tokens.iter().filter_map(|hash| words.get(&hash).copied()).collect())
+        .collect();
     let (weights, bias) = ascend(examples, &rows, words.len());
     quantized(&words, &weights, bias)
 }
@@ -71,7 +73,8 @@ fn ascend(examples: &[Example], rows: &[Vec<u32>], words: usize) -> (Vec<f64>, f
     for _ in 0..ROUNDS {
         dice.shuffle(&mut order);
         for nth in &order {
-            let (Some(example), Some(row), Some(alpha)) = (examples.get(*nth), rows.get(*nth), alphas.get_mut(*nth)) else {
+            let (Some(example), Some(row), Some(alpha)) = (examples.get(*nth), rows.get(*nth), alphas.get_mut(*nth))
+            else {
                 continue;
             };
             let x = 1.0 / f64::from(length(row.len()));

@@ -1,3 +1,5 @@
+//! What a rule file may say, what is told of one that is wrong, and what rules find.
+
 use super::*;
 use crate::message::specimen::{HeaderField, Link, LinkSource, Text};
 use crate::signatures::pack::{Pack, PackFile};

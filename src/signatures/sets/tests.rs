@@ -1,3 +1,5 @@
+//! Sets come into force signed, in order and tried; whatever is wrong with one, the one before stays.
+
 use std::fs;
 use std::path::Path;
 

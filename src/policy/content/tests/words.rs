@@ -5,13 +5,13 @@
 //! `silent=clamd`, `noscan`, `tries=3`. The rest: `out`, `allowed`, `auth`, `signed`, `marked=dmarc`. Policy: `level=high`,
 //! `t:spam=7`, `act:spam=reject+notify`, `headers-off`, `tag-signed-off`, `tag:spam=WORD`.
 
-use super::super::{Author, Decider, Facts, Ruling, Signed, dispose};
 use crate::model::authentication::{DmarcPolicy, DmarcResult, SpfIdentity, SpfResult};
 use crate::model::detectors::Detectors;
 use crate::model::disposition::{Category, Disposition, Strip};
 use crate::model::finding::{Class, Detector, Finding, Reason, Score, Unavailable, Unchecked, Verdict};
 use crate::model::rule::{Rule, Skips};
 use crate::model::{Address, Direction};
+use crate::policy::content::{Author, Decider, Facts, Ruling, Signed, dispose};
 use crate::tenant::{ContentPolicy, DirectionSpec, Treatment};
 
 pub(super) struct Scene {
