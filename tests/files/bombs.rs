@@ -142,7 +142,7 @@ fn dictionaries_beyond_reason() {
     bomb("ppmd.7z", make::seven_with("a", &[0; 64], 1 << 20, &ppmd), &[Reason::Bytes]);
     let key = [0x24, 6, 0xf1, 7, 1, 2, 0x3e, 0];
     bomb("key.7z", make::seven_with("a", &[0; 64], 64, &key), &[Reason::Encrypted]);
-    bomb("a.lzma", [&b"\x5d\xff\xff\xff\x3f"[..], &[0xff; 8], &[0; 64]].concat(), &[Reason::Bytes, Reason::Malformed]);
+    bomb("a.lzma", [&b"\x5d\0\0\0\x40"[..], &[0xff; 8], &[0; 64]].concat(), &[Reason::Bytes, Reason::Malformed]);
     bomb("a.zst", b"\x28\xb5\x2f\xfd\x00\xff\x00\x00\x00\x00\x00".to_vec(), &[Reason::Malformed]);
     bomb("a.xz", b"\xfd7zXZ\0\0\x01\x69\x22\xde\x36\x02\0\x21\x01\x28\0\0\0".to_vec(), &[Reason::Malformed]);
 }

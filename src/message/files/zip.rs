@@ -383,7 +383,6 @@ fn overlaps(entries: &[Entry]) -> bool {
     let mut spans: Vec<(usize, usize)> =
         entries.iter().filter(|entry| entry.packed > 0).map(|entry| (entry.start, end_of(entry))).collect();
     spans.sort_unstable();
-    spans.dedup();
     spans.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if end > start))
 }
 
