@@ -3,12 +3,15 @@
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
 
+pub mod bulk;
 pub mod external;
 mod facts;
 pub mod octets;
+pub mod impersonation;
 pub mod pool;
 pub mod files;
 pub mod rules;
 mod scanner;
+pub mod symbols;
 
 pub use scanner::{Config, Request, ScanError, Scanned, Scanner};
