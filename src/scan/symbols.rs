@@ -58,6 +58,14 @@ symbols! {
         "The author's name is that of the recipient's domain, the author is outside" "差出人の表示名が受信側ドメインの名前ですが、実際の差出人は外部です"
     FROM_NAME_BRAND Impersonation Phishing 2500
         "The author claims to be a well-known company and writes from another domain" "有名企業を名乗っていますが、差出人のドメインが異なります"
+    FROM_NAME_IMITATES Impersonation Phishing 3500
+        "The author's name imitates a well-known company with letters that look alike" "見た目の似た文字で有名企業の名前をまねた差出人名です"
+    LETTERS_DRAWN Impersonation Spam 1500
+        "Letters of mathematics or in circles instead of plain ones" "通常の文字の代わりに、数学記号や囲み文字などの装飾文字が使われています"
+    LETTERS_CUT Impersonation Spam 2000
+        "Invisible or striking characters inside words of the author's name or the subject" "差出人名または件名の文字の間に、見えない文字や取り消し線の文字が挟まれています"
+    FROM_NO_DOMAIN Impersonation Spam 1000
+        "The author has no address on the internet" "差出人のアドレスがインターネット上のものではありません"
     FROM_FREEMAIL_BRAND Impersonation Phishing 1500
         "A well-known company that writes from a free mail service" "有名企業を名乗っていますが、フリーメールから送信されています"
     FROM_LIKE_OWN_DOMAIN Impersonation Impersonation 4000
@@ -88,7 +96,7 @@ symbols! {
         "A link's domain looks like the recipient's own" "リンク先のドメインが受信側のドメインに酷似しています"
     LINK_BRAND_BELOW_OTHER Impersonation Phishing 3000
         "A well-known address as the first part of another one" "有名サイトのアドレスが、別ドメインのホスト名の一部に使われています"
-    LINK_BRAND_LABEL Impersonation Phishing 600
+    LINK_BRAND_LABEL Impersonation Phishing 400
         "A well-known name below another domain" "有名企業の名前が、別ドメインのホスト名に含まれています"
     LINK_ADDRESS_NUMBER Impersonation Phishing 1500
         "A link to an IP address" "IPアドレスへ直接つながるリンクがあります"
@@ -112,7 +120,7 @@ symbols! {
         "A QR code with a web address" "Webアドレスを含むQRコードの画像があります"
     BRAND_WITHOUT_ITS_LINKS Impersonation Phishing 1500
         "Speaks for a well-known company, but no link leads to it" "有名企業からの連絡を装っていますが、その企業へのリンクがありません"
-    FORM_IN_MAIL Impersonation Phishing 1000
+    FORM_IN_MAIL Impersonation Phishing 700
         "A form to fill in inside the mail" "メール本文に入力フォームがあります"
     PASSWORD_IN_MAIL Impersonation Phishing 4000
         "A form that asks for a password inside the mail" "メール本文にパスワードの入力欄があります"

@@ -14,6 +14,7 @@ pub fn look(scene: &Scene<'_>, found: &mut Found) {
     domain(scene, found);
     answers(scene, found);
     scripts(scene, found);
+    letters(scene, found);
     if scene.known.first_contact && !scene.host.is_empty() {
         found.add(&s::FIRST_CONTACT, &scene.from.address);
     }
@@ -73,6 +74,12 @@ fn name(scene: &Scene<'_>, found: &mut Found) {
     if scene.is_list || scene.host.is_empty() {
         return;
     }
+    if let Some(brand) = claims::imitated(name)
+        && outside
+        && !lookalike::owns(brand, &scene.host)
+    {
+        found.add(&s::FROM_NAME_IMITATES, &scene.from.name);
+    }
     if let Some(brand) = claims::claimed(name, true)
         && !lookalike::owns(brand, &scene.host)
         && outside
@@ -116,7 +123,11 @@ fn hosts_in_addresses(name: &str) -> Vec<String> {
 }
 
 fn domain(scene: &Scene<'_>, found: &mut Found) {
-    if scene.host.is_empty() {
+    if scene.host.is_empty() || !scene.host.contains('.') {
+        let nobody = !scene.from.name.is_empty() || !scene.from.address.is_empty();
+        if nobody && !scene.is_list && scene.host != "localhost" {
+            found.add(&s::FROM_NO_DOMAIN, &scene.from.address);
+        }
         return;
     }
     let proven = scene.known.authenticated;
@@ -159,6 +170,27 @@ fn answers(scene: &Scene<'_>, found: &mut Found) {
         let likeness = lookalike::domain(&host, &scene.domain);
         if likeness.is_some_and(|likeness| likeness != lookalike::Likeness::Label) {
             found.add(&s::REPLY_TO_LIKE_AUTHOR, &format!("{} -> {}", scene.from.address, answer.address));
+        }
+    }
+}
+
+/// Letters that are drawn, struck through or cut by something invisible: no name is written so.
+fn letters(scene: &Scene<'_>, found: &mut Found) {
+    for text in [&*scene.from.name, scene.specimen.subject()].into_iter().filter(|text| !text.is_ascii()) {
+        let drawn =
+            |c: char| matches!(c, '\u{1d400}'..='\u{1d7ff}' | '\u{24b6}'..='\u{24e9}' | '\u{1f130}'..='\u{1f189}');
+        if text.chars().filter(|c| drawn(*c)).count() >= 3 {
+            found.add(&s::LETTERS_DRAWN, text);
+        }
+        let cut = |c: char| matches!(c, '\u{ad}' | '\u{34f}' | '\u{334}'..='\u{338}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+        let mut before = ' ';
+        let inside = text.chars().any(|c| {
+            let inside = cut(c) && before.is_ascii_alphanumeric();
+            before = c;
+            inside
+        });
+        if inside {
+            found.add(&s::LETTERS_CUT, text);
         }
     }
 }

@@ -5,11 +5,15 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::brands::{BRANDS, Brand};
+use super::lookalike::folded;
 
 /// A name, its brand, and whether it must be the whole text.
 struct Claims {
     automaton: Option<AhoCorasick>,
+    /// The same names as the eye takes them, from six letters on.
+    alike: Option<AhoCorasick>,
     owners: Vec<(&'static Brand, bool)>,
+    alike_owners: Vec<&'static Brand>,
 }
 
 static CLAIMS: LazyLock<Claims> = LazyLock::new(|| {
@@ -22,8 +26,12 @@ static CLAIMS: LazyLock<Claims> = LazyLock::new(|| {
             owners.push((brand, plain.is_some()));
         }
     }
-    let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&names).ok();
-    Claims { automaton, owners }
+    let build = |names: &[String]| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(names).ok();
+    let long = |(name, _): &(&&str, &(&'static Brand, bool))| name.is_ascii() && name.len() >= 6;
+    let pairs = names.iter().zip(&owners).filter(long);
+    let (alike, alike_owners): (Vec<_>, Vec<_>) = pairs.map(|(name, (brand, _))| (folded(name), *brand)).unzip();
+    let plain = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    Claims { automaton: build(&plain), alike: build(&alike), owners, alike_owners }
 });
 
 /// Words that make a name no other name: `The Apple Support Team`.
@@ -94,6 +102,25 @@ pub fn claimed(text: &str, is_name: bool) -> Option<&'static Brand> {
     })
 }
 
+/// A brand that a folded text names only to the eye: `Trust WaIIet`, `PаyPal`.
+#[must_use]
+pub fn imitated(text: &str) -> Option<&'static Brand> {
+    let claims = &*CLAIMS;
+    let eye = folded(text);
+    let found = claims.alike.as_ref()?.find(&eye)?;
+    let joined = |text: Option<&str>, at_end: bool| {
+        let next = text.and_then(|text| if at_end { text.chars().next_back() } else { text.chars().next() });
+        next.is_some_and(|c| c.is_ascii_alphanumeric())
+    };
+    if joined(eye.get(..found.start()), true) || joined(eye.get(found.end()..), false) {
+        return None;
+    }
+    let brand = *claims.alike_owners.get(found.pattern().as_usize())?;
+    // Written as it should be, it imitates nothing.
+    let honest = brand.names.iter().any(|name| text.contains(name.trim_start_matches('=')));
+    (!honest).then_some(brand)
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
@@ -115,5 +142,12 @@ mod tests {
             assert_eq!(label(honest, true), None, "{honest}");
         }
         assert_eq!(label("amazon", false), None);
+        let eye = |text: &str| imitated(&text.to_lowercase()).map(|brand| brand.label);
+        assert_eq!(eye("Trust WaIIet LTD"), Some("trustwallet"));
+        assert_eq!(eye("P\u{430}yPal"), Some("paypal"));
+        assert_eq!(eye("B1nance"), Some("binance"));
+        for honest in ["PayPal", "Trust Wallet", "Netflix and more", "Finance"] {
+            assert_eq!(eye(honest), None, "{honest}");
+        }
     }
 }

@@ -84,14 +84,14 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn new(specimen: &'a Specimen, known: &'a Known<'a>) -> Self {
-        let from = specimen.from().into_iter().next().unwrap_or_default();
+        let from = author(specimen.from());
         let host = host_of(&from.address);
         let domain = registrable(&host).unwrap_or(&host).to_owned();
         let name = fold(&from.name);
-        let is_list = ["List-Id", "List-Post", "Mailing-List", "X-Mailing-List", "X-BeenThere"]
+        // An identifier alone is no list: newsletters have one, too.
+        let is_list = ["List-Post", "Mailing-List", "X-Mailing-List", "X-BeenThere", "X-Mailman-Version"]
             .iter()
-            .any(|field| specimen.field(field).is_some())
-            || specimen.field("Precedence").is_some_and(|value| value.trim().eq_ignore_ascii_case("list"));
+            .any(|field| specimen.field(field).is_some());
         let is_answer = specimen.field("In-Reply-To").is_some() || specimen.field("References").is_some();
         Self { specimen, known, from, host, domain, name, is_list, is_answer }
     }
@@ -100,6 +100,26 @@ impl<'a> Scene<'a> {
     fn own(&self, host: &str) -> Option<&Domain> {
         self.known.own_domains.iter().find(|own| lookalike::is_below(host, own.as_str()))
     }
+}
+
+/// What a reader takes for the author: names without an address belong to the first address behind them, as `A, b <c@d>` is
+/// shown by many programs.
+fn author(mailboxes: Vec<Mailbox>) -> Mailbox {
+    let mut name = String::new();
+    for mailbox in mailboxes.into_iter().take(8) {
+        let whole = mailbox.address.contains('@');
+        let pieces: &[&str] = if whole { &[&mailbox.name] } else { &[&mailbox.name, &mailbox.address] };
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            if !name.is_empty() {
+                name.push(' ');
+            }
+            name.push_str(piece);
+        }
+        if whole {
+            return Mailbox { name: name.into(), address: mailbox.address };
+        }
+    }
+    Mailbox { name: name.into(), address: "".into() }
 }
 
 /// What stands behind the `@`, in lower case; in ASCII if it can be.

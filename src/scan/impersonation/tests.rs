@@ -40,6 +40,11 @@ fn authors_who_are_somebody_else() {
         ("PayPal <service@evil.example.net>", "FROM_NAME_BRAND"),
         ("三井住友カード <info@evil.example.net>", "FROM_NAME_BRAND"),
         ("Info <info@paypa1.com>", "FROM_LIKE_BRAND"),
+        ("Microsoft account team ,_<x@evil.example.net>", "FROM_NAME_BRAND"),
+        ("Trust WaIIet <x@evil.example.net>", "FROM_NAME_IMITATES"),
+        ("=?utf-8?B?8J2Xo/CdlKHwnZSi?= <x@evil.example.net>", "LETTERS_DRAWN"),
+        ("=?utf-8?Q?Ca=E2=80=8Brd?= <x@evil.example.net>", "LETTERS_CUT"),
+        ("Bank <x@server-1>", "FROM_NO_DOMAIN"),
         ("Boss <boss@acme.example.jp>", "FROM_OWN_DOMAIN"),
         ("Me <taro@acme.example.jp>", "FROM_IS_RECIPIENT"),
         ("=?utf-8?Q?p=D0=B0yrol?= <x@evil.example.net>", "FROM_MIXED_SCRIPTS"),
@@ -81,7 +86,7 @@ fn answers_that_go_elsewhere() {
         symbols("From: A <a@trading-works.com>\nReply-To: a@trading-w0rks.com\n\nx\n"),
         ["REPLY_TO_LIKE_AUTHOR"]
     );
-    assert_eq!(symbols(&format!("{head}Reply-To: b@gmail.com\nList-Id: <l.example>\n\nx\n")), [""; 0]);
+    assert_eq!(symbols(&format!("{head}Reply-To: b@gmail.com\nList-Post: <mailto:l@l.example>\n\nx\n")), [""; 0]);
     assert_eq!(symbols(&format!("{head}Reply-To: c@mail.company.example\n\nx\n")), [""; 0]);
 }
 
