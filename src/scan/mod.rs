@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod external;
 mod facts;
 pub mod octets;
+pub mod feeds;
 pub mod impersonation;
 pub mod pool;
 pub mod files;

@@ -6,7 +6,7 @@ use super::elements::{
 };
 use super::entities::{Place, decode};
 use super::flow::{Flow, Gap};
-use super::signs::{address, bare_colour, invisible_in_words, is_made_here, smuggles};
+use super::signs::{address, bare_colour, invisible_in_words, is_made_here, is_pixel, smuggles};
 use super::style::{Effect, Paint, Rgb, Sheet, alike};
 use super::tokens::{Key, Token, Tokens, key};
 use super::{HtmlLink, HtmlRead, MAX_LINKS, MAX_SHOWN};
@@ -201,9 +201,7 @@ impl<'a> Reader<'a> {
         if !self.sheet.is_empty() {
             let class = self.tokens.attribute(attributes::CLASS);
             let id = self.tokens.attribute(attributes::ID);
-            let bytes = name.to_be_bytes();
-            let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_start_matches('\0');
-            effect = effect.then(self.sheet.of(name, text, id, class));
+            effect = effect.then(self.sheet.of(name, id, class));
         }
         if let Some(style) = self.tokens.attribute(STYLE) {
             let style = decode(style, Place::Attribute);
@@ -327,13 +325,7 @@ impl<'a> Reader<'a> {
             let value = self.tokens.attribute(name).unwrap_or_default().trim_ascii();
             matches!(value, "0" | "1" | "0px" | "1px")
         };
-        let styled = || {
-            let style = self.tokens.attribute(STYLE).unwrap_or_default();
-            let compact = style.bytes().filter(|byte| !byte.is_ascii_whitespace()).take(400).collect::<Vec<u8>>();
-            [&b"width:1px"[..], b"width:0", b"height:1px", b"display:none"].iter().any(|tiny| {
-                memchr::memmem::find(&compact, tiny).is_some_and(|at| at == 0 || compact.get(at - 1) == Some(&b';'))
-            })
-        };
+        let styled = || self.tokens.attribute(STYLE).is_some_and(is_pixel);
         self.signs.images = self.signs.images.saturating_add(1);
         if (small(attributes::WIDTH) && small(attributes::HEIGHT)) || styled() {
             self.signs.pixels = self.signs.pixels.saturating_add(1);

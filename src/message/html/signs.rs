@@ -36,6 +36,16 @@ pub fn is_made_here(address: &str) -> bool {
     })
 }
 
+/// Whether a style makes an image as small as a pixel.
+pub fn is_pixel(style: &str) -> bool {
+    style.split(';').filter_map(|declaration| declaration.split_once(':')).any(|(name, value)| {
+        let (name, value) = (name.trim_ascii(), value.trim_ascii());
+        let side = name.eq_ignore_ascii_case("width") || name.eq_ignore_ascii_case("height");
+        let gone = name.eq_ignore_ascii_case("display") && value.eq_ignore_ascii_case("none");
+        gone || (side && (matches!(value, "0" | "0px" | "1px") || value.starts_with("0 ") || value.starts_with("1px ")))
+    })
+}
+
 /// Whether a script makes a file, or writes a page that was packed.
 pub fn smuggles(script: &str) -> bool {
     let holds =
