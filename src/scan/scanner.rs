@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::external::{self, External, Question};
 use super::pool::{Pool, PoolError};
 use crate::message::specimen::{Limits, Specimen, TimeUp};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
 use crate::model::finding::Verdict;
-use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
+use crate::model::{Address, Direction, Domain, MessageId, ReversePath, TenantId};
 use crate::signatures::SignatureSet;
 
 /// Settings of scanning.
@@ -34,6 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// Detectors that are asked; the operator's word alone.
     pub on: Detectors,
+    /// Scanners of others.
+    pub external: external::Config,
 }
 
 impl Default for Config {
@@ -44,6 +47,7 @@ impl Default for Config {
             time: Duration::from_secs(20),
             limits: Limits::default(),
             on: Detectors::all(),
+            external: external::Config::default(),
         }
     }
 }
@@ -87,13 +91,15 @@ pub struct Scanner {
     config: Arc<Config>,
     pool: Pool,
     set: Arc<arc_swap::ArcSwap<SignatureSet>>,
+    external: Arc<External>,
 }
 
 impl Scanner {
     #[must_use]
     pub fn build(config: Config, set: Arc<arc_swap::ArcSwap<SignatureSet>>) -> Self {
         let pool = Pool::new(config.workers, config.patience);
-        Self { config: Arc::new(config), pool, set }
+        let external = Arc::new(External::new(config.external.only(config.on)));
+        Self { config: Arc::new(config), pool, set, external }
     }
 
     /// Scans a message.
@@ -103,7 +109,16 @@ impl Scanner {
     pub async fn scan(&self, request: Request) -> Result<Scanned, ScanError> {
         let set = self.set.load_full();
         let config = Arc::clone(&self.config);
-        Ok(self.pool.run(move || scan(&config, &set, &request)).await?)
+        if self.external.is_empty() {
+            return Ok(self.pool.run(move || scan(&config, &set, &request)).await?);
+        }
+        // Others look at it while we do.
+        let question = question(&request);
+        let (scanned, answers) =
+            tokio::join!(self.pool.run(move || scan(&config, &set, &request)), self.external.ask(&question));
+        let mut scanned = scanned?;
+        answers.into_iter().for_each(|answer| answer.tell(&mut scanned.verdict));
+        Ok(scanned)
     }
 
     /// The same here and now, without a place in the pool: for tools.
@@ -115,7 +130,28 @@ impl Scanner {
     /// Detectors whose silence puts a message off.
     #[must_use]
     pub fn mandatory(&self) -> Detectors {
-        Detectors::mandatory().and(self.config.on)
+        // Of the scanners of others, those that the operator says.
+        let own = external::DETECTORS.into_iter().fold(Detectors::mandatory(), Detectors::without);
+        self.external.required().into_iter().fold(own, Detectors::with).and(self.config.on)
+    }
+
+    /// Scanners of others, for those who ask whether they are there.
+    #[must_use]
+    pub fn external(&self) -> &External {
+        &self.external
+    }
+}
+
+/// What others are told of a message.
+fn question(request: &Request) -> Question {
+    Question {
+        message: request.octets.clone(),
+        id: Some(MessageId::from_u128(request.number)),
+        ip: request.client,
+        helo: request.helo.clone(),
+        from: request.sender.address().map(|address| address.to_string().into()).unwrap_or_default(),
+        recipients: request.recipients.iter().map(|recipient| recipient.to_string().into()).collect(),
+        ..Question::default()
     }
 }
 
