@@ -1,8 +1,9 @@
 //! From the settings of judging content to the configurations of its rooms.
 
-use crate::config::{ContentSettings, QuarantineSettings, ScanSettings};
+use crate::config::{ContentSettings, QuarantineSettings, ScanSettings, ScannerSettings};
 use crate::message::specimen::Limits;
 use crate::model::detectors::Detectors;
+use crate::scan::external::{self, Endpoint, Service};
 use crate::{quarantine, scan};
 
 pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
@@ -23,7 +24,27 @@ pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
             ..plain.limits
         },
         on: off.iter().fold(Detectors::all(), Detectors::without),
+        external: external::Config {
+            clamd: service(&settings.scanners.clamd),
+            icap: service(&settings.scanners.icap),
+            rspamd: service(&settings.scanners.rspamd),
+            spamd: service(&settings.scanners.spamd),
+        },
     }
+}
+
+fn service(settings: &ScannerSettings) -> Option<Service> {
+    // The settings were checked. A place that is none all the same is one that never answers, rather than one nobody asks.
+    let place = |text: &String| Endpoint::parse(text).unwrap_or_else(|_| Endpoint::Unix(text.into()));
+    let endpoints: Vec<_> = settings.servers.iter().map(place).collect();
+    (!endpoints.is_empty()).then(|| Service {
+        endpoints,
+        timeout: settings.timeout,
+        connections: settings.connections,
+        max_size: settings.max_size,
+        required: settings.required,
+        name: settings.name.as_str().into(),
+    })
 }
 
 pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {
@@ -39,6 +60,20 @@ pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {
 mod tests {
     use super::*;
     use crate::model::finding::Detector;
+
+    #[test]
+    fn a_scanner_that_is_named_is_asked_as_the_room_would() {
+        use Detector::{Clamd, Icap, Rspamd, Spamd};
+        for (detector, table) in [(Clamd, "clamd"), (Icap, "icap"), (Rspamd, "rspamd"), (Spamd, "spamd")] {
+            let settings =
+                content(&format!("{MINIMAL}[{table}]\nservers = ['/run/x.sock', '[::1]:99', 'av.example:99']\n"));
+            let config = scan(&settings).external;
+            let services = [config.clamd, config.icap, config.rspamd, config.spamd];
+            let [asked] = services.iter().flatten().collect::<Vec<_>>()[..] else { panic!("{table}: {services:?}") };
+            assert_eq!(Some(asked.clone()), Service::usual(detector, asked.endpoints.clone()), "{table}");
+            assert_eq!(asked.endpoints[2].to_string(), "av.example:99");
+        }
+    }
 
     const MINIMAL: &str = "hostname = 'a.example'\ndata_dir = '/d'\n[[listener]]\nname = 'm'\ndirection = 'inbound'\nbind = '127.0.0.1:0'\n";
 
