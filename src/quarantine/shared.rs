@@ -102,12 +102,15 @@ impl Shared {
         if !self.may_arrive(&new)? {
             return Ok(());
         }
+        let (direction, recipients) = (new.direction, new.envelope.recipients.len() as u64);
         let begun = std::time::Instant::now();
         let done = self.room_for(body.len()).and_then(|()| self.write(new, body));
         let mut index = self.index();
         index.not_arriving(id);
         match done {
             Ok(held) => {
+                // Counted before anybody can release it.
+                self.deps.metrics.balance.accepted_quarantined(direction, recipients);
                 index.insert(&held);
                 self.count(&index);
                 drop(index);

@@ -27,6 +27,12 @@ fn config(dir: &Path) -> Config {
     Config { min_free_bytes: 0, ..Config::new(dir) }
 }
 
+/// Held, by the book-keeper of the balance, and its difference.
+fn balance(metrics: &Metrics) -> (u64, i64) {
+    let sums = metrics.balance.sums();
+    (sums.quarantined, sums.balance())
+}
+
 fn open(dir: &Path) -> (Quarantine, RecoveryReport) {
     Quarantine::open(config(dir), deps(&Clock::manual(Timestamp(NOW)))).unwrap()
 }
@@ -353,6 +359,35 @@ async fn a_damaged_list_of_the_gone_loses_nobodys_mail() {
     let (quarantine, report) = open(dir.path());
     assert_eq!(report.recipients, 2);
     assert_eq!(quarantine.show(Scope::Everyone, id(1)).await.unwrap().unwrap().envelope.recipients.len(), 2);
+}
+
+#[tokio::test]
+async fn the_balance_knows_of_every_recipient() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(Timestamp(NOW));
+    let to = ["a@acme.example", "b@acme.example", "c@acme.example", "d@acme.example"];
+    let deps_one = deps(&clock);
+    let (quarantine, _) = Quarantine::open(config(dir.path()), deps_one.clone()).unwrap();
+    hold(&quarantine, message(1, &to), body(1)).await;
+    hold(&quarantine, message(1, &to), body(1)).await;
+    assert_eq!(balance(&deps_one.metrics), (4, 0), "the same message twice is accepted once");
+    drop(quarantine);
+
+    let deps = deps(&clock);
+    let (quarantine, _) = Quarantine::open(config(dir.path()), deps.clone()).unwrap();
+    assert_eq!(balance(&deps.metrics), (4, 0));
+    let only = |who: &str| Chosen::Only(vec![address(who)]);
+    quarantine.remove(Scope::Everyone, id(1), only("a@acme.example"), "x").await.unwrap();
+    let release = quarantine.release(Scope::Everyone, id(1), only("b@acme.example")).await.unwrap();
+    // As the spool does when it has it.
+    deps.metrics.balance.accepted_queued(Direction::Inbound, 1);
+    release.done("x").await.unwrap();
+    assert_eq!(balance(&deps.metrics), (2, 0));
+    clock.advance(Duration::from_hours(721));
+    assert_eq!(quarantine.expire().await.unwrap(), 1);
+    assert_eq!(balance(&deps.metrics), (0, 0));
+    let sums = deps.metrics.balance.sums();
+    assert_eq!((sums.released, sums.discarded, sums.expired, sums.queued), (1, 1, 2, 1));
 }
 
 const CHILD: &str = "SEKISHO_QUARANTINE_DRILL";

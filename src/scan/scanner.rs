@@ -21,7 +21,7 @@ use super::pool::{Pool, PoolError};
 use crate::message::specimen::{Limits, Specimen, TimeUp};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
-use crate::model::finding::{Class, Detector, Score, Verdict};
+use crate::model::finding::{Class, Score, Verdict};
 use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
 use crate::signatures::sets::Sets;
 use crate::telemetry::Metrics;
@@ -118,7 +118,7 @@ impl Scanner {
     ) -> Self {
         let pool = Pool::new(config.workers, config.patience);
         metrics.scan.running.of(Threads::All).set(i64::try_from(config.workers).unwrap_or(i64::MAX));
-        let external = External::new(external);
+        let external = External::new(external.only(config.on));
         Self(Arc::new(Inner { config, pool, sets, external, metrics, hostname: hostname.into() }))
     }
 
@@ -185,8 +185,15 @@ impl Scanner {
     /// Detectors whose silence puts a message off.
     #[must_use]
     pub fn mandatory(&self) -> Detectors {
-        let here = Detectors::mandatory().without(Detector::Clamd).without(Detector::Icap);
+        // Of the scanners of others, those that the operator says.
+        let here = external::DETECTORS.into_iter().fold(Detectors::mandatory(), Detectors::without);
         self.0.external.required().into_iter().fold(here, Detectors::with).and(self.0.config.on)
+    }
+
+    /// Scanners of others, for those who ask whether they are there.
+    #[must_use]
+    pub fn external(&self) -> &External {
+        &self.0.external
     }
 
     /// The sets it judges with.

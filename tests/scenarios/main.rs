@@ -38,6 +38,7 @@ mod next_hop_manners;
 mod one_of_three_refused;
 mod pipelining_after_data;
 mod proxy_v1_v2;
+mod quarantine_cli;
 mod queue_cli;
 mod relay_inbound;
 mod relay_outbound_mx;

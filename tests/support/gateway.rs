@@ -480,9 +480,10 @@ fn assert_balanced(metrics: &Metrics) {
     assert!(metrics.has("sekisho_balance_recipients"), "no balance among the metrics");
     let balance = metrics.sum("sekisho_balance_recipients");
     assert!(balance == 0.0, "the balance is off by {balance}");
-    let ended = ["delivered", "bounced", "expired", "discarded"];
+    let ended = ["delivered", "bounced", "expired", "discarded", "released"];
     let ended: f64 = ended.iter().map(|end| metrics.sum(&format!("sekisho_recipients_{end}_total"))).sum();
-    let kept = metrics.sum("sekisho_recipients_queued") + metrics.sum("sekisho_recipients_held");
+    let kept = ["queued", "held", "quarantined"];
+    let kept: f64 = kept.iter().map(|state| metrics.sum(&format!("sekisho_recipients_{state}"))).sum();
     let came = metrics.sum("sekisho_recipients_accepted_total") + metrics.sum("sekisho_recipients_recovered_total");
     assert!(came == ended + kept, "{came} came, {ended} ended, {kept} are kept");
 }

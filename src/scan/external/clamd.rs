@@ -37,6 +37,9 @@ pub enum Reply {
 pub fn read(reply: &[u8]) -> Result<Reply, TalkError> {
     let text = std::str::from_utf8(reply).map_err(|_| TalkError::malformed(reply))?;
     let text = text.trim_end_matches(['\r', '\n']);
+    if text.contains(char::is_control) {
+        return Err(TalkError::malformed(reply));
+    }
     if let Some(said) = text.strip_suffix("ERROR") {
         let said = short(said);
         let too_large = said.contains("size limit exceeded");

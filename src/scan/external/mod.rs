@@ -26,6 +26,7 @@ pub use error::TalkError;
 pub use line::Service;
 
 use crate::model::MessageId;
+use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Finding, Reason, Score, Unavailable, Unchecked, Verdict};
 use line::Line;
 
@@ -39,6 +40,23 @@ pub struct Config {
     pub icap: Option<Service>,
     pub rspamd: Option<Service>,
     pub spamd: Option<Service>,
+}
+
+/// The detectors of this room, in their order.
+pub const DETECTORS: [Detector; 4] = [Detector::Clamd, Detector::Icap, Detector::Rspamd, Detector::Spamd];
+
+impl Config {
+    /// Without those that are switched off.
+    #[must_use]
+    pub fn only(&self, on: Detectors) -> Self {
+        let kept = |detector, service: &Option<Service>| service.clone().filter(|_| on.has(detector));
+        Self {
+            clamd: kept(Detector::Clamd, &self.clamd),
+            icap: kept(Detector::Icap, &self.icap),
+            rspamd: kept(Detector::Rspamd, &self.rspamd),
+            spamd: kept(Detector::Spamd, &self.spamd),
+        }
+    }
 }
 
 impl Service {
