@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use sekisho::clock::Clock;
 use sekisho::message::specimen::{Limits, Specimen};
+use sekisho::signatures::SignatureSet;
 use sekisho::signatures::keys::{SigningKey, Trust, generate};
 use sekisho::signatures::literals::{Case, Literals};
 use sekisho::signatures::pack::{Pack, PackFile};
@@ -202,8 +203,10 @@ fn set(kind: &str, count: usize) {
         let parse = |raw| Specimen::parse(raw, &Limits::default(), &|| false);
         let before = memory("VmRSS:");
         let start = Instant::now();
-        let (sets, refreshed) =
-            Sets::open(Config { published, trust: Trust::any_of(keys), clock: Clock::System, parse });
+        let (sets, refreshed) = Sets::open(
+            Config { published, trust: Trust::any_of(keys), clock: Clock::System, parse },
+            SignatureSet::empty(),
+        );
         let took = start.elapsed();
         assert!(refreshed.refused.is_empty(), "{:?}", refreshed.refused);
         let (after, peak) = (memory("VmRSS:"), memory("VmHWM:"));
@@ -245,7 +248,7 @@ fn set(kind: &str, count: usize) {
     let parse = |raw| Specimen::parse(raw, &Limits::default(), &|| false);
     let trust = Trust::any_of(vec![key.public()]);
     let config = Config { published: published.clone(), trust, clock: Clock::System, parse };
-    let (sets, _) = Sets::open(config);
+    let (sets, _) = Sets::open(config, SignatureSet::empty());
     let pack = pack(kind, count);
     let start = Instant::now();
     let now = Clock::System.now();

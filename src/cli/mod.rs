@@ -179,7 +179,11 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
                 Ok(explain::run(command, &data_dir, style, &mut out).await)
             }
             Command::Signatures(command) => {
-                signatures::run(command, || Ok(load(&file)?.settings.data_dir), style, &mut out)
+                let node = || {
+                    let settings = load(&file)?.settings.content.signatures;
+                    Ok(signatures::Node { dir: settings.dir, keys: settings.keys, signers: settings.signers })
+                };
+                signatures::run(command, node, style, &mut out)
             }
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
             Command::Completion { shell } => {

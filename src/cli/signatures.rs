@@ -32,7 +32,7 @@ use crate::scan::octets::OctetScan;
 use crate::scan::rules;
 use crate::signatures::published::{Canary, Published, Seen};
 use crate::signatures::rules::Facts;
-use crate::signatures::sets::{self, Config};
+use crate::signatures::sets::{self, Config, Sets};
 use crate::signatures::{Fault, Pack, Refused, SignatureSet, SigningKey, Trust, keys, self_test};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -101,8 +101,8 @@ pub(super) struct CompileArgs {
 pub(super) struct TestArgs {
     /// A folder of messages, or one message
     corpus: PathBuf,
-    /// Folders: packs, or of packs
-    #[arg(long, required = true, num_args = 1..)]
+    /// Folders: packs, or of packs [default: the set in force]
+    #[arg(long, num_args = 1..)]
     packs: Vec<PathBuf>,
     /// Fail if any message reaches 5 points or holds malware: the corpus is honest mail
     #[arg(long)]
@@ -123,33 +123,64 @@ fn parse(raw: Bytes) -> Specimen {
     Specimen::parse(raw, &Limits::default(), &|| false)
 }
 
-/// `data_dir` is asked for only by what needs the node's own folder.
+/// Where this node keeps sets, and whose signatures it trusts beside the keys in there.
+pub(super) struct Node {
+    pub dir: PathBuf,
+    pub keys: Vec<String>,
+    /// Different keys that must have signed.
+    pub signers: usize,
+}
+
+impl Node {
+    fn config(self) -> Result<Config, Failure> {
+        let published = Published::open(&self.dir)?;
+        let mut keys = published.keys()?;
+        for key in &self.keys {
+            keys.push(key.parse().map_err(|error| Failure::Usage(format!("signatures.keys: {error}")))?);
+        }
+        Ok(Config { published, trust: Trust { keys, needed: self.signers }, clock: Clock::System, parse })
+    }
+}
+
+/// `node` is asked for only by what needs the node's own folder.
 pub(super) fn run(
     command: SignaturesCommand,
-    data_dir: impl Fn() -> Result<PathBuf, Failure>,
+    node: impl Fn() -> Result<Node, Failure>,
     style: Style,
     out: &mut impl Write,
 ) -> Result<u8, Failure> {
-    let published = || -> Result<Published, Failure> { Ok(Published::open(&data_dir()?.join("signatures"))?) };
+    let config = || node().and_then(Node::config);
+    let published = || config().map(|config| config.published);
     match command {
         SignaturesCommand::Check { packs } => check(&packs, style, out),
         SignaturesCommand::Compile(args) => compile(&args, &published()?, style, out),
-        SignaturesCommand::Test(args) => test(&args, style, out),
-        SignaturesCommand::Publish { number, canary } => publish(&published()?, number, canary, style, out),
-        SignaturesCommand::Status => status(&published()?, style, out),
-        SignaturesCommand::Rollback => rollback(&published()?, style, out),
+        SignaturesCommand::Test(args) if args.packs.is_empty() => {
+            let (sets, _) = Sets::open(config()?, SignatureSet::empty());
+            let picked = sets.pick(0, None);
+            if picked.number == 0 {
+                return Err(Failure::NotFound("no set is in force; name packs with --packs".to_owned()));
+            }
+            test(&args, &picked, style, out)
+        }
+        SignaturesCommand::Test(args) => match compiled(&args.packs, style, out)? {
+            Some((_, set)) => test(&args, &set, style, out),
+            None => Ok(exit::FAILED),
+        },
+        SignaturesCommand::Publish { number, canary } => publish(&config()?, number, canary, style, out),
+        SignaturesCommand::Status => status(&config()?, style, out),
+        SignaturesCommand::Rollback => rollback(&config()?, style, out),
         SignaturesCommand::Pin { tenant, number } => {
-            let published = published()?;
-            if !published.numbers()?.contains(&number) {
+            let config = config()?;
+            if !config.published.numbers()?.contains(&number) {
                 return Err(Failure::NotFound(format!("there is no set {number}")));
             }
-            published.change(|state| Ok(state.pins.insert(tenant, number))).map_err(refused)?;
-            status(&published, style, out)
+            config.published.change(|state| Ok(state.pins.insert(tenant, number))).map_err(refused)?;
+            status(&config, style, out)
         }
         SignaturesCommand::Unpin { tenant } => {
-            let published = published()?;
-            match published.change(|state| Ok(state.pins.remove(&tenant))).map_err(refused)? {
-                Some(_) => status(&published, style, out),
+            let config = config()?;
+            match config.published.change(|state| Ok(state.pins.remove(&tenant))).map_err(refused)? {
+                Some(_) => status(&config, style, out),
                 None => Err(Failure::NotFound(format!("{tenant} is not pinned"))),
             }
         }
@@ -269,25 +300,24 @@ fn compile(args: &CompileArgs, published: &Published, style: Style, out: &mut im
 }
 
 fn publish(
-    published: &Published,
+    config: &Config,
     number: Option<u64>,
     canary: Option<u16>,
     style: Style,
     out: &mut impl Write,
 ) -> Result<u8, Failure> {
+    let published = &config.published;
     let newest = || published.numbers().map(|numbers| numbers.last().copied());
     let number = match number {
         Some(number) => number,
         None => newest()?.ok_or_else(|| Failure::NotFound("there is no set yet".to_owned()))?,
     };
-    let trust = Trust::any_of(published.keys()?);
-    let config = Config { published: published.clone(), trust, clock: Clock::System, parse };
     let mut seen = published.seen().map_err(refused)?;
     // Somebody wants it, so it may come again, though it was taken back.
     if seen.returned.remove(&number).is_some() {
         published.remember(&seen)?;
     }
-    sets::load(&config, &seen, number).map_err(refused)?;
+    sets::load(config, &seen, number).map_err(refused)?;
     published
         .change(|state| {
             match canary {
@@ -305,11 +335,11 @@ fn publish(
             Ok(())
         })
         .map_err(refused)?;
-    status(published, style, out)
+    status(config, style, out)
 }
 
-fn rollback(published: &Published, style: Style, out: &mut impl Write) -> Result<u8, Failure> {
-    let changed = published.change(|state| {
+fn rollback(config: &Config, style: Style, out: &mut impl Write) -> Result<u8, Failure> {
+    let changed = config.published.change(|state| {
         if state.canary.take().is_some() {
             return Ok(true);
         }
@@ -320,13 +350,14 @@ fn rollback(published: &Published, style: Style, out: &mut impl Write) -> Result
     if !changed.map_err(refused)? {
         return Err(Failure::Conflict("there is no set before the current one".to_owned()));
     }
-    status(published, style, out)
+    status(config, style, out)
 }
 
-fn status(published: &Published, style: Style, out: &mut impl Write) -> Result<u8, Failure> {
+fn status(config: &Config, style: Style, out: &mut impl Write) -> Result<u8, Failure> {
+    let published = &config.published;
     let state = published.state().map_err(refused)?;
     let seen = published.seen().map_err(refused)?;
-    let trust = Trust::any_of(published.keys()?);
+    let trust = &config.trust;
     if style.json {
         let sets = published.numbers()?;
         writeln!(out, "{}", json!({ "v": 1, "state": state, "node": seen, "sets": sets, "keys": trust.keys.len() }))?;
@@ -345,7 +376,7 @@ fn status(published: &Published, style: Style, out: &mut impl Write) -> Result<u
         }
         words.extend(state.pins.iter().filter(|(_, pin)| **pin == number).map(|(tenant, _)| format!("pin {tenant}")));
         words.extend(returned(&seen, number));
-        let dates = match published.verified(number, &trust) {
+        let dates = match published.verified(number, trust) {
             Ok((manifest, _)) => format!("made {}, expires {}", manifest.created, manifest.expires),
             Err(reason) => format!("refused: {reason}"),
         };
@@ -383,8 +414,7 @@ struct Tested {
     nanos: u128,
 }
 
-fn test(args: &TestArgs, style: Style, out: &mut impl Write) -> Result<u8, Failure> {
-    let Some((_, set)) = compiled(&args.packs, style, out)? else { return Ok(exit::FAILED) };
+fn test(args: &TestArgs, set: &SignatureSet, style: Style, out: &mut impl Write) -> Result<u8, Failure> {
     let mut files = Vec::new();
     gather(&args.corpus, &mut files)?;
     files.sort();
@@ -394,7 +424,7 @@ fn test(args: &TestArgs, style: Style, out: &mut impl Write) -> Result<u8, Failu
     let mut tested = Tested::default();
     for file in &files {
         let octets = std::fs::read(file).map_err(|source| Failure::File { path: file.clone(), source })?;
-        judge(&set, octets.into(), &mut tested);
+        judge(set, octets.into(), &mut tested);
     }
     let found = tested.spam + tested.malware;
     if style.json {
