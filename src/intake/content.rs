@@ -14,11 +14,13 @@ use super::lanes::Lane;
 use super::stages::Transaction;
 use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Copies, Disposition, Edits};
-use crate::model::explanation::content::{Content, Group};
+use crate::model::explanation::content::{Content, Decider};
 use crate::model::finding::Verdict;
 use crate::model::{Address, Direction, Domain, Reply};
 use crate::policy::content::{Author, Facts, Ruling, Signed, Together, dispose, same_edits, together};
+use crate::policy::explain::content_group;
 use crate::scan::{Request, Scanned};
+use crate::telemetry::scan_metrics::{self, Fated, ScanTrouble};
 use crate::tenant::{ContentPolicy, Snapshot, Tenant};
 
 /// Recipients of one lane whose mail is treated alike.
@@ -145,22 +147,33 @@ impl Connection {
         }
         let mut content = Content::new(verdict);
         for (addresses, ruling) in groups {
-            content.judge(Group {
-                direction: self.listener.config.direction,
-                recipients: addresses,
-                recipients_left_out: 0,
-                categories: ruling.categories.clone(),
-                steps: ruling.steps.clone(),
-                decided_by: ruling.decided_by,
-                disposition: ruling.disposition.clone(),
-                copies: ruling.copies.clone(),
-                summary: Default::default(),
-            });
+            content.judge(content_group(self.listener.config.direction, addresses, ruling, verdict));
         }
         content
     }
 
-    fn count(&self, _verdict: Option<&Verdict>, _rulings: &[Ruling]) {}
+    fn count(&self, verdict: Option<&Verdict>, rulings: &[Ruling]) {
+        let metrics = &self.listener.intake.deps.metrics.scan;
+        let direction = self.listener.config.direction;
+        for ruling in rulings {
+            let (fate, category) = (Fated::from(&ruling.disposition), ruling.categories.first().copied());
+            metrics.judged.inc(scan_metrics::Judged { direction, fate, category });
+        }
+        let Some(verdict) = verdict else {
+            metrics.troubles.inc(ScanTrouble::Fault);
+            return;
+        };
+        for finding in &verdict.findings {
+            metrics.findings.inc(finding.detector);
+        }
+        for silent in &verdict.unavailable {
+            metrics.detector_errors.inc(silent.detector);
+        }
+        if rulings.iter().any(|ruling| matches!(ruling.decided_by, Decider::Unavailable { .. })) {
+            metrics.troubles.inc(ScanTrouble::Detector);
+        }
+        metrics.unchecked.inc_by(verdict.unchecked.len() as u64);
+    }
 }
 
 /// Most domains of the recipients' tenants that detectors are told of.

@@ -5,9 +5,9 @@
 
 pub mod external;
 mod facts;
+pub mod files;
 pub mod octets;
 pub mod pool;
-pub mod files;
 pub mod rules;
 mod scanner;
 

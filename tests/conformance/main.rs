@@ -9,8 +9,8 @@ mod arc;
 mod clamav;
 mod dkim;
 mod dmarc;
-mod mime;
 mod files;
+mod mime;
 mod spf;
 
 use std::collections::BTreeMap;
