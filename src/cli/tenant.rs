@@ -99,6 +99,9 @@ fn to_toml(spec: &TenantSpec) -> String {
     let quoted = |value: &dyn std::fmt::Display| toml::Value::String(value.to_string()).to_string();
     let word = |value: serde_json::Value| value.to_string();
     let mut line = |key: &str, value: String| {
+        if key.is_empty() {
+            return;
+        }
         let _ = writeln!(text, "{key}{}{value}", if value.is_empty() { "" } else { " = " });
     };
     line("[[tenant]]", String::new());
@@ -106,6 +109,9 @@ fn to_toml(spec: &TenantSpec) -> String {
     line("name", quoted(&spec.name));
     line("state", word(serde_json::json!(spec.state)));
     line("custody", word(serde_json::json!(spec.custody)));
+    for (name, table) in [("sender", serde_json::json!(spec.sender)), ("content", serde_json::json!(spec.content))] {
+        line(&tables(&format!("tenant.{name}"), &table), String::new());
+    }
     for domain in &spec.domains {
         line("[[tenant.domain]]", String::new());
         line("name", quoted(&domain.name));
@@ -125,6 +131,11 @@ fn to_toml(spec: &TenantSpec) -> String {
                 }
             },
         );
+        for (name, table) in
+            [("sender", serde_json::json!(domain.sender)), ("content", serde_json::json!(domain.content))]
+        {
+            line(&tables(&format!("tenant.domain.{name}"), &table), String::new());
+        }
     }
     for client in &spec.outbound_clients {
         line("[[tenant.outbound_client]]", String::new());
@@ -138,6 +149,43 @@ fn to_toml(spec: &TenantSpec) -> String {
         }
     }
     text
+}
+
+/// A table of the stored form as it is written, with those within it; nothing for one that isn't there.
+fn tables(path: &str, stored: &serde_json::Value) -> String {
+    let Some(map) = stored.as_object() else { return String::new() };
+    let (inner, plain): (Vec<_>, Vec<_>) = map.iter().partition(|(_, value)| value.is_object());
+    let mut text = if plain.is_empty() && !inner.is_empty() { String::new() } else { format!("[{path}]") };
+    for (key, value) in plain {
+        // Points are kept in thousandths.
+        let value = match value.as_f64() {
+            Some(thousandths) if path.ends_with(".thresholds") => format!("{:?}", thousandths / 1000.0),
+            _ => as_toml(value),
+        };
+        let _ = write!(text, "\n{key} = {value}");
+    }
+    for (key, value) in inner {
+        let more = tables(&format!("{path}.{key}"), value);
+        if !text.is_empty() && !more.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&more);
+    }
+    text
+}
+
+fn as_toml(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => toml::Value::String(text.clone()).to_string(),
+        serde_json::Value::Array(list) => {
+            format!("[{}]", list.iter().map(as_toml).collect::<Vec<_>>().join(", "))
+        }
+        serde_json::Value::Object(map) => {
+            let pairs = map.iter().map(|(key, value)| format!("{key} = {}", as_toml(value)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// The argon2id hash of the first line.
@@ -173,6 +221,22 @@ mod tests {
         assert!(!to_json(&spec).to_string().contains("argon2"));
         let completed = shown.replace("# password_hash is not shown", &format!("password_hash = '{hashed}'"));
         assert_eq!(tenant::read("t", &completed).unwrap(), [spec]);
+    }
+
+    /// The whole example, secrets aside, is shown so that it reads back.
+    #[test]
+    fn what_is_said_of_senders_and_content_is_shown_too() {
+        let example = include_str!("../../config/tenants.example.toml");
+        let spec = tenant::read("t", example).unwrap().remove(0);
+        let shown = to_toml(&spec);
+        for line in
+            ["[tenant.content.inbound.thresholds]", "spam = 5.0", "[tenant.domain.content.inbound]", "[tenant.sender]"]
+        {
+            assert!(shown.lines().any(|own| own == line), "{line} is not in {shown}");
+        }
+        let hash = example.lines().find(|line| line.starts_with("password_hash")).unwrap();
+        let completed = shown.replace("# password_hash is not shown", hash);
+        assert_eq!(tenant::read("t", &completed).unwrap_or_else(|problems| panic!("{problems}{completed}")), [spec]);
     }
 
     #[test]

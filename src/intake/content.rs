@@ -158,9 +158,9 @@ impl Connection {
             let direction = self.listener.config.direction;
             let (fate, category) = ((&ruling.disposition).into(), ruling.categories.first().copied());
             metrics.judged.inc(Judged { direction, fate, category });
-            if matches!(ruling.decided_by, Decider::Unavailable { .. }) {
-                metrics.troubles.inc(ScanTrouble::Detector);
-            }
+        }
+        if rulings.iter().any(|ruling| matches!(ruling.decided_by, Decider::Unavailable { .. })) {
+            metrics.troubles.inc(ScanTrouble::Detector);
         }
     }
 }

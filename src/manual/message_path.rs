@@ -46,6 +46,7 @@
 //! | add an EHLO keyword | `smtp::session` (offer), `smtp::parameters` (its parameters), `smtp::config` (switch) |
 //! | add a MAIL or RCPT parameter | `smtp::parameters`, `model::envelope`, `smtp::command_line` (towards next hops) |
 //! | add a check at RCPT | a fact in `policy::rcpt::Facts`, its gathering in `intake::stages`, its rule and table row in `policy::rcpt` |
+//! | change what is done with mail for its content | `policy::content` and the row of its tables (`policy::content::tests`); what a tenant may set: `tenant::content`; the words: `policy::explain` |
 //! | change what is done with a sender | `policy::sender` and the row of its tables (`policy::sender::tests`); the words: `policy::explain` |
 //! | add a limit | `smtp::config::Limits` (protocol) or `net::admission` (connections), its key in `config::keys` |
 //! | change time-outs of clients | `intake::deadlines` |

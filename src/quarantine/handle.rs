@@ -41,6 +41,7 @@ impl Quarantine {
         let (index, report) = recover(&dirs).map_err(OpenError::at(&dirs.mail))?;
         let shared = Shared::new(config, deps, dirs, index, lock);
         shared.count(&shared.index());
+        shared.deps.metrics.balance.recovered_quarantined(report.recipients);
         tell_recovery(&shared, &report);
         Ok((Self(Arc::new(shared)), report))
     }

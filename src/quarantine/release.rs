@@ -174,6 +174,7 @@ impl Release {
             shared.deps.faults.reach(Point::ReleaseBeforeForget);
             let recipients = forget(&lease, &part)?;
             shared.deps.faults.reach(Point::ReleaseAfterForget);
+            shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
             shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.tell(EventName::Released, &part.read.whole, recipients, &reason);
@@ -194,6 +195,7 @@ pub(super) fn remove(
     let lease = Lease::take(shared, scope, id)?;
     let part = Part::choose(&lease, chosen)?;
     let recipients = forget(&lease, &part)?;
+    shared.deps.metrics.balance.quarantine_removed(recipients as u64);
     shared.deps.metrics.quarantine.removed.inc_by(recipients as u64);
     shared.deps.metrics.balance.quarantine_removed(recipients as u64);
     shared.tell(EventName::Removed, &part.read.whole, recipients, reason);
