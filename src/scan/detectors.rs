@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::octets::OctetScan;
 use super::scanner::{Config, Request};
-use super::{facts, files, rules};
+use super::{classifier, facts, files, rules};
 use crate::message::files::{password_words, walk};
 use crate::message::specimen::{Specimen, TimeUp};
 use crate::model::finding::{Detector, Unavailable, Verdict};
@@ -48,6 +48,9 @@ pub(super) fn run(
     let seen = octets.finish(verdict);
     let facts = facts::of(request);
     course.take(Detector::Rules, |verdict| rules::detect(set, &specimen, &facts, seen, time_up, verdict));
+    course.take(Detector::Classifier, |verdict| {
+        classifier::classify(&specimen, &set.model, None).into_iter().for_each(|finding| verdict.find(finding));
+    });
     course.take(Detector::Files, |verdict| files::detect(&specimen, verdict));
     (specimen, course.verdict)
 }

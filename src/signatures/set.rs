@@ -7,6 +7,7 @@
 use super::clamav::{ClamAv, Format};
 use super::fault::{Fault, Faults, MAX_FAULTS};
 use super::feeds::Feeds;
+use super::model::Model;
 use super::octets::Octets;
 use super::pack::{FeedKind, PACK_FILE, Pack, PackFile};
 use super::rules::compile::{Builder, Place};
@@ -25,6 +26,8 @@ pub struct SignatureSet {
     pub clamav: ClamAv,
     pub feeds: Feeds,
     pub yara: Yara,
+    /// The classifier's; empty if no pack has one.
+    pub model: Model,
     /// The literals of rules for files and of ClamAV's bodies.
     pub octets: Octets,
     examples: Vec<Examples>,
@@ -51,6 +54,8 @@ pub struct Counts {
     pub clamav: usize,
     pub feeds: usize,
     pub yara: usize,
+    /// Words that the classifier knows.
+    pub words: usize,
 }
 
 impl SignatureSet {
@@ -79,7 +84,7 @@ impl SignatureSet {
                 }
             }
         }
-        let Gathered { rules, mut clamav, mut feeds, yara, examples } = gathered;
+        let Gathered { rules, mut clamav, mut feeds, yara, model, examples } = gathered;
         let rules = rules.finish(&mut faults);
         if !faults.refused.is_empty() {
             faults.refused.sort();
@@ -92,7 +97,7 @@ impl SignatureSet {
         clamav.forget_literals();
         let yara = yara.finish();
         let packs = packs.iter().map(|pack| (pack.name.clone(), pack.version.clone())).collect();
-        Ok(Self { number, rules, clamav, feeds, yara, octets, examples, skipped: faults.skipped, packs })
+        Ok(Self { number, rules, clamav, feeds, yara, model, octets, examples, skipped: faults.skipped, packs })
     }
 
     #[must_use]
@@ -103,6 +108,7 @@ impl SignatureSet {
             clamav: self.clamav.len(),
             feeds: self.feeds.len(),
             yara: self.yara.len(),
+            words: self.model.len(),
         }
     }
 
@@ -144,6 +150,7 @@ struct Gathered {
     clamav: ClamAv,
     feeds: Feeds,
     yara: yara::Builder,
+    model: Model,
     examples: Vec<Examples>,
 }
 
@@ -172,6 +179,12 @@ impl Gathered {
                     self.yara.add(&pack.name, &shown, class, text, faults);
                 }
                 Err(fault) => faults.refused.push(fault),
+            }
+        } else if ending == "model" {
+            match Model::from_bytes(&file.octets) {
+                Ok(_) if !self.model.is_empty() => faults.refuse(&shown, 0, "a second model: a set has one"),
+                Ok(model) => self.model = model,
+                Err(error) => faults.refuse(&shown, 0, format!("it is no model: {error}")),
             }
         } else if !matches!(ending, "md") && !name.starts_with("LICENSE") {
             let reason = format!("files that end in {ending:?} mean nothing here; lists need a [[feed]] in pack.toml");

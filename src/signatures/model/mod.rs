@@ -21,7 +21,10 @@ pub const MIN_KNOWN: usize = 8;
 /// The seed's greatest weight in points, unless it is [`SURE`].
 pub const MOST_POINTS: f64 = 4.5;
 /// From these odds on, half a point for each more, up to [`SURE_POINTS`]. Of the honest mail it was tried on, none reached them.
-pub const SURE: f64 = 4.0;
+pub const SURE: f64 = 3.0;
+/// With fewer known words than this, an opinion weighs at most [`FEW_POINTS`].
+pub const FEW_KNOWN: usize = 20;
+pub const FEW_POINTS: f64 = 2.5;
 /// The seed's greatest weight, in points. The mail of an authenticated author is not sunk by it alone: see `policy`.
 pub const SURE_POINTS: f64 = 5.5;
 /// The seed's greatest weight for good mail, in points. Small: who writes spam can put good words into it.
@@ -73,9 +76,10 @@ impl Opinion {
             return 0.0;
         }
         let sure = (MOST_POINTS + 0.5 * (self.odds - SURE).max(0.0)).min(SURE_POINTS);
-        let most = if self.learned > 1.0 { 6.5 } else { sure };
+        let seed = if self.known < FEW_KNOWN { FEW_POINTS } else { sure };
+        let most = if self.learned > 1.0 { 6.5 } else { seed };
         let least = if self.learned < -1.0 { -4.0 } else { LEAST_POINTS };
-        let slope = if self.odds > 0.0 { 1.5 } else { 0.5 };
+        let slope = if self.odds > 0.0 { 2.0 } else { 0.5 };
         (self.odds * slope).clamp(least, most)
     }
 }
