@@ -213,7 +213,6 @@ fn take_lock(root: &Path) -> Result<File, OpenError> {
 }
 
 fn tell_recovery(shared: &Shared, report: &RecoveryReport) {
-    shared.deps.metrics.balance.recovered_quarantined(report.recipients);
     shared.deps.metrics.quarantine.corrupt.inc_by(report.damaged.len() as u64);
     shared.deps.metrics.quarantine.troubles.inc_by(report.unread.len() as u64);
     let told = report.damaged.iter().map(|line| (EventName::Corrupt, line));

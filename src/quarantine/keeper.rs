@@ -116,7 +116,6 @@ fn drop_one(shared: &Arc<Shared>, id: MessageId, tenant: &TenantId) -> Result<bo
     drop(lease);
     shared.deps.metrics.balance.quarantine_expired(recipients as u64);
     shared.deps.metrics.quarantine.expired.inc_by(recipients as u64);
-    shared.deps.metrics.balance.quarantine_expired(recipients as u64);
     shared.tell(EventName::Expired, &held, recipients, "kept in quarantine for as long as it is kept");
     Ok(true)
 }

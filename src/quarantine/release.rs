@@ -176,7 +176,7 @@ impl Release {
             shared.deps.faults.reach(Point::ReleaseAfterForget);
             shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
-            shared.deps.metrics.balance.quarantine_released(recipients as u64);
+            
             shared.tell(EventName::Released, &part.read.whole, recipients, &reason);
             Ok(())
         })
@@ -197,7 +197,6 @@ pub(super) fn remove(
     let recipients = forget(&lease, &part)?;
     shared.deps.metrics.balance.quarantine_removed(recipients as u64);
     shared.deps.metrics.quarantine.removed.inc_by(recipients as u64);
-    shared.deps.metrics.balance.quarantine_removed(recipients as u64);
     shared.tell(EventName::Removed, &part.read.whole, recipients, reason);
     Ok(recipients)
 }

@@ -114,8 +114,6 @@ impl Shared {
                 index.insert(&held);
                 self.count(&index);
                 drop(index);
-                let recipients = held.envelope.recipients.len() as u64;
-                self.deps.metrics.balance.accepted_quarantined(held.direction, recipients);
                 self.deps.metrics.quarantine.held.inc();
                 self.deps.metrics.quarantine.write_seconds.observe(begun.elapsed().as_secs_f64());
                 Ok(())
