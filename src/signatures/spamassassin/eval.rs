@@ -74,8 +74,6 @@ functions! {
     NoRelays: "check_no_relays";
     AllTrusted: "check_all_trusted";
     RelaysUnparseable: "check_relays_unparseable";
-    RatwareEnvelopeFrom: "check_ratware_envelope_from";
-    RatwareNameId: "check_ratware_name_id";
     HeloIpMismatch: "helo_ip_mismatch";
     SortedRecipients: "sorted_recipients";
     SimilarRecipients: "similar_recipients";
@@ -117,6 +115,8 @@ pub fn why_not(name: &str) -> &'static str {
         "needs the network"
     } else if starts(&["check_bayes", "check_from_in_auto", "check_senders_reputation", "check_access_database", "check_language"]) {
         "needs what was learned or set on another machine"
+    } else if starts(&["check_ratware"]) {
+        "what it does isn't documented"
     } else {
         "a function of a plugin that isn't on by default"
     }

@@ -177,7 +177,9 @@ impl Compiler {
         for (name, draft) in &drafts {
             let flags = self.reader.flags.get(name).copied().unwrap_or_default();
             let points = self.points(name, flags);
-            if flags.net || flags.unusable || (points == 0.0 && !name.starts_with("__")) {
+            // Only functions ask the network; a meta or a pattern with the flag works without.
+            let asks = flags.net && matches!(draft.test, Test::Eval { .. });
+            if asks || flags.unusable || (points == 0.0 && !name.starts_with("__")) {
                 continue;
             }
             let Ok(number) = u32::try_from(self.rules.rules.len()) else { break };
@@ -345,7 +347,7 @@ impl Compiler {
         self.rules.dependents = dependents;
         self.rules.baseline = baseline;
         self.rules.redirectors =
-            self.reader.settings.redirectors.iter().filter_map(|source| Pattern::new(source).ok()).collect();
+            self.reader.settings.redirectors.iter().filter_map(|source| Pattern::with_groups(source).ok()).collect();
         self.rules.settings = std::mem::take(&mut self.reader.settings);
         sort_lists(&mut self.rules.settings);
         let mut skipped = std::mem::take(&mut self.reader.skipped);

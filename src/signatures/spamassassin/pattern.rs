@@ -4,6 +4,8 @@
 //! text counts as no match.
 //! **Invariants**: which engine and which filter an expression has never changes what it matches.
 
+use std::sync::OnceLock;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::literals::{END, Needed, WINDOW, needed};
@@ -19,27 +21,72 @@ pub struct Pattern {
 
 #[derive(Debug, Clone)]
 enum Engine {
-    Linear(regex::bytes::Regex),
+    /// Compiled when it first runs: of thousands, few ever do.
+    Linear(Box<Linear>),
     /// Look-around, back-references; steps are limited.
-    Perl(pcre2::bytes::Regex),
+    Perl(Box<pcre2::bytes::Regex>),
+}
+
+#[derive(Debug, Clone)]
+struct Linear {
+    exact: Box<str>,
+    regex: OnceLock<Option<regex::bytes::Regex>>,
+}
+
+impl Linear {
+    fn regex(&self) -> Option<&regex::bytes::Regex> {
+        self.regex
+            .get_or_init(|| {
+                regex::bytes::RegexBuilder::new(&self.exact).unicode(false).size_limit(MAX_SIZE).dfa_size_limit(MAX_SIZE).build().ok()
+            })
+            .as_ref()
+    }
+}
+
+fn perl(pcre: &str) -> Result<Engine, String> {
+    let built = pcre2::bytes::RegexBuilder::new().jit_if_available(true).build(pcre);
+    built.map(|regex| Engine::Perl(Box::new(regex))).map_err(|error| error.to_string())
 }
 
 /// Most memory of one compiled expression, in octets.
-const MAX_SIZE: usize = 4 << 20;
+const MAX_SIZE: usize = 8 << 20;
+/// Longer expressions than this, and counts above [`MAX_COUNT`], may become too big.
+const MAX_LAZY: usize = 64 << 10;
+const MAX_COUNT: u32 = 1_000;
+
+/// Whether an expression is one, and small enough: its states are about its length, times its counts.
+fn is_valid(exact: &str) -> bool {
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(120).build().parse(exact);
+    parser.is_ok_and(|hir| states(&hir) < 60_000)
+}
+
+/// Roughly.
+fn states(hir: &regex_syntax::hir::Hir) -> u64 {
+    use regex_syntax::hir::HirKind;
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(_) => 2,
+        HirKind::Capture(capture) => states(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min + 1).min(MAX_COUNT * 10);
+            states(&repetition.sub).saturating_mul(u64::from(times.max(1)))
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().map(states).fold(1, u64::saturating_add),
+    }
+}
 
 impl Pattern {
     /// # Errors
     /// With the reason.
     pub fn new(source: &str) -> Result<Self, String> {
         let Translated { exact, relaxed, pcre, names } = translate(source)?;
-        let linear = exact.as_deref().map(|exact| {
-            regex::bytes::RegexBuilder::new(exact).unicode(false).size_limit(MAX_SIZE).dfa_size_limit(MAX_SIZE).build()
-        });
-        let engine = match linear {
-            Some(Ok(regex)) => Engine::Linear(regex),
-            _ => Engine::Perl(
-                pcre2::bytes::RegexBuilder::new().jit_if_available(true).build(&pcre).map_err(|error| error.to_string())?,
-            ),
+        let engine = match exact {
+            // What is too big for one engine may fit the other: asked at once where it looks so.
+            Some(exact) if exact.len() < MAX_LAZY && is_valid(&exact) => {
+                Engine::Linear(Box::new(Linear { exact: exact.into(), regex: OnceLock::new() }))
+            }
+            _ => perl(&pcre)?,
         };
         Ok(Self { engine, needed: relaxed.map_or(Needed::Unknown, |relaxed| needed(&relaxed)), names })
     }
@@ -52,7 +99,7 @@ impl Pattern {
     #[must_use]
     pub fn is_match(&self, text: &[u8]) -> bool {
         match &self.engine {
-            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Linear(linear) => linear.regex().is_some_and(|regex| regex.is_match(text)),
             Engine::Perl(regex) => regex.is_match(text).unwrap_or(false),
         }
     }
@@ -62,10 +109,27 @@ impl Pattern {
     pub fn count(&self, text: &[u8], most: u32) -> u32 {
         let most = most as usize;
         let count = match &self.engine {
-            Engine::Linear(regex) => regex.find_iter(text).take(most).count(),
+            Engine::Linear(linear) => linear.regex().map_or(0, |regex| regex.find_iter(text).take(most).count()),
             Engine::Perl(regex) => regex.find_iter(text).take(most).take_while(Result::is_ok).count(),
         };
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// What the first group of the first match holds.
+    #[must_use]
+    pub fn first_group(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let Engine::Perl(regex) = &self.engine else { return None };
+        let found = regex.captures(text).ok().flatten()?;
+        Some(found.get(1)?.as_bytes().to_vec())
+    }
+
+    /// One whose groups matter: always by the engine that keeps them all.
+    ///
+    /// # Errors
+    /// With the reason.
+    pub fn with_groups(source: &str) -> Result<Self, String> {
+        let Translated { relaxed, pcre, names, .. } = translate(source)?;
+        Ok(Self { engine: perl(&pcre)?, needed: relaxed.map_or(Needed::Unknown, |relaxed| needed(&relaxed)), names })
     }
 
     /// The named groups of the first match.
@@ -74,9 +138,10 @@ impl Pattern {
         let mut tags = Vec::new();
         for name in &self.names {
             let value = match &self.engine {
-                Engine::Linear(regex) => {
-                    regex.captures(text).and_then(|found| found.name(name).map(|group| group.as_bytes().to_vec()))
-                }
+                Engine::Linear(linear) => linear
+                    .regex()
+                    .and_then(|regex| regex.captures(text))
+                    .and_then(|found| found.name(name).map(|group| group.as_bytes().to_vec())),
                 Engine::Perl(regex) => regex
                     .captures(text)
                     .ok()

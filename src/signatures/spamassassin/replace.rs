@@ -35,7 +35,7 @@ pub fn expand(source: &str, replacements: &Replacements) -> String {
                     out.push_str(of("inter"));
                 }
                 out.push_str(of("pre"));
-                out.push_str(text);
+                out.push_str(&nested(text, replacements, 0));
                 out.push_str(of("post"));
                 adjacent = true;
                 rest = tail;
@@ -47,6 +47,30 @@ pub fn expand(source: &str, replacements: &Replacements) -> String {
             }
         }
     }
+    out
+}
+
+/// Tags within the text of a tag.
+fn nested(text: &str, replacements: &Replacements, depth: usize) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let (before, tail) = rest.split_at(at);
+        out.push_str(before);
+        let tag = tail.get(1..).and_then(|tail| tail.split_once('>'));
+        let inner = tag.and_then(|(name, _)| replacements.get(&("tag", name.into())));
+        match (tag, inner) {
+            (Some((_, behind)), Some(inner)) if depth < 5 && out.len() < MAX_LENGTH => {
+                out.push_str(&nested(inner, replacements, depth + 1));
+                rest = behind;
+            }
+            _ => {
+                out.push('<');
+                rest = tail.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
     out
 }
 
