@@ -176,7 +176,7 @@ impl Release {
             shared.deps.faults.reach(Point::ReleaseAfterForget);
             shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
-            
+
             shared.tell(EventName::Released, &part.read.whole, recipients, &reason);
             Ok(())
         })

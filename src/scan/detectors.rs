@@ -6,11 +6,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use super::impersonation::{self, Known};
 use super::octets::OctetScan;
 use super::scanner::{Config, Request};
-use super::{classifier, facts, files, rules};
+use super::{bulk, classifier, facts, feeds, files, rules};
 use crate::message::files::{password_words, walk};
 use crate::message::specimen::{Specimen, TimeUp};
+use crate::model::Direction;
 use crate::model::finding::{Detector, Unavailable, Verdict};
 use crate::signatures::SignatureSet;
 use crate::telemetry::metrics::ScanMetrics;
@@ -48,9 +50,24 @@ pub(super) fn run(
     let seen = octets.finish(verdict);
     let facts = facts::of(request);
     course.take(Detector::Rules, |verdict| rules::detect(set, &specimen, &facts, seen, time_up, verdict));
+    course.take(Detector::Feeds, |verdict| {
+        let host = request.sender.address().map(|address| address.domain().as_str());
+        feeds::detect(&set.feeds, &specimen, request.client, host, verdict);
+    });
     course.take(Detector::Classifier, |verdict| {
         classifier::classify(&specimen, &set.model, None).into_iter().for_each(|finding| verdict.find(finding));
     });
+    let known = Known {
+        own_domains: &request.own_domains,
+        recipients: &request.recipients,
+        authenticated: request.authentication.is_some().then(|| facts::is_authenticated(request)),
+        first_contact: false,
+        protected: &[],
+    };
+    if request.direction == Direction::Inbound {
+        course.take(Detector::Impersonation, |verdict| impersonation::detect(&specimen, &known, verdict));
+    }
+    course.take(Detector::Bulk, |verdict| bulk::detect(&specimen, verdict));
     course.take(Detector::Files, |verdict| files::detect(&specimen, verdict));
     (specimen, course.verdict)
 }
