@@ -17,7 +17,7 @@ pub const RESERVED_FIELDS: [&str; 2] = ["X-Spam-", "X-Sekisho-"];
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
     let begins = |start: &&str| name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
-    RESERVED_FIELDS.iter().any(|start| begins(&start)) || name.eq_ignore_ascii_case("X-Spam")
+    RESERVED_FIELDS.iter().any(begins) || name.eq_ignore_ascii_case("X-Spam")
 }
 
 /// What a message counts as by its recipient's thresholds. A finding has a [`Class`]; what all of them come to is a category.

@@ -252,7 +252,7 @@ impl Sets {
         stats.hits.fetch_add(u64::from(hit), Ordering::Relaxed);
         stats.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let messages = stats.messages.fetch_add(1, Ordering::Relaxed) + 1;
-        if messages >= ENOUGH && messages % OFTEN == 0 && messages < SETTLED { self.review() } else { None }
+        if messages >= ENOUGH && messages.is_multiple_of(OFTEN) && messages < SETTLED { self.review() } else { None }
     }
 
     /// Compares the new set with the one before, and takes it back if need be.

@@ -237,13 +237,13 @@ impl ContentPolicy {
     /// What stands before the subject.
     #[must_use]
     pub fn tag(&self, category: Category) -> &str {
-        self.tags.get(&category).map_or_else(|| content_texts::tag(category), |text| text)
+        self.tags.get(&category).map_or_else(|| content_texts::tag(category), AsRef::as_ref)
     }
 
     /// What stands above the text.
     #[must_use]
     pub fn stamp(&self, category: Category) -> &str {
-        self.stamps.get(&category).map_or_else(|| content_texts::stamp(category), |text| text)
+        self.stamps.get(&category).map_or_else(|| content_texts::stamp(category), AsRef::as_ref)
     }
 }
 

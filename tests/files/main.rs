@@ -20,6 +20,7 @@ pub fn virus() -> Vec<u8> {
 }
 
 /// What one file came to.
+#[derive(Debug)]
 pub struct Scan {
     pub specimen: Specimen,
     /// How often the virus was shown, as a file of its own or at the beginning of one.

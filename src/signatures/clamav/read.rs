@@ -266,8 +266,11 @@ fn regex(head: &str, rest: &str) -> Result<Subsignature, String> {
     Ok(Subsignature::Regex { trigger: Logical::parse(trigger)?, regex: Box::new(regex) })
 }
 
+/// Hash, size, name.
+pub type HashLine<'l> = (&'l str, Option<u64>, &'l str);
+
 /// `Hash:Size:Name[:Level]`, with `*` for any size; or `Size:Hash:Name` of sections.
-pub fn hash(line: &str, of_section: bool) -> Result<Option<(&str, Option<u64>, &str)>, String> {
+pub fn hash(line: &str, of_section: bool) -> Result<Option<HashLine<'_>>, String> {
     let mut fields = line.split(':');
     let mut next = || fields.next().ok_or("a field is missing: Hash:Size:Name");
     let (one, other, name) = (next()?, next()?, next()?);

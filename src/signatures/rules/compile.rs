@@ -8,7 +8,7 @@ use std::ops::Bound;
 use regex::RegexBuilder;
 
 use super::atoms::Atom;
-use super::expression::{self, Expression};
+use super::expression::{self, Expression, Named};
 use super::fields::{FieldNames, Mask};
 use super::lists;
 use super::read::Written;
@@ -36,12 +36,15 @@ pub struct Place {
     pub line: usize,
 }
 
+/// What makes a needle another one: octets, where it is looked for, case, whole words.
+type NeedleKey = (Box<[u8]>, Mask, bool, bool);
+
 #[derive(Debug, Default)]
 pub struct Builder {
     names: FieldNames,
     needles: Vec<Needle>,
-    known: HashMap<(Box<[u8]>, Mask, bool, bool), NeedleId>,
-    rules: Vec<(Place, Rule, Option<Expression<Box<str>>>)>,
+    known: HashMap<NeedleKey, NeedleId>,
+    rules: Vec<(Place, Rule, Option<Named>)>,
     patterns: Vec<Pattern>,
     domains: HashMap<Box<str>, Vec<usize>>,
     domain_groups: usize,
@@ -76,7 +79,7 @@ impl Builder {
         }
     }
 
-    fn rule(&mut self, place: &Place, written: &Written) -> Result<(Rule, Option<Expression<Box<str>>>), String> {
+    fn rule(&mut self, place: &Place, written: &Written) -> Result<(Rule, Option<Named>), String> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let first = written.id.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
         if !first || written.id.len() > MAX_NAME || !written.id.chars().all(is_name) {

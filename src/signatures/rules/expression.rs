@@ -250,10 +250,10 @@ impl<'t> Reader<'t> {
     }
 }
 
-fn one_or(
-    mut list: Vec<Expression<Box<str>>>,
-    join: fn(Vec<Expression<Box<str>>>) -> Expression<Box<str>>,
-) -> Expression<Box<str>> {
+/// Of rules by their names.
+pub type Named = Expression<Box<str>>;
+
+fn one_or(mut list: Vec<Named>, join: fn(Vec<Named>) -> Named) -> Named {
     match (list.pop(), list.is_empty()) {
         (Some(one), true) => one,
         (last, _) => {

@@ -85,6 +85,11 @@ impl Lists {
         self.owners.len()
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
     pub fn infos(&self) -> impl Iterator<Item = &RuleInfo> {
         self.lists.iter().map(|(info, _)| info)
     }

@@ -138,7 +138,8 @@ fn bad_sets_are_refused_and_the_running_one_stays() {
     let stranger = SigningKey::read(&generate().unwrap()).unwrap();
     let now = node.config.clock.now();
     let published = &node.config.published;
-    let mut bad: Vec<(u64, fn(&Refused) -> bool)> = Vec::new();
+    type Says = fn(&Refused) -> bool;
+    let mut bad: Vec<(u64, Says)> = Vec::new();
     for name in ["manifest.json", "packs/x/r.toml", "packs/x/pack.toml", "manifest.sig"] {
         let number = node.write(&rule("A", "lottery", 3.0));
         flip(&node.file(number, name));
