@@ -39,7 +39,6 @@ const MAGIC: &[(&[u8], FileKind, &str)] = &[
     (b"conectix", FileKind::DiskImage, "vhd"),
     (b"vhdxfile", FileKind::DiskImage, "vhdx"),
     (b"ITSF\x03\0\0\0", FileKind::Archive, "chm"),
-    (b"\x19\x04\0\x10", FileKind::Archive, "sis"),
     (b"\x1f\x8b", FileKind::Compressed, "gz"),
     (b"\x1f\x9d", FileKind::Compressed, "z"),
     (b"\xfd7zXZ\0", FileKind::Compressed, "xz"),
@@ -145,6 +144,9 @@ fn placed(octets: &[u8]) -> Option<Form> {
         // A fat Mach-O counts its few architectures where a class file has its version.
         let fat = slice(octets, 4, 4).is_some_and(|count| count.starts_with(&[0, 0, 0]) && count.last() < Some(&32));
         return Some(if fat { (FileKind::Executable, "macho") } else { (FileKind::Java, "class") });
+    }
+    if has(8, b"\x19\x04\0\x10") || has(0, b"\x7a\x1a\x20\x10") {
+        return Some((FileKind::Archive, "sis"));
     }
     if has(7, b"**ACE**") {
         return Some((FileKind::Archive, "ace"));

@@ -200,7 +200,9 @@ impl<'w> Walk<'w> {
     /// come (0: nothing said). `None` if nothing came; the reason is noted.
     pub fn unpack(&mut self, at: usize, name: &str, packed: u64, told: u64, reader: &mut dyn Read) -> Option<Unpacked> {
         let (octets, reason) = self.draw(packed, told, reader);
-        self.drawn(at, name, octets, reason)
+        // An error behind the last octet is a bad checksum: all there is to see is here.
+        let is_all = told > 0 && octets.len() as u64 == told;
+        self.drawn(at, name, octets, reason.filter(|reason| !(is_all && *reason == Reason::Malformed)))
     }
 
     /// Notes why a reading ended.

@@ -104,7 +104,9 @@ impl Reader<'_> {
         }
         let Some(colon) = memchr::memchr(b':', line) else { return false };
         let name = line.get(..colon).unwrap_or_default();
-        let length = name.trim_ascii_end().len();
+        // RFC 822 allowed a comment behind the name, and some still read it so.
+        let bare = memchr::memchr(b'(', name).and_then(|comment| name.get(..comment)).unwrap_or(name);
+        let length = if is_content(bare) { bare } else { name }.trim_ascii_end().len();
         let is_name = length > 0 && name.iter().take(length).all(|byte| byte.is_ascii_graphic());
         if !is_name {
             return false;
