@@ -1,19 +1,12 @@
 //! From the settings of judging content to the configurations of its rooms.
 
-use crate::clock::Clock;
-use crate::config::{
-    ContentSettings, QuarantineSettings, ScanSettings, ScannerSettings, ScannersSettings, SignatureSettings,
-};
-use crate::message::specimen::{Limits, Specimen};
+use crate::config::{ContentSettings, QuarantineSettings, ScanSettings};
+use crate::message::specimen::Limits;
 use crate::model::detectors::Detectors;
-use crate::scan::external::{self, Endpoint, Service};
-use crate::signatures::keys::{PublicKey, Trust};
-use crate::signatures::published::Published;
-use crate::signatures::sets;
 use crate::{quarantine, scan};
 
 pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
-    let ScanSettings { workers, patience, time, off, budgets, passwords } = &settings.scan;
+    let ScanSettings { workers, patience, time, off, budgets, .. } = &settings.scan;
     let plain = scan::Config::default();
     scan::Config {
         workers: workers.unwrap_or(plain.workers),
@@ -30,48 +23,7 @@ pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
             ..plain.limits
         },
         on: off.iter().fold(Detectors::all(), Detectors::without),
-        passwords: passwords.iter().map(|password| password.as_str().into()).collect(),
     }
-}
-
-/// # Errors
-/// A sentence for an address that is none.
-pub(super) fn external(settings: &ScannersSettings) -> Result<external::Config, String> {
-    let ScannersSettings { clamd, icap, rspamd, spamd } = settings;
-    let service = |own: &ScannerSettings| {
-        if own.servers.is_empty() {
-            return Ok(None);
-        }
-        let endpoints = own.servers.iter().map(|server| Endpoint::parse(server)).collect::<Result<Vec<_>, _>>();
-        let endpoints = endpoints.map_err(|error| error.to_string())?;
-        Ok::<_, String>(Some(Service {
-            endpoints,
-            timeout: own.timeout,
-            connections: own.connections,
-            max_size: own.max_size,
-            required: own.required,
-            name: own.name.as_str().into(),
-        }))
-    };
-    Ok(external::Config {
-        clamd: service(clamd)?,
-        icap: service(icap)?,
-        rspamd: service(rspamd)?,
-        spamd: service(spamd)?,
-    })
-}
-
-/// # Errors
-/// A sentence for a key that can't be read, or a directory that can't be made.
-pub(super) fn signatures(settings: &SignatureSettings, clock: Clock) -> Result<sets::Config, String> {
-    let keys = settings.keys.iter().map(|key| key.parse::<PublicKey>().map_err(|error| error.to_string()));
-    let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
-    let published = Published::open(&settings.dir)
-        .map_err(|error| format!("the directory of signature sets {}: {error}", settings.dir.display()))?;
-    keys.extend(published.keys().map_err(|error| format!("keys of signature sets: {error}"))?);
-    let trust = Trust { keys, needed: settings.signers };
-    let parse = |octets| Specimen::parse(octets, &Limits::default(), &|| false);
-    Ok(sets::Config { published, trust, clock, parse })
 }
 
 pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {

@@ -383,11 +383,8 @@ impl Parts {
         let keys = signing::follow(Arc::clone(&self.keys), Arc::clone(&self.sealer.keys), self.shutdown.clone());
         let (quarantine, stop) = (self.quarantine.clone(), self.shutdown.clone());
         let expiring = async move { quarantine.keep(stop).await };
-        let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
-        let every = settings.content.signatures.refresh;
-        let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets)]).collect()
+        helpers.into_iter().chain([tokio::spawn(expiring)]).collect()
     }
 }
 

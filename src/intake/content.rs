@@ -9,18 +9,16 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::judging::{self, Told};
+use super::judging::{Judged, Told};
 use super::lanes::Lane;
 use super::stages::Transaction;
 use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Copies, Disposition, Edits};
-use crate::model::explanation::content::Content;
+use crate::model::explanation::content::{Content, Group};
 use crate::model::finding::Verdict;
 use crate::model::{Address, Direction, Domain, Reply};
-use crate::policy::content::{Author, Decider, Facts, Ruling, Signed, Together, dispose, same_edits, together};
-use crate::policy::explain::content_group;
+use crate::policy::content::{Author, Facts, Ruling, Signed, Together, dispose, same_edits, together};
 use crate::scan::{Request, Scanned};
-use crate::telemetry::metrics::{Judged, ScanTrouble};
 use crate::tenant::{ContentPolicy, Snapshot, Tenant};
 
 /// Recipients of one lane whose mail is treated alike.
@@ -59,7 +57,7 @@ impl Connection {
         &self,
         transaction: &Transaction,
         lanes: Vec<Lane>,
-        (octets, judged): (&Bytes, Option<&judging::Judged>),
+        (octets, judged): (&Bytes, Option<&Judged>),
         told: &mut Option<Box<Content>>,
     ) -> Outcome {
         let intake = &self.listener.intake;
@@ -95,7 +93,7 @@ impl Connection {
             }
         }
         let answer = together(&mut rulings);
-        self.count(&rulings);
+        self.count(verdict.as_ref(), &rulings);
         *told = Some(Box::new(self.explained(&lanes, &rulings, verdict.as_ref())));
         match answer {
             Together::Defer(reply) => {
@@ -111,7 +109,7 @@ impl Connection {
         &self,
         transaction: &Transaction,
         lanes: &[Lane],
-        (octets, judged): (&Bytes, Option<&judging::Judged>),
+        (octets, judged): (&Bytes, Option<&Judged>),
         fingerprint: u64,
     ) -> Request {
         let tenant = if let [lane] = lanes { Some(lane.tenant.id.clone()) } else { None };
@@ -147,28 +145,28 @@ impl Connection {
         }
         let mut content = Content::new(verdict);
         for (addresses, ruling) in groups {
-            content.judge(content_group(self.listener.config.direction, addresses, ruling, verdict));
+            content.judge(Group {
+                direction: self.listener.config.direction,
+                recipients: addresses,
+                recipients_left_out: 0,
+                categories: ruling.categories.clone(),
+                steps: ruling.steps.clone(),
+                decided_by: ruling.decided_by,
+                disposition: ruling.disposition.clone(),
+                copies: ruling.copies.clone(),
+                summary: Default::default(),
+            });
         }
         content
     }
 
-    fn count(&self, rulings: &[Ruling]) {
-        let metrics = &self.listener.intake.deps.metrics.scan;
-        for ruling in rulings {
-            let direction = self.listener.config.direction;
-            let (fate, category) = ((&ruling.disposition).into(), ruling.categories.first().copied());
-            metrics.judged.inc(Judged { direction, fate, category });
-            if matches!(ruling.decided_by, Decider::Unavailable { .. }) {
-                metrics.troubles.inc(ScanTrouble::Detector);
-            }
-        }
-    }
+    fn count(&self, _verdict: Option<&Verdict>, _rulings: &[Ruling]) {}
 }
 
 /// Most domains of the recipients' tenants that detectors are told of.
 const MAX_OWN: usize = 1_000;
 
-fn author(judged: Option<&judging::Judged>, direction: Direction) -> Author {
+fn author(judged: Option<&Judged>, direction: Direction) -> Author {
     let proven = judged.is_some_and(|judged| {
         let found = &judged.authentication;
         found.from.as_ref().is_some_and(|from| found.authenticates(from))

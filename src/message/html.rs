@@ -9,9 +9,11 @@
 //! **Invariants**: one pass, linear in the length, without recursion; open elements, links and rules are bounded.
 //! **Elsewhere**: what a URL leads to is `message::links`.
 
+mod elements;
 mod entities;
 mod flow;
 mod reader;
+mod signs;
 mod style;
 mod tokens;
 

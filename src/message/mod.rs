@@ -4,8 +4,8 @@
 
 pub mod charset;
 pub mod edit;
-pub mod files;
 pub mod fold;
+pub mod files;
 pub mod header;
 pub mod html;
 pub mod links;

@@ -3,15 +3,16 @@
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
 
-pub mod classifier;
-mod detectors;
+pub mod bulk;
 pub mod external;
 mod facts;
+pub mod feeds;
 pub mod files;
+pub mod impersonation;
 pub mod octets;
 pub mod pool;
 pub mod rules;
 mod scanner;
-mod structure;
+pub mod symbols;
 
 pub use scanner::{Config, Request, ScanError, Scanned, Scanner};

@@ -9,26 +9,18 @@
 //! **Invariants**: a message is scanned by one set, the one picked when its scan begins. Nothing switches a detector off but the
 //! operator's settings.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::detectors;
-use super::external::{self, External, Question};
 use super::pool::{Pool, PoolError};
 use crate::message::specimen::{Limits, Specimen, TimeUp};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
-use crate::model::finding::{Class, Detector, Score, Verdict};
+use crate::model::finding::Verdict;
 use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
-use crate::signatures::sets::Sets;
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{Pool as Threads, ScanTrouble};
-
-/// From here on a message counts as a hit of its set.
-const HIT: Score = Score(5_000);
+use crate::signatures::SignatureSet;
 
 /// Settings of scanning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +34,6 @@ pub struct Config {
     pub limits: Limits,
     /// Detectors that are asked; the operator's word alone.
     pub on: Detectors,
-    /// Tried on files with passwords, after the words of the mail.
-    pub passwords: Vec<Box<str>>,
 }
 
 impl Default for Config {
@@ -54,7 +44,6 @@ impl Default for Config {
             time: Duration::from_secs(20),
             limits: Limits::default(),
             on: Detectors::all(),
-            passwords: Vec::new(),
         }
     }
 }
@@ -94,32 +83,17 @@ pub struct ScanError(#[from] PoolError);
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Scanner(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    config: Config,
+pub struct Scanner {
+    config: Arc<Config>,
     pool: Pool,
-    sets: Arc<Sets>,
-    external: External,
-    metrics: Arc<Metrics>,
-    hostname: Box<str>,
+    set: Arc<arc_swap::ArcSwap<SignatureSet>>,
 }
 
 impl Scanner {
-    /// `hostname`: our own, as other scanners are told.
     #[must_use]
-    pub fn build(
-        config: Config,
-        sets: Arc<Sets>,
-        external: external::Config,
-        metrics: Arc<Metrics>,
-        hostname: &str,
-    ) -> Self {
+    pub fn build(config: Config, set: Arc<arc_swap::ArcSwap<SignatureSet>>) -> Self {
         let pool = Pool::new(config.workers, config.patience);
-        metrics.scan.running.of(Threads::All).set(i64::try_from(config.workers).unwrap_or(i64::MAX));
-        let external = External::new(external);
-        Self(Arc::new(Inner { config, pool, sets, external, metrics, hostname: hostname.into() }))
+        Self { config: Arc::new(config), pool, set }
     }
 
     /// Scans a message.
@@ -127,97 +101,32 @@ impl Scanner {
     /// # Errors
     /// [`ScanError`]; the message is to be put off.
     pub async fn scan(&self, request: Request) -> Result<Scanned, ScanError> {
-        let metrics = &self.0.metrics.scan;
-        let timer = metrics.seconds.start_timer();
-        let question = (!self.0.external.is_empty()).then(|| self.question(&request));
-        let inner = Arc::clone(&self.0);
-        metrics.waiting.inc();
-        let work = self.0.pool.run(move || {
-            let running = inner.metrics.scan.running.of(Threads::Busy);
-            inner.metrics.scan.waiting.dec();
-            running.inc();
-            let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request)));
-            running.dec();
-            scanned
-        });
-        let here = async {
-            let done = work.await;
-            if matches!(done, Err(PoolError::Full)) {
-                metrics.waiting.dec();
-            }
-            done
-        };
-        let elsewhere = async {
-            match &question {
-                Some(question) => self.0.external.ask(question).await,
-                None => Vec::new(),
-            }
-        };
-        let (here, elsewhere) = tokio::join!(here, elsewhere);
-        let mut scanned = match here {
-            Ok(Ok(scanned)) => scanned,
-            Ok(Err(_)) | Err(PoolError::Broken) => {
-                metrics.troubles.inc(ScanTrouble::Fault);
-                return Err(ScanError(PoolError::Broken));
-            }
-            Err(PoolError::Full) => {
-                metrics.troubles.inc(ScanTrouble::Full);
-                return Err(ScanError(PoolError::Full));
-            }
-        };
-        for answer in elsewhere {
-            if answer.unavailable.is_some() {
-                metrics.detector_errors.inc(answer.detector);
-            }
-            answer.tell(&mut scanned.verdict);
-        }
-        metrics.unchecked.inc_by(scanned.verdict.unchecked.len() as u64);
-        timer.observe_duration();
-        Ok(scanned)
+        let set = self.set.load_full();
+        let config = Arc::clone(&self.config);
+        Ok(self.pool.run(move || scan(&config, &set, &request)).await?)
     }
 
-    /// The same here and now, without a place in the pool and without scanners elsewhere: for tools.
+    /// The same here and now, without a place in the pool: for tools.
     #[must_use]
     pub fn scan_here(&self, request: &Request) -> Scanned {
-        self.0.scan(request)
+        scan(&self.config, &self.set.load(), request)
     }
 
     /// Detectors whose silence puts a message off.
     #[must_use]
     pub fn mandatory(&self) -> Detectors {
-        let here = Detectors::mandatory().without(Detector::Clamd).without(Detector::Icap);
-        self.0.external.required().into_iter().fold(here, Detectors::with).and(self.0.config.on)
-    }
-
-    /// The sets it judges with.
-    #[must_use]
-    pub fn sets(&self) -> &Arc<Sets> {
-        &self.0.sets
-    }
-
-    fn question(&self, request: &Request) -> Question {
-        Question {
-            message: request.octets.clone(),
-            id: None,
-            ip: request.client,
-            helo: request.helo.clone(),
-            hostname: Box::default(),
-            from: request.sender.address().map(ToString::to_string).unwrap_or_default().into(),
-            recipients: request.recipients.iter().map(|one| one.to_string().into()).collect(),
-            user: Box::default(),
-            ourselves: self.0.hostname.clone(),
-        }
+        Detectors::mandatory().and(self.config.on)
     }
 }
 
-impl Inner {
-    fn scan(&self, request: &Request) -> Scanned {
-        let begun = Instant::now();
-        let time_up: TimeUp<'_> = &|| begun.elapsed() >= self.config.time;
-        let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, time_up);
-        let hit = verdict.score >= HIT || verdict.findings.iter().any(|found| found.class == Class::Malware);
-        self.sets.told(&picked, hit, begun.elapsed());
-        Scanned { verdict, specimen }
-    }
+fn scan(config: &Config, set: &SignatureSet, request: &Request) -> Scanned {
+    let begun = Instant::now();
+    let time_up: TimeUp<'_> = &|| begun.elapsed() >= config.time;
+    let mut verdict = Verdict::new(set.number);
+    let specimen = Specimen::parse(request.octets.clone(), &config.limits, time_up);
+    verdict.unchecked.extend(specimen.unchecked.iter().cloned());
+    let facts = super::facts::of(request);
+    let seen = set.rules.nothing_seen();
+    super::rules::detect(set, &specimen, &facts, seen, time_up, &mut verdict);
+    Scanned { verdict, specimen }
 }

@@ -12,7 +12,6 @@ pub mod fold;
 pub mod keys;
 pub mod literals;
 pub mod manifest;
-pub mod model;
 pub mod octets;
 pub mod pack;
 pub mod published;
@@ -20,7 +19,6 @@ pub mod rules;
 pub mod self_test;
 mod set;
 pub mod sets;
-pub mod starter;
 pub mod yara;
 
 pub use fault::Fault;

@@ -210,12 +210,12 @@ impl Sets {
         Self { in_force: ArcSwap::from_pointee(alone(slot(set, None))), config: None, changing: Mutex::default() }
     }
 
-    /// Takes what is published. A set that is refused is told; then the previous one is taken, at worst `base`, the one that
-    /// comes with the program, whose number is 0.
+    /// Takes what is published. A set that is refused is told; then the previous one is taken, at worst one that finds
+    /// nothing, which [`Sets::number`] tells as 0.
     #[must_use]
-    pub fn open(config: Config, base: SignatureSet) -> (Self, Refreshed) {
-        let base = alone(slot(base, None));
-        let sets = Self { in_force: ArcSwap::from_pointee(base), config: Some(config), changing: Mutex::default() };
+    pub fn open(config: Config) -> (Self, Refreshed) {
+        let empty = alone(slot(SignatureSet::empty(), None));
+        let sets = Self { in_force: ArcSwap::from_pointee(empty), config: Some(config), changing: Mutex::default() };
         let refreshed = sets.refresh();
         (sets, refreshed)
     }

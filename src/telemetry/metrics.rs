@@ -11,7 +11,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::balance::Balance;
-pub use super::scan_metrics::{Judged, Pool, ScanMetrics, ScanTrouble};
+use super::scan_metrics::ScanMetrics;
 use super::series::{Counters, Gauges, Registrar, Said, label_set, opts};
 use crate::model::{Direction, OutcomeKind};
 

@@ -7,6 +7,7 @@
 
 mod arc;
 mod clamav;
+mod deception;
 mod dkim;
 mod dmarc;
 mod files;

@@ -46,7 +46,7 @@ fn a_virus_is_quarantined_and_the_next_hop_never_sees_it() {
     let (mx, gateway) = world();
     gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &with_file("a file", "a.bin", &eicar()));
     gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("clean", "hello\r\n"));
-    let received = mx.wait_for_at_least(1);
+    let received = mx.wait_for(1);
     assert!(received[0].text().contains("Subject: clean"), "{}", received[0].headers());
     let held = held(&gateway);
     assert_eq!(held.len(), 1);
@@ -79,7 +79,7 @@ fn what_others_say_in_our_name_is_taken_out_and_our_word_put_in() {
         message("hello", "A word or two.\r\n")
     );
     gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &forged);
-    let received = mx.wait_for_at_least(1).remove(0);
+    let received = mx.wait_for(1).remove(0);
     let headers = received.headers().to_owned();
     assert!(!headers.contains("-100"), "{headers}");
     assert_eq!(headers.to_lowercase().matches("x-sekisho-verdict:").count(), 1, "{headers}");
@@ -99,9 +99,9 @@ fn each_tenant_has_its_own_way_with_the_same_message() {
     let gateway = Gateway::builder().tenants(&two).start();
     let to = ["you@acme.example", "you@beta.example", "you@gamma.example"];
     gateway.send_inbound("aoi@sender.example", &to, &message("offer", &gtube()));
-    let received = mx.wait_for_at_least(1).remove(0);
+    let received = mx.wait_for(1).remove(0);
     assert_eq!(received.header("Subject").as_deref(), Some("[SPAM] offer"), "{}", received.headers());
-    assert_eq!(received.recipients(), ["you@acme.example"]);
+    assert_eq!(received.recipients, ["you@acme.example"]);
     let held = held(&gateway);
     assert_eq!((held.len(), &held[0]["tenant"]), (1, &Value::from("beta")));
     gateway.logged("discarded", |event| event["recipient"] == "you@gamma.example");
@@ -150,8 +150,8 @@ fn what_is_released_goes_to_its_recipient() {
     gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("offer", &gtube()));
     let id = held(&gateway)[0]["id"].as_str().unwrap().to_owned();
     gateway.cli_ok(&["quarantine", "release", &id, "--reason", "asked for by phone"]);
-    let received = mx.wait_for_at_least(1).remove(0);
-    assert_eq!(received.recipients(), ["you@acme.example"]);
+    let received = mx.wait_for(1).remove(0);
+    assert_eq!(received.recipients, ["you@acme.example"]);
     assert!(received.text().contains("Subject: offer"), "{}", received.headers());
     assert!(held(&gateway).is_empty());
     gateway.assert_settled();
@@ -165,8 +165,8 @@ fn administrators_are_told_and_get_no_content() {
            [tenant.content.inbound.actions]\nspam = [\"quarantine\", \"notify\"]\n";
     let gateway = Gateway::builder().tenants(&tenants).start();
     gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("offer", &gtube()));
-    let notice = mx.wait_for_at_least(1).remove(0);
-    assert_eq!(notice.recipients(), ["admin@acme.example"]);
+    let notice = mx.wait_for(1).remove(0);
+    assert_eq!(notice.recipients, ["admin@acme.example"]);
     assert_eq!(notice.header("Auto-Submitted").as_deref(), Some("auto-generated"));
     assert!(!notice.text().contains("GTUBE"));
     gateway.assert_settled();

@@ -237,9 +237,7 @@ impl<'w> Walk<'w> {
         } else {
             None
         };
-        let mut octets = Vec::with_capacity(
-            usize::try_from(told.min(most).min(packed.saturating_mul(self.limits.ratio))).unwrap_or(0),
-        );
+        let mut octets = Vec::with_capacity(usize::try_from(told.min(most).min(packed.saturating_mul(self.limits.ratio))).unwrap_or(0));
         let reason = loop {
             let length = octets.len() as u64;
             if (self.time_up)() {

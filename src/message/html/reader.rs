@@ -1,10 +1,15 @@
 //! Follows the tokens with the elements that are open, and writes down what is seen.
 
+use super::elements::{
+    A, BODY, BR, BUTTON, FONT, HREF, HTML, IMG, INPUT, LI, P, PRE, SRC, STYLE, TABLE, TD, TEMPLATE, TH, TITLE, TR,
+    attributes, is_block, is_void,
+};
 use super::entities::{Place, decode};
 use super::flow::{Flow, Gap};
-use super::style::{Effect, Paint, Rgb, Sheet, alike, paint};
+use super::signs::{address, bare_colour, invisible_in_words, is_made_here, is_pixel, smuggles};
+use super::style::{Effect, Paint, Rgb, Sheet, alike};
 use super::tokens::{Key, Token, Tokens, key};
-use super::{HtmlLink, HtmlRead, MAX_ADDRESS, MAX_LINKS, MAX_SHOWN};
+use super::{HtmlLink, HtmlRead, MAX_LINKS, MAX_SHOWN};
 use crate::message::specimen::{LinkSource, MarkupSigns};
 
 /// Most open elements, as in browsers; deeper ones are not remembered.
@@ -13,54 +18,6 @@ const MAX_DEPTH: usize = 512;
 const MAX_ALT: usize = 1_024;
 /// Octets of a script that are looked at.
 const MAX_SCRIPT: usize = 256 << 10;
-
-const A: Key = key(b"a");
-const STYLE: Key = key(b"style");
-const HREF: Key = key(b"href");
-const SRC: Key = key(b"src");
-const TITLE: Key = key(b"title");
-const BR: Key = key(b"br");
-const P: Key = key(b"p");
-const LI: Key = key(b"li");
-const TD: Key = key(b"td");
-const TH: Key = key(b"th");
-const TR: Key = key(b"tr");
-const TABLE: Key = key(b"table");
-const IMG: Key = key(b"img");
-const INPUT: Key = key(b"input");
-const PRE: Key = key(b"pre");
-const BODY: Key = key(b"body");
-const FONT: Key = key(b"font");
-const HTML: Key = key(b"html");
-const TEMPLATE: Key = key(b"template");
-const BUTTON: Key = key(b"button");
-
-/// Names of attributes.
-mod attributes {
-    use super::{Key, key};
-
-    pub const ACTION: Key = key(b"action");
-    pub const ALT: Key = key(b"alt");
-    pub const BACKGROUND: Key = key(b"background");
-    pub const BGCOLOR: Key = key(b"bgcolor");
-    pub const CLASS: Key = key(b"class");
-    pub const COLOR: Key = key(b"color");
-    pub const CONTENT: Key = key(b"content");
-    pub const DATA: Key = key(b"data");
-    pub const DOWNLOAD: Key = key(b"download");
-    pub const FORMACTION: Key = key(b"formaction");
-    pub const HEIGHT: Key = key(b"height");
-    pub const HIDDEN: Key = key(b"hidden");
-    pub const HTTP_EQUIV: Key = key(b"http-equiv");
-    pub const ID: Key = key(b"id");
-    pub const PLACEHOLDER: Key = key(b"placeholder");
-    pub const SRCSET: Key = key(b"srcset");
-    pub const TEXT: Key = key(b"text");
-    pub const TYPE: Key = key(b"type");
-    pub const VALUE: Key = key(b"value");
-    pub const WIDTH: Key = key(b"width");
-    pub const XLINK_HREF: Key = key(b"xlink:href");
-}
 
 /// How text looks inside an element.
 #[derive(Debug, Clone, Copy)]
@@ -244,9 +201,7 @@ impl<'a> Reader<'a> {
         if !self.sheet.is_empty() {
             let class = self.tokens.attribute(attributes::CLASS);
             let id = self.tokens.attribute(attributes::ID);
-            let bytes = name.to_be_bytes();
-            let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_start_matches('\0');
-            effect = effect.then(self.sheet.of(name, text, id, class));
+            effect = effect.then(self.sheet.of(name, id, class));
         }
         if let Some(style) = self.tokens.attribute(STYLE) {
             let style = decode(style, Place::Attribute);
@@ -370,13 +325,7 @@ impl<'a> Reader<'a> {
             let value = self.tokens.attribute(name).unwrap_or_default().trim_ascii();
             matches!(value, "0" | "1" | "0px" | "1px")
         };
-        let styled = || {
-            let style = self.tokens.attribute(STYLE).unwrap_or_default();
-            let compact = style.bytes().filter(|byte| !byte.is_ascii_whitespace()).take(400).collect::<Vec<u8>>();
-            [&b"width:1px"[..], b"width:0", b"height:1px", b"display:none"].iter().any(|tiny| {
-                memchr::memmem::find(&compact, tiny).is_some_and(|at| at == 0 || compact.get(at - 1) == Some(&b';'))
-            })
-        };
+        let styled = || self.tokens.attribute(STYLE).is_some_and(is_pixel);
         self.signs.images = self.signs.images.saturating_add(1);
         if (small(attributes::WIDTH) && small(attributes::HEIGHT)) || styled() {
             self.signs.pixels = self.signs.pixels.saturating_add(1);
@@ -568,146 +517,4 @@ impl<'a> Reader<'a> {
             self.pop_to(P, |open| matches!(open, TD | TH | TABLE | BUTTON) || is_block(open));
         }
     }
-}
-
-/// `bgcolor=ffffff` has no number sign.
-fn bare_colour(value: &str) -> Paint {
-    let value = value.trim_ascii();
-    match paint(value) {
-        Paint::Unknown if value.len() == 6 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            paint(&format!("#{value}"))
-        }
-        known => known,
-    }
-}
-
-/// References decoded; without the line ends and tabs that browsers take out, too; bounded.
-fn address(value: &str) -> Box<str> {
-    let value = value.get(..value.floor_char_boundary(4 * MAX_ADDRESS)).unwrap_or_default();
-    let decoded = decode(value, Place::Attribute);
-    let trimmed = decoded.trim_matches(|c: char| c <= ' ');
-    let mut clean = if trimmed.contains(['\n', '\r', '\t']) {
-        trimmed.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect::<String>()
-    } else {
-        trimmed.to_owned()
-    };
-    clean.truncate(clean.floor_char_boundary(MAX_ADDRESS));
-    clean.into()
-}
-
-/// An address whose content is in the mail itself.
-fn is_made_here(address: &str) -> bool {
-    ["data:", "blob:", "javascript:", "vbscript:"].iter().any(|scheme| {
-        address.as_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
-    })
-}
-
-/// Whether a script makes a file, or writes a page that was packed.
-fn smuggles(script: &str) -> bool {
-    let holds =
-        |words: &[&str]| words.iter().any(|word| memchr::memmem::find(script.as_bytes(), word.as_bytes()).is_some());
-    let unpacks = holds(&["atob", "fromCharCode", "charCodeAt", "unescape", "decodeURIComponent", "Uint8Array"]);
-    let gives = holds(&["createObjectURL", "msSaveOrOpenBlob", "msSaveBlob", "new Blob", "new File("]);
-    let writes = holds(&["document.write", "innerHTML", "outerHTML", "eval(", "location.href", "location.replace"]);
-    gives || (unpacks && writes)
-}
-
-/// Letters with something between them that has no width.
-fn invisible_in_words(text: &str) -> u16 {
-    // All of them begin with these octets.
-    if memchr::memchr3(0xe2, 0xef, 0xcd, text.as_bytes()).is_none() {
-        return 0;
-    }
-    let mut count = 0u16;
-    let mut before = ' ';
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{34f}');
-        if invisible && before.is_ascii_alphabetic() && chars.peek().is_some_and(char::is_ascii_alphabetic) {
-            count = count.saturating_add(1);
-        }
-        before = c;
-    }
-    count
-}
-
-fn is_void(name: Key) -> bool {
-    const AREA: Key = key(b"area");
-    const BASE: Key = key(b"base");
-    const COL: Key = key(b"col");
-    const EMBED: Key = key(b"embed");
-    const HR: Key = key(b"hr");
-    const LINK: Key = key(b"link");
-    const META: Key = key(b"meta");
-    const PARAM: Key = key(b"param");
-    const SOURCE: Key = key(b"source");
-    const TRACK: Key = key(b"track");
-    const WBR: Key = key(b"wbr");
-    const FRAME: Key = key(b"frame");
-    matches!(
-        name,
-        BR | IMG | INPUT | AREA | BASE | COL | EMBED | HR | LINK | META | PARAM | SOURCE | TRACK | WBR | FRAME
-    )
-}
-
-fn is_block(name: Key) -> bool {
-    const DIV: Key = key(b"div");
-    const H1: Key = key(b"h1");
-    const H2: Key = key(b"h2");
-    const H3: Key = key(b"h3");
-    const H4: Key = key(b"h4");
-    const H5: Key = key(b"h5");
-    const H6: Key = key(b"h6");
-    const UL: Key = key(b"ul");
-    const OL: Key = key(b"ol");
-    const DL: Key = key(b"dl");
-    const DT: Key = key(b"dt");
-    const DD: Key = key(b"dd");
-    const FORM: Key = key(b"form");
-    const CENTER: Key = key(b"center");
-    const SECTION: Key = key(b"section");
-    const ARTICLE: Key = key(b"article");
-    const HEADER: Key = key(b"header");
-    const FOOTER: Key = key(b"footer");
-    const MAIN: Key = key(b"main");
-    const NAV: Key = key(b"nav");
-    const ASIDE: Key = key(b"aside");
-    const BLOCKQUOTE: Key = key(b"blockquote");
-    const ADDRESS: Key = key(b"address");
-    const FIELDSET: Key = key(b"fieldset");
-    const OPTION: Key = key(b"option");
-    const CAPTION: Key = key(b"caption");
-    matches!(
-        name,
-        P | LI
-            | TR
-            | TABLE
-            | PRE
-            | DIV
-            | H1
-            | H2
-            | H3
-            | H4
-            | H5
-            | H6
-            | UL
-            | OL
-            | DL
-            | DT
-            | DD
-            | FORM
-            | CENTER
-            | SECTION
-            | ARTICLE
-            | HEADER
-            | FOOTER
-            | MAIN
-            | NAV
-            | ASIDE
-            | BLOCKQUOTE
-            | ADDRESS
-            | FIELDSET
-            | OPTION
-            | CAPTION
-    )
 }

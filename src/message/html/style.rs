@@ -51,8 +51,15 @@ impl Effect {
     pub fn parse(css: &str) -> Self {
         let mut effect = Self::default();
         let mut offset = [false; 2];
-        for declaration in css.split(';') {
-            let Some((name, value)) = declaration.split_once(':') else { continue };
+        // Declarations are short: plain loops over octets beat the searches of the library.
+        let mut rest = css;
+        while !rest.is_empty() {
+            let end = rest.bytes().position(|byte| byte == b';').unwrap_or(rest.len());
+            let (declaration, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            rest = behind.get(1..).unwrap_or_default();
+            let Some(colon) = declaration.bytes().position(|byte| byte == b':') else { continue };
+            let name = declaration.get(..colon).unwrap_or_default();
+            let value = declaration.get(colon + 1..).unwrap_or_default();
             effect.declare(name.trim_ascii(), value.trim_ascii(), &mut offset);
         }
         if offset == [true, true] {
@@ -147,9 +154,17 @@ fn starts(value: &str, word: &str) -> bool {
 }
 
 fn has_url(value: &str) -> bool {
-    memchr::memmem::find(value.as_bytes(), b"url(").is_some()
-        || memchr::memmem::find(value.as_bytes(), b"URL(").is_some()
-        || memchr::memmem::find(value.as_bytes(), b"gradient(").is_some()
+    // Few values have a parenthesis at all.
+    memchr::memchr_iter(b'(', value.as_bytes()).any(|at| {
+        let before = value.get(..at).unwrap_or_default().as_bytes();
+        [&b"url"[..], b"gradient"].iter().any(|name| {
+            before
+                .len()
+                .checked_sub(name.len())
+                .and_then(|from| before.get(from..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(name))
+        })
+    })
 }
 
 /// A number and the unit behind it.
@@ -266,6 +281,8 @@ pub fn alike(one: Rgb, other: Rgb) -> bool {
 #[derive(Debug, Default)]
 pub struct Sheet {
     rules: HashMap<Box<str>, Vec<(Key, Effect)>>,
+    /// A bit for each selector by [`bit`]: most names of a page have no rule.
+    bits: u64,
     count: usize,
     read: usize,
 }
@@ -302,7 +319,9 @@ impl Sheet {
         }
         for selector in selectors.split(',').take(64) {
             let Some((tag, name)) = simple(selector) else { continue };
-            let same = self.rules.entry(name.to_ascii_lowercase().into()).or_default();
+            let name = name.to_ascii_lowercase();
+            self.bits |= bit(&name);
+            let same = self.rules.entry(name.into()).or_default();
             if let Some((_, known)) = same.iter_mut().find(|(known, _)| *known == tag) {
                 *known = known.then(effect);
             } else if same.len() < MAX_SAME {
@@ -312,33 +331,47 @@ impl Sheet {
         }
     }
 
-    /// What the rules say of an element.
+    /// What the rules say of an element; the name of its tag is packed.
     #[must_use]
-    pub fn of(&self, tag: Key, name: &str, id: Option<&str>, classes: Option<&str>) -> Effect {
+    pub fn of(&self, tag: Key, id: Option<&str>, classes: Option<&str>) -> Effect {
         let mut effect = Effect::default();
-        let mut apply = |selector: &str| {
-            for (only, later) in self.rules.get(selector).into_iter().flatten() {
-                if *only == 0 || *only == tag {
-                    effect = effect.then(*later);
-                }
-            }
-        };
-        apply(name);
+        let bytes = tag.to_be_bytes();
+        let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+        let name = bytes.get(start..).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+        self.apply(tag, name, &mut effect);
         let mut buffer = String::new();
-        for class in classes.unwrap_or_default().split_ascii_whitespace().take(16) {
+        let mut select = |sign: char, name: &str| {
             buffer.clear();
-            buffer.push('.');
-            buffer.extend(class.chars().take(64).map(|c| c.to_ascii_lowercase()));
-            apply(&buffer);
+            buffer.push(sign);
+            buffer.push_str(name.get(..name.floor_char_boundary(64)).unwrap_or_default());
+            buffer.make_ascii_lowercase();
+            self.apply(tag, &buffer, &mut effect);
+        };
+        for class in classes.unwrap_or_default().split_ascii_whitespace().take(16) {
+            select('.', class);
         }
         if let Some(id) = id {
-            buffer.clear();
-            buffer.push('#');
-            buffer.extend(id.trim_ascii().chars().take(64).map(|c| c.to_ascii_lowercase()));
-            apply(&buffer);
+            select('#', id.trim_ascii());
         }
         effect
     }
+
+    fn apply(&self, tag: Key, selector: &str, effect: &mut Effect) {
+        if self.bits & bit(selector) == 0 {
+            return;
+        }
+        for (only, later) in self.rules.get(selector).into_iter().flatten() {
+            if *only == 0 || *only == tag {
+                *effect = effect.then(*later);
+            }
+        }
+    }
+}
+
+fn bit(selector: &str) -> u64 {
+    let mixed =
+        selector.bytes().fold(selector.len(), |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(byte)));
+    1 << (mixed % 64)
 }
 
 /// `td.small` is the tag and `.small`; tags before it (`body .small`) don't matter, anything else makes it unknown.
@@ -441,11 +474,11 @@ mod tests {
             "/* x */ @import 'a'; @media (max-width: 9px) { .m { display:none } .n {display:none} }
              .gone, td.cell {display:none} body #Id{font-size:0} em{visibility:hidden} .a.b{display:none} .x:hover{display:none}",
         );
-        let gone = |tag: &str, id, class| sheet.of(key(tag.as_bytes()), tag, id, class).is_gone();
+        let gone = |tag: &str, id, class| sheet.of(key(tag.as_bytes()), id, class).is_gone();
         assert!(gone("p", None, Some("x GONE")));
         assert!(gone("td", None, Some("cell")) && !gone("p", None, Some("cell")));
         assert!(!gone("p", None, Some("m")) && !gone("p", None, Some("a b x n")));
-        assert_eq!(sheet.of(0, "p", Some("id"), None).tiny, Some(true));
-        assert_eq!(sheet.of(0, "em", None, None).invisible, Some(true));
+        assert_eq!(sheet.of(key(b"p"), Some("id"), None).tiny, Some(true));
+        assert_eq!(sheet.of(key(b"em"), None, None).invisible, Some(true));
     }
 }

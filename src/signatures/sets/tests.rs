@@ -81,7 +81,7 @@ impl Node {
     }
 
     fn open(&self) -> (Sets, Refreshed) {
-        Sets::open(self.config.clone(), SignatureSet::empty())
+        Sets::open(self.config.clone())
     }
 
     fn file(&self, number: u64, name: &str) -> std::path::PathBuf {
