@@ -10,7 +10,12 @@
 //! ```
 //!
 //! `SEKISHO_RULE=NAME` lists the messages on which the two differ about one rule.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "a bench: a panic is its failure")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a bench: a panic is its failure"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -96,14 +101,17 @@ fn main() {
     let text = std::fs::read(&hits).unwrap();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
-    let raws: Vec<Bytes> = lines.iter().map(|fields| std::fs::read(format!("{root}/{}", fields[0])).unwrap().into()).collect();
+    let raws: Vec<Bytes> =
+        lines.iter().map(|fields| std::fs::read(format!("{root}/{}", fields[0])).unwrap().into()).collect();
     let parse_start = cpu_seconds();
-    let specimens: Vec<Specimen> = raws.iter().map(|raw| Specimen::parse(raw.clone(), &Limits::default(), &|| false)).collect();
+    let specimens: Vec<Specimen> =
+        raws.iter().map(|raw| Specimen::parse(raw.clone(), &Limits::default(), &|| false)).collect();
     let parsed = cpu_seconds() - parse_start;
     let warm = scan(&rules, &specimens[0], Facts::default(), &|| false);
     drop(warm);
     let scan_start = cpu_seconds();
-    let results: Vec<_> = specimens.iter().map(|specimen| scan(&rules, specimen, Facts::default(), &|| false)).collect();
+    let results: Vec<_> =
+        specimens.iter().map(|specimen| scan(&rules, specimen, Facts::default(), &|| false)).collect();
     let scanned = cpu_seconds() - scan_start;
     for ((fields, raw), result) in lines.iter().zip(&raws).zip(&results) {
         messages += 1;
@@ -127,7 +135,10 @@ fn main() {
         points.0 += usize::from((score >= 5.0) == (result.points >= 5.0));
         points.1 += usize::from((score - result.points).abs() < 0.05);
     }
-    println!("{messages} messages, {octets} octets; parsing {parsed:.2} s CPU, rules {scanned:.2} s CPU: {:.3} ms a message", 1000.0 * scanned / messages as f64);
+    println!(
+        "{messages} messages, {octets} octets; parsing {parsed:.2} s CPU, rules {scanned:.2} s CPU: {:.3} ms a message",
+        1000.0 * scanned / messages as f64
+    );
     println!("same side of 5.0: {} of {messages}; same points: {}", points.0, points.1);
     let mut by_kind: BTreeMap<&str, Count> = BTreeMap::new();
     let mut worst: Vec<(usize, &str, &str, Count)> = Vec::new();

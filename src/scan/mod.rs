@@ -10,5 +10,6 @@ pub mod pool;
 pub mod files;
 pub mod rules;
 mod scanner;
+pub mod spamassassin;
 
 pub use scanner::{Config, Request, ScanError, Scanned, Scanner};

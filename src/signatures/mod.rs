@@ -19,6 +19,7 @@ pub mod rules;
 pub mod self_test;
 mod set;
 pub mod sets;
+pub mod spamassassin;
 pub mod yara;
 
 pub use fault::Fault;

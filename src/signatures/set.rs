@@ -13,6 +13,7 @@ use super::rules::compile::{Builder, Place};
 use super::rules::read::{self, Written};
 use super::rules::{RuleInfo, RuleSet};
 use super::self_test;
+use super::spamassassin::{self, ScoreSet};
 use super::yara::{self, Yara};
 use crate::model::finding::Class;
 
@@ -27,6 +28,8 @@ pub struct SignatureSet {
     pub yara: Yara,
     /// The literals of rules for files and of ClamAV's bodies.
     pub octets: Octets,
+    /// Rules in SpamAssassin's language.
+    pub spamassassin: spamassassin::Rules,
     examples: Vec<Examples>,
     /// What was left out, and why.
     pub skipped: Vec<Fault>,
@@ -51,6 +54,7 @@ pub struct Counts {
     pub clamav: usize,
     pub feeds: usize,
     pub yara: usize,
+    pub spamassassin: usize,
 }
 
 impl SignatureSet {
@@ -79,7 +83,7 @@ impl SignatureSet {
                 }
             }
         }
-        let Gathered { rules, mut clamav, mut feeds, yara, examples } = gathered;
+        let Gathered { rules, mut clamav, mut feeds, yara, examples, spamassassin } = gathered;
         let rules = rules.finish(&mut faults);
         if !faults.refused.is_empty() {
             faults.refused.sort();
@@ -91,8 +95,14 @@ impl SignatureSet {
         let octets = Octets::build(&rules, &clamav);
         clamav.forget_literals();
         let yara = yara.finish();
+        let files = spamassassin.iter().map(|(name, octets)| (&**name, &**octets));
+        let spamassassin = spamassassin::compile(files, ScoreSet::Local);
+        for skipped in &spamassassin.skipped {
+            let reason = format!("{} {}", skipped.rule, skipped.reason);
+            faults.skip(&skipped.file, skipped.line as usize, reason.trim());
+        }
         let packs = packs.iter().map(|pack| (pack.name.clone(), pack.version.clone())).collect();
-        Ok(Self { number, rules, clamav, feeds, yara, octets, examples, skipped: faults.skipped, packs })
+        Ok(Self { number, rules, clamav, feeds, yara, octets, spamassassin, examples, skipped: faults.skipped, packs })
     }
 
     #[must_use]
@@ -103,6 +113,7 @@ impl SignatureSet {
             clamav: self.clamav.len(),
             feeds: self.feeds.len(),
             yara: self.yara.len(),
+            spamassassin: self.spamassassin.rules.len(),
         }
     }
 
@@ -145,6 +156,8 @@ struct Gathered {
     feeds: Feeds,
     yara: yara::Builder,
     examples: Vec<Examples>,
+    /// `.cf` files, which are compiled together: later ones change what earlier ones say.
+    spamassassin: Vec<(Box<str>, Box<[u8]>)>,
 }
 
 impl Gathered {
@@ -164,6 +177,8 @@ impl Gathered {
             });
         } else if let Some(format) = Format::of(ending) {
             self.clamav.add(format, &shown, &file.octets, faults);
+        } else if ending == "cf" {
+            self.spamassassin.push((shown.into(), file.octets.to_vec().into()));
         } else if matches!(ending, "toml" | "yar" | "yara") {
             match pack.text(file) {
                 Ok(text) if ending == "toml" => self.toml(pack, &shown, text, faults),
