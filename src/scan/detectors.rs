@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::impersonation::{self, Known};
 use super::octets::OctetScan;
 use super::scanner::{Config, Request};
-use super::{bulk, classifier, facts, feeds, files, rules};
+use super::{bulk, classifier, facts, feeds, files, rules, spamassassin};
 use crate::message::files::{password_words, walk};
 use crate::message::specimen::{Specimen, TimeUp};
 use crate::model::Direction;
@@ -53,6 +53,11 @@ pub(super) fn run(
     course.take(Detector::Feeds, |verdict| {
         let host = request.sender.address().map(|address| address.domain().as_str());
         feeds::detect(&set.feeds, &specimen, request.client, host, verdict);
+    });
+    let envelope_from = request.sender.address().map(ToString::to_string).unwrap_or_default();
+    let known = spamassassin::Facts { envelope_from: Some(&envelope_from) };
+    course.take(Detector::SpamAssassin, |verdict| {
+        spamassassin::detect(&set.spamassassin, &specimen, known, time_up, verdict);
     });
     course.take(Detector::Classifier, |verdict| {
         classifier::classify(&specimen, &set.model, None).into_iter().for_each(|finding| verdict.find(finding));

@@ -15,6 +15,7 @@ pub mod octets;
 pub mod pool;
 pub mod rules;
 mod scanner;
+pub mod spamassassin;
 mod structure;
 pub mod symbols;
 

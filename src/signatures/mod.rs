@@ -20,6 +20,7 @@ pub mod rules;
 pub mod self_test;
 mod set;
 pub mod sets;
+pub mod spamassassin;
 pub mod starter;
 pub mod yara;
 

@@ -14,6 +14,7 @@ use super::rules::compile::{Builder, Place};
 use super::rules::read::{self, Written};
 use super::rules::{RuleInfo, RuleSet};
 use super::self_test;
+use super::spamassassin::{self, ScoreSet};
 use super::yara::{self, Yara};
 use crate::model::finding::Class;
 
@@ -30,6 +31,8 @@ pub struct SignatureSet {
     pub model: Model,
     /// The literals of rules for files and of ClamAV's bodies.
     pub octets: Octets,
+    /// Rules in SpamAssassin's language.
+    pub spamassassin: spamassassin::Rules,
     examples: Vec<Examples>,
     /// What was left out, and why.
     pub skipped: Vec<Fault>,
@@ -56,6 +59,7 @@ pub struct Counts {
     pub yara: usize,
     /// Words that the classifier knows.
     pub words: usize,
+    pub spamassassin: usize,
 }
 
 impl SignatureSet {
@@ -84,7 +88,7 @@ impl SignatureSet {
                 }
             }
         }
-        let Gathered { rules, mut clamav, mut feeds, yara, model, examples } = gathered;
+        let Gathered { rules, mut clamav, mut feeds, yara, model, examples, spamassassin } = gathered;
         let rules = rules.finish(&mut faults);
         if !faults.refused.is_empty() {
             faults.refused.sort();
@@ -96,8 +100,15 @@ impl SignatureSet {
         let octets = Octets::build(&rules, &clamav);
         clamav.forget_literals();
         let yara = yara.finish();
+        let files = spamassassin.iter().map(|(name, octets)| (&**name, &**octets));
+        let spamassassin = spamassassin::compile(files, ScoreSet::Local);
+        for skipped in &spamassassin.skipped {
+            let reason = format!("{} {}", skipped.rule, skipped.reason);
+            faults.skip(&skipped.file, skipped.line as usize, reason.trim());
+        }
         let packs = packs.iter().map(|pack| (pack.name.clone(), pack.version.clone())).collect();
-        Ok(Self { number, rules, clamav, feeds, yara, model, octets, examples, skipped: faults.skipped, packs })
+        let skipped = faults.skipped;
+        Ok(Self { number, rules, clamav, feeds, yara, model, octets, spamassassin, examples, skipped, packs })
     }
 
     #[must_use]
@@ -109,6 +120,7 @@ impl SignatureSet {
             feeds: self.feeds.len(),
             yara: self.yara.len(),
             words: self.model.len(),
+            spamassassin: self.spamassassin.rules.len(),
         }
     }
 
@@ -152,6 +164,8 @@ struct Gathered {
     yara: yara::Builder,
     model: Model,
     examples: Vec<Examples>,
+    /// `.cf` files, which are compiled together: later ones change what earlier ones say.
+    spamassassin: Vec<(Box<str>, Box<[u8]>)>,
 }
 
 impl Gathered {
@@ -171,6 +185,8 @@ impl Gathered {
             });
         } else if let Some(format) = Format::of(ending) {
             self.clamav.add(format, &shown, &file.octets, faults);
+        } else if ending == "cf" {
+            self.spamassassin.push((shown.into(), file.octets.to_vec().into()));
         } else if matches!(ending, "toml" | "yar" | "yara") {
             match pack.text(file) {
                 Ok(text) if ending == "toml" => self.toml(pack, &shown, text, faults),

@@ -129,7 +129,10 @@ impl Reader<'_> {
         let name = name.to_ascii_lowercase();
         let after = markup.get(end + 1..).unwrap_or_default();
         self.html.elements += 1;
-        if within && after.starts_with(|c: char| c.is_ascii_alphanumeric()) && self.html.text.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+        if within
+            && after.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && self.html.text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        {
             self.html.obfuscated += u32::from(!matches!(name.as_str(), "br" | "p" | "div" | "td" | "tr" | "li"));
         }
         if closing {
@@ -186,7 +189,8 @@ impl Reader<'_> {
         for key in keys {
             if let Some(address) = value(key).map(str::trim).filter(|address| !address.is_empty()) {
                 if self.html.links.len() < MAX_KEPT {
-                    let address: String = address.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).take(4_000).collect();
+                    let address: String =
+                        address.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).take(4_000).collect();
                     self.html.links.push(Anchor { address, element: name.to_owned(), text: String::new() });
                     if name == "a" {
                         self.anchor = Some(self.html.links.len() - 1);
@@ -199,12 +203,17 @@ impl Reader<'_> {
                 self.title = true;
                 self.html.titles.push(String::new());
             }
-            "form" if value("action").is_some_and(|action| action.trim_start().to_ascii_lowercase().starts_with("mailto:")) => {
+            "form"
+                if value("action")
+                    .is_some_and(|action| action.trim_start().to_ascii_lowercase().starts_with("mailto:")) =>
+            {
                 self.html.form_mailto = true;
             }
             "img" => {
                 self.html.images += 1;
-                let number = |key| value(key).and_then(|value| value.trim().trim_end_matches("px").parse::<u64>().ok()).unwrap_or(200);
+                let number = |key| {
+                    value(key).and_then(|value| value.trim().trim_end_matches("px").parse::<u64>().ok()).unwrap_or(200)
+                };
                 self.html.pixels += number("width").min(4_000) * number("height").min(4_000);
                 if let Some(anchor) = self.anchor.and_then(|anchor| self.html.links.get_mut(anchor)) {
                     anchor.text.push_str("<img>\n");
@@ -224,7 +233,8 @@ impl Reader<'_> {
                     self.html.biggest = self.html.biggest.max(size.min(20));
                 }
                 if let Some(face) = value("face") {
-                    self.html.odd_face |= !face.chars().all(|c| c.is_alphanumeric() || " ,-_'\"".contains(c) || !c.is_ascii());
+                    self.html.odd_face |=
+                        !face.chars().all(|c| c.is_alphanumeric() || " ,-_'\"".contains(c) || !c.is_ascii());
                 }
                 let written = value("color");
                 let face = written.and_then(color);
@@ -245,7 +255,9 @@ impl Reader<'_> {
                 self.html.text.push_str("\n\n");
             }
             "br" | "div" => self.html.text.push('\n'),
-            "td" | "th" | "li" | "dd" | "dt" | "embed" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.html.text.push(' '),
+            "td" | "th" | "li" | "dd" | "dt" | "embed" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.html.text.push(' ')
+            }
             _ => {}
         }
     }
@@ -453,7 +465,10 @@ mod tests {
     #[test]
     fn links_have_their_text() {
         let html = read("<A HREF='http://x.example/?a=1&amp;b'>go <b>there</b></a> <img src=i.png width=2 height=3>");
-        assert_eq!((html.links[0].address.as_str(), html.links[0].text.as_str()), ("http://x.example/?a=1&b", "go there"));
+        assert_eq!(
+            (html.links[0].address.as_str(), html.links[0].text.as_str()),
+            ("http://x.example/?a=1&b", "go there")
+        );
         assert_eq!(html.pixels, 6);
     }
 

@@ -63,10 +63,8 @@ impl<'s> Mail<'s> {
             relays: Relays::default(),
             envelope: envelope.map(str::to_owned),
         };
-        mail.relays = Relays::read(
-            mail.values("received"),
-            rules.settings.originating.iter().flat_map(|name| mail.values(name)),
-        );
+        mail.relays =
+            Relays::read(mail.values("received"), rules.settings.originating.iter().flat_map(|name| mail.values(name)));
         mail.envelope = mail.envelope.take().or_else(|| mail.envelope_of_fields());
         mail.texts(rules);
         mail
@@ -84,12 +82,14 @@ impl<'s> Mail<'s> {
 
     /// A Return-Path counts where no server stands before it: else it is some other transaction's.
     fn envelope_of_fields(&self) -> Option<String> {
-        let written = ["x-envelope-from", "envelope-sender"].iter().find_map(|name| self.first(name)).or_else(|| {
-            let path = self.fields.iter().position(|field| field.name.eq_ignore_ascii_case("return-path"))?;
-            let before = self.fields.iter().take(path);
-            let alone = before.clone().count() == before.filter(|field| !field.name.eq_ignore_ascii_case("received")).count();
-            self.fields.get(path).filter(|_| alone).map(|field| field.value.as_str())
-        })?;
+        let written =
+            ["x-envelope-from", "envelope-sender"].iter().find_map(|name| self.first(name)).or_else(|| {
+                let path = self.fields.iter().position(|field| field.name.eq_ignore_ascii_case("return-path"))?;
+                let before = self.fields.iter().take(path);
+                let alone = before.clone().count()
+                    == before.filter(|field| !field.name.eq_ignore_ascii_case("received")).count();
+                self.fields.get(path).filter(|_| alone).map(|field| field.value.as_str())
+            })?;
         Some(written.trim().trim_matches(['<', '>']).to_owned())
     }
 
@@ -108,7 +108,8 @@ impl<'s> Mail<'s> {
                 break;
             }
             chunks(&part.octets, &mut self.raw_body);
-            let source = part.text.as_deref().map_or_else(|| String::from_utf8_lossy(&part.octets), std::borrow::Cow::Borrowed);
+            let source =
+                part.text.as_deref().map_or_else(|| String::from_utf8_lossy(&part.octets), std::borrow::Cow::Borrowed);
             if part.kind == PartKind::Html || &*part.content_type == "text/html" {
                 let html = html::read(&source);
                 text.push_str(&html.text);
@@ -168,9 +169,13 @@ impl<'s> Mail<'s> {
             "ToCc" => self.joined(&["to", "cc"], key),
             "MESSAGEID" => self.joined(&["x-message-id", "resent-message-id", "message-id"], key),
             "EnvelopeFrom" => self.envelope.clone(),
-            "x-spam-relays-untrusted" | "x-spam-relays-external" => Some(Relays::written(&self.relays.untrusted, false)),
+            "x-spam-relays-untrusted" | "x-spam-relays-external" => {
+                Some(Relays::written(&self.relays.untrusted, false))
+            }
             "x-spam-relays-trusted" | "x-spam-relays-internal" => Some(Relays::written(&self.relays.trusted, true)),
-            name if name.starts_with("ALL-") => self.side(name.ends_with("TERNAL") && name.starts_with("ALL-IN") || name == "ALL-TRUSTED"),
+            name if name.starts_with("ALL-") => {
+                self.side(name.ends_with("TERNAL") && name.starts_with("ALL-IN") || name == "ALL-TRUSTED")
+            }
             name => self.joined(&[name], key),
         }
     }
@@ -339,7 +344,8 @@ pub fn address(field: &str) -> &str {
 #[must_use]
 pub fn name(field: &str) -> String {
     let field = field.trim();
-    let plain = |text: &str| text.trim().trim_matches('"').replace("\\\"", "\"").trim().trim_matches('\'').trim().to_owned();
+    let plain =
+        |text: &str| text.trim().trim_matches('"').replace("\\\"", "\"").trim().trim_matches('\'').trim().to_owned();
     if let Some((before, _)) = field.rsplit_once('<').filter(|(before, _)| !before.trim().is_empty()) {
         let first = if before.contains('<') { before.split('<').next().unwrap_or_default() } else { before };
         return plain(first);

@@ -4,7 +4,7 @@
 //! so far are told, and [`Hits::cut`] says so: what is missing is not clean.
 //! **Invariants**: the same rules and message give the same hits, in every order and on every machine.
 
-pub mod evals;
+mod evals;
 pub mod html;
 pub mod mail;
 pub mod relays;
@@ -12,7 +12,7 @@ mod run;
 pub mod uris;
 
 use crate::message::specimen::{Specimen, TimeUp};
-use crate::model::finding::{Class, Detector, Finding, Score};
+use crate::model::finding::{Class, Detector, Finding, Score, Unavailable, Verdict};
 use crate::signatures::spamassassin::Rules;
 
 pub use mail::Mail;
@@ -41,6 +41,20 @@ pub struct Facts<'f> {
 pub fn scan(rules: &Rules, specimen: &Specimen, facts: Facts<'_>, time_up: TimeUp<'_>) -> Hits {
     let mail = Mail::new(specimen, rules, facts.envelope_from);
     Run::new(rules, &mail, time_up).run()
+}
+
+/// Detector `spamassassin`: puts what hits into the verdict. Rules that aren't there find nothing.
+pub fn detect(rules: &Rules, specimen: &Specimen, facts: Facts<'_>, time_up: TimeUp<'_>, verdict: &mut Verdict) {
+    if rules.rules.is_empty() {
+        return;
+    }
+    let hits = scan(rules, specimen, facts, time_up);
+    for finding in findings(rules, &hits) {
+        verdict.find(finding);
+    }
+    if hits.cut {
+        verdict.unavailable.push(Unavailable { detector: Detector::SpamAssassin, reason: "time is up".into() });
+    }
 }
 
 /// The hits that count by themselves, as findings.

@@ -49,8 +49,14 @@ pattern!(AUTHENTICATED, r"(?i)\((?:Authenticated sender|authenticated bits|authe
 pattern!(USUAL, r"(?i)^from\s+(\S+)\s+\(([^\s()@\[]+@)?([^\s()\[\]]*)\s*\[(?:IPv6:)?([0-9a-f.:]+)\][^)]*\)");
 // from NAME ([IP]:port "EHLO name" …)
 pattern!(QUOTED, r#"(?i)^from\s+(\S+)\s+\(\[(?:IPv6:)?([0-9a-f.:]+)\](?::\d+)?\s+"(?:EHLO|HELO)\s+([^"\s]+)""#);
-pattern!(EXIM_BARE, r"(?i)^from\s+\[(?:IPv6:)?([0-9a-f.:]+)\](?::\d+)?(?:\s+\((?:[^)]*?\bhelo=(\[?[^\s)\]]+\]?))?[^)]*\))?");
-pattern!(EXIM_NAMED, r"(?i)^from\s+(\S+)\s+\(\[(?:IPv6:)?([0-9a-f.:]+)\](?::\d+)?(?:\s+(?:helo=(\[?[^\s)\]]+\]?)|[^)]*?))?[^)]*\)");
+pattern!(
+    EXIM_BARE,
+    r"(?i)^from\s+\[(?:IPv6:)?([0-9a-f.:]+)\](?::\d+)?(?:\s+\((?:[^)]*?\bhelo=(\[?[^\s)\]]+\]?))?[^)]*\))?"
+);
+pattern!(
+    EXIM_NAMED,
+    r"(?i)^from\s+(\S+)\s+\(\[(?:IPv6:)?([0-9a-f.:]+)\](?::\d+)?(?:\s+(?:helo=(\[?[^\s)\]]+\]?)|[^)]*?))?[^)]*\)"
+);
 pattern!(QMAIL, r"(?i)^from\s+(\S+)\s+\(HELO\s+(\S+)\)\s+\((?:(\S+)@)?\[?([0-9a-f.:]+)\]?\)");
 pattern!(QMAIL_BARE, r"(?i)^from\s+(\S+)\s+\((?:(\S+)@)?\[?([0-9a-f.:]+)\]?\)");
 pattern!(HELO_ONLY, r"(?i)^from\s+(\S+)\s+\(\[?([0-9a-f.:]+)\]?\s*\((?:[^)]*)\)\)");
@@ -59,7 +65,9 @@ pattern!(BARE_IP, r"(?i)^from\s+\[?([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)\]?\s+by\s");
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
-            ip.is_private() || ip.is_loopback() || ip.is_link_local()
+            ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
                 || matches!(ip.octets(), [0, ..] | [100, 64..=127, ..])
         }
         IpAddr::V6(ip) => ip.is_loopback() || matches!(ip.segments()[0], 0xfc00..=0xfdff | 0xfe80..=0xfebf),
@@ -73,12 +81,20 @@ pub fn parse(field: &str) -> Option<Relay> {
     if !field.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("from ")) {
         return None;
     }
-    let group = |found: &regex::Captures<'_>, index: usize| found.get(index).map_or(String::new(), |group| group.as_str().to_owned());
+    let group = |found: &regex::Captures<'_>, index: usize| {
+        found.get(index).map_or(String::new(), |group| group.as_str().to_owned())
+    };
     let mut relay = Relay::default();
     if let Some(found) = QUOTED.captures(field) {
         relay = Relay { ip: group(&found, 2), helo: group(&found, 3), ..relay };
     } else if let Some(found) = QMAIL.captures(field) {
-        relay = Relay { rdns: group(&found, 1), helo: group(&found, 2), ident: group(&found, 3), ip: group(&found, 4), ..relay };
+        relay = Relay {
+            rdns: group(&found, 1),
+            helo: group(&found, 2),
+            ident: group(&found, 3),
+            ip: group(&found, 4),
+            ..relay
+        };
     } else if let Some(found) = EXIM_NAMED.captures(field) {
         relay.ip = group(&found, 2);
         let helo = group(&found, 3);
@@ -105,7 +121,13 @@ pub fn parse(field: &str) -> Option<Relay> {
     } else if let Some(found) = QMAIL_BARE.captures(field) {
         let name = group(&found, 1);
         let known = name.contains('.') && !name.starts_with('[');
-        relay = Relay { rdns: if known { name.clone() } else { String::new() }, helo: name, ident: group(&found, 2), ip: group(&found, 3), ..relay };
+        relay = Relay {
+            rdns: if known { name.clone() } else { String::new() },
+            helo: name,
+            ident: group(&found, 2),
+            ip: group(&found, 3),
+            ..relay
+        };
     } else {
         let found = BARE_IP.captures(field)?;
         relay.ip = group(&found, 1);
@@ -160,7 +182,10 @@ impl Relays {
                     if trusting { relays.trusted.push(relay) } else { relays.untrusted.push(relay) }
                 }
                 None => {
-                    let hop = field.starts_with("from ") && field.contains(" by ") && field.contains('[') && !field.contains("[127.");
+                    let hop = field.starts_with("from ")
+                        && field.contains(" by ")
+                        && field.contains('[')
+                        && !field.contains("[127.");
                     relays.unparseable += usize::from(hop && !field.contains(" with local"));
                 }
             }
@@ -185,7 +210,15 @@ impl Relays {
             let _ = write!(
                 out,
                 "[ ip={} rdns={} helo={} by={} ident={} envfrom={} intl={} id={} auth={} msa=0 ]",
-                relay.ip, relay.rdns, relay.helo, relay.by, relay.ident, relay.envelope, u8::from(internal), relay.id, relay.auth
+                relay.ip,
+                relay.rdns,
+                relay.helo,
+                relay.by,
+                relay.ident,
+                relay.envelope,
+                u8::from(internal),
+                relay.id,
+                relay.auth
             );
         }
         out
@@ -198,7 +231,21 @@ mod tests {
 
     #[test]
     fn the_expressions_are_some() {
-        for pattern in [&BY, &ID, &WITH, &ENVELOPE, &AUTHENTICATED, &QUOTED, &USUAL, &EXIM_BARE, &EXIM_NAMED, &QMAIL, &QMAIL_BARE, &HELO_ONLY, &BARE_IP] {
+        for pattern in [
+            &BY,
+            &ID,
+            &WITH,
+            &ENVELOPE,
+            &AUTHENTICATED,
+            &QUOTED,
+            &USUAL,
+            &EXIM_BARE,
+            &EXIM_NAMED,
+            &QMAIL,
+            &QMAIL_BARE,
+            &HELO_ONLY,
+            &BARE_IP,
+        ] {
             assert!(!pattern.is_match("\n"));
         }
     }
@@ -206,9 +253,27 @@ mod tests {
     #[test]
     fn usual_forms_are_read() {
         for (field, ip, rdns, helo, by) in [
-            ("from mail.a.example (host.a.example [192.0.2.7]) by mx.b.example (Postfix) with ESMTP id AB1", "192.0.2.7", "host.a.example", "mail.a.example", "mx.b.example"),
-            ("from [10.0.0.5] (helo=pc) by mail.a.example with esmtpa (Exim 4.9) id 1abc", "10.0.0.5", "", "pc", "mail.a.example"),
-            ("from host.a.example ([192.0.2.7] helo=x) by mx.b.example with smtp (Exim)", "192.0.2.7", "host.a.example", "x", "mx.b.example"),
+            (
+                "from mail.a.example (host.a.example [192.0.2.7]) by mx.b.example (Postfix) with ESMTP id AB1",
+                "192.0.2.7",
+                "host.a.example",
+                "mail.a.example",
+                "mx.b.example",
+            ),
+            (
+                "from [10.0.0.5] (helo=pc) by mail.a.example with esmtpa (Exim 4.9) id 1abc",
+                "10.0.0.5",
+                "",
+                "pc",
+                "mail.a.example",
+            ),
+            (
+                "from host.a.example ([192.0.2.7] helo=x) by mx.b.example with smtp (Exim)",
+                "192.0.2.7",
+                "host.a.example",
+                "x",
+                "mx.b.example",
+            ),
             ("from unknown (HELO me) (192.0.2.9) by mx.b.example with SMTP", "192.0.2.9", "", "me", "mx.b.example"),
             ("from me ([192.0.2.9]) by mx.b.example with SMTP", "192.0.2.9", "", "me", "mx.b.example"),
         ] {

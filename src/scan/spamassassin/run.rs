@@ -55,7 +55,8 @@ impl<'r, 's> Run<'r, 's> {
         self.details();
         self.calls();
         self.metas();
-        let hits: Vec<(u32, f32)> = (0..).zip(&self.values).filter(|(_, value)| **value != 0.0).map(|(rule, value)| (rule, *value)).collect();
+        let hits: Vec<(u32, f32)> =
+            (0..).zip(&self.values).filter(|(_, value)| **value != 0.0).map(|(rule, value)| (rule, *value)).collect();
         let points = hits
             .iter()
             .filter_map(|(rule, _)| rules.rules.get(*rule as usize))
@@ -92,7 +93,10 @@ impl<'r, 's> Run<'r, 's> {
             }
             group.set.candidates(text, &mut found);
             for number in &found.list {
-                let (Some(pattern), Some(owner)) = (group.set.pattern(*number), group.owners.get(*number as usize)) else { continue };
+                let (Some(pattern), Some(owner)) = (group.set.pattern(*number), group.owners.get(*number as usize))
+                else {
+                    continue;
+                };
                 let before = self.value(owner.rule);
                 if before >= owner.most as f32 || (subject_first && line == 0 && owner.no_subject) {
                     continue;
@@ -142,7 +146,11 @@ impl<'r, 's> Run<'r, 's> {
         let mut found = std::mem::take(&mut self.found);
         group.group.set.candidates(text, &mut found);
         for number in &found.list {
-            let (Some(pattern), Some(owner)) = (group.group.set.pattern(*number), group.group.owners.get(*number as usize)) else { continue };
+            let (Some(pattern), Some(owner)) =
+                (group.group.set.pattern(*number), group.group.owners.get(*number as usize))
+            else {
+                continue;
+            };
             let count = self.matches(pattern, owner, text, owner.most);
             if count > 0 {
                 self.set(owner.rule, count as f32);
@@ -167,7 +175,8 @@ impl<'r, 's> Run<'r, 's> {
             if self.is_over() {
                 break;
             }
-            let own = specimen.parts.iter().filter(|part| !part.path.ends_with('\'')).map(|part| part.fields.as_slice());
+            let own =
+                specimen.parts.iter().filter(|part| !part.path.ends_with('\'')).map(|part| part.fields.as_slice());
             for fields in std::iter::once(specimen.fields.as_slice()).chain(own) {
                 let Some(text) = part_header(fields, &group.key, &specimen.raw) else { continue };
                 group.group.set.candidates(text.as_bytes(), &mut found);

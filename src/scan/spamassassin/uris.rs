@@ -65,14 +65,18 @@ impl<'r> Uris<'r> {
             if self.list.len() >= MAX_URIS {
                 return;
             }
-            let text = |name: &str| found.name(name).map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned());
+            let text =
+                |name: &str| found.name(name).map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned());
             if let Some(uri) = text("scheme") {
                 let uri = trimmed(&uri);
                 if host_of(uri).is_some_and(|host| self.is_host(&host) || host.starts_with("0x")) {
                     self.add(uri, true);
                 }
             } else if let Some(address) = text("mail") {
-                let bare = address.get(..7).filter(|start| start.eq_ignore_ascii_case("mailto:")).map_or(address.as_str(), |_| address.get(7..).unwrap_or_default());
+                let bare = address
+                    .get(..7)
+                    .filter(|start| start.eq_ignore_ascii_case("mailto:"))
+                    .map_or(address.as_str(), |_| address.get(7..).unwrap_or_default());
                 let host = bare.rsplit_once('@').map_or("", |(_, host)| host);
                 if self.is_host(host) && !host.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.') {
                     let bare = bare.trim_start_matches(['.', '\'', '=', '/', '*', '-']);
@@ -118,7 +122,10 @@ impl<'r> Uris<'r> {
     pub fn markup(&mut self, address: &str, base: Option<&str>) {
         self.push(address, false);
         let lower = address.to_ascii_lowercase();
-        let scheme = lower.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| !scheme.is_empty() && scheme.bytes().all(|octet| octet.is_ascii_alphanumeric()));
+        let scheme = lower
+            .split_once(':')
+            .map(|(scheme, _)| scheme)
+            .filter(|scheme| !scheme.is_empty() && scheme.bytes().all(|octet| octet.is_ascii_alphanumeric()));
         match scheme {
             Some("http" | "https" | "ftp" | "mailto") => self.add(address, false),
             Some(_) => {}
@@ -142,7 +149,10 @@ impl<'r> Uris<'r> {
 
     /// With its other writings.
     pub fn add(&mut self, uri: &str, from_text: bool) {
-        if uri.len() > MAX_LENGTH || self.seen.contains(uri) && self.list.iter().any(|known| known.text == uri && known.from_text == from_text && from_text) {
+        if uri.len() > MAX_LENGTH
+            || self.seen.contains(uri)
+                && self.list.iter().any(|known| known.text == uri && known.from_text == from_text && from_text)
+        {
             return;
         }
         self.push(uri, from_text);
@@ -213,7 +223,8 @@ fn unescaped(uri: &str) -> String {
     let mut out = Vec::with_capacity(uri.len());
     let mut octets = uri.bytes().enumerate();
     while let Some((at, octet)) = octets.next() {
-        let code = (octet == b'%').then(|| uri.get(at + 1..at + 3)).flatten().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code =
+            (octet == b'%').then(|| uri.get(at + 1..at + 3)).flatten().and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match code {
             Some(code @ 0x21..=0x7E) => {
                 out.push(code);
@@ -251,18 +262,19 @@ mod tests {
 
     #[test]
     fn addresses_in_text_are_found() {
-        assert_eq!(list("see http://a.com/x, or www.b.com. and c.com (d.com) e.co.jp"), [
-            "http://a.com/x",
-            "http://www.b.com",
-            "http://c.com",
-            "http://e.co.jp"
-        ]);
+        assert_eq!(
+            list("see http://a.com/x, or www.b.com. and c.com (d.com) e.co.jp"),
+            ["http://a.com/x", "http://www.b.com", "http://c.com", "http://e.co.jp"]
+        );
         assert_eq!(list("<me@a.com> http://a.notld/ file.txt 1.2.3.4"), ["mailto:me@a.com"]);
-        assert_eq!(list("http://a.com:80/%41?u=http://b.com/"), [
-            "http://a.com:80/%41?u=http://b.com/",
-            "http://a.com:80/A?u=http://b.com/",
-            "http://a.com/A?u=http://b.com/",
-            "http://b.com/"
-        ]);
+        assert_eq!(
+            list("http://a.com:80/%41?u=http://b.com/"),
+            [
+                "http://a.com:80/%41?u=http://b.com/",
+                "http://a.com:80/A?u=http://b.com/",
+                "http://a.com/A?u=http://b.com/",
+                "http://b.com/"
+            ]
+        );
     }
 }

@@ -15,37 +15,96 @@ pub struct Environment {
 
 /// Plugins whose rules we know: what they do without the network, or at least what they are called.
 const PLUGINS: &[&str] = &[
-    "URIDNSBL", "SPF", "WelcomeListSubject", "MIMEHeader", "ReplaceTags", "DKIM", "Check", "HTTPSMismatch", "URIDetail",
-    "Bayes", "BodyEval", "DNSEval", "HTMLEval", "HeaderEval", "MIMEEval", "RelayEval", "URIEval", "WLBLEval", "VBounce",
-    "ImageInfo", "FreeMail", "AskDNS", "HashBL", "DMARC", "AutoLearnThreshold", "SpamCop", "Pyzor", "Razor2", "Rule2XSBody",
+    "URIDNSBL",
+    "SPF",
+    "WelcomeListSubject",
+    "MIMEHeader",
+    "ReplaceTags",
+    "DKIM",
+    "Check",
+    "HTTPSMismatch",
+    "URIDetail",
+    "Bayes",
+    "BodyEval",
+    "DNSEval",
+    "HTMLEval",
+    "HeaderEval",
+    "MIMEEval",
+    "RelayEval",
+    "URIEval",
+    "WLBLEval",
+    "VBounce",
+    "ImageInfo",
+    "FreeMail",
+    "AskDNS",
+    "HashBL",
+    "DMARC",
+    "AutoLearnThreshold",
+    "SpamCop",
+    "Pyzor",
+    "Razor2",
+    "Rule2XSBody",
 ];
 
 const PREFIX: &str = "Mail::SpamAssassin::";
 
 /// `can()` of the reader of settings.
 const FEATURES: &[&str] = &[
-    "feature_bug6558_free", "feature_welcomelist_blocklist", "feature_blocklist_welcomelist", "feature_capture_rules",
-    "perl_min_version_5010000", "feature_registryboundaries", "feature_meta_rules_matching", "feature_get_host",
-    "feature_header_address_parser", "feature_header_first_last", "feature_header_match_many", "feature_local_tests_only",
-    "feature_originating_ip_headers", "feature_dns_query_restriction", "feature_dns_block_rule",
-    "feature_dns_local_ports_permit_avoid", "feature_bayes_stopwords", "feature_subjprefix", "feature_yesno_takes_args",
-    "feature_uri_host_listed", "feature_compile_regexp", "feature_edns", "feature_geodb", "has_tflags_nosubject",
+    "feature_bug6558_free",
+    "feature_welcomelist_blocklist",
+    "feature_blocklist_welcomelist",
+    "feature_capture_rules",
+    "perl_min_version_5010000",
+    "feature_registryboundaries",
+    "feature_meta_rules_matching",
+    "feature_get_host",
+    "feature_header_address_parser",
+    "feature_header_first_last",
+    "feature_header_match_many",
+    "feature_local_tests_only",
+    "feature_originating_ip_headers",
+    "feature_dns_query_restriction",
+    "feature_dns_block_rule",
+    "feature_dns_local_ports_permit_avoid",
+    "feature_bayes_stopwords",
+    "feature_subjprefix",
+    "feature_yesno_takes_args",
+    "feature_uri_host_listed",
+    "feature_compile_regexp",
+    "feature_edns",
+    "feature_geodb",
+    "has_tflags_nosubject",
     "has_tflags_nolog",
 ];
 
 /// `can()` of plugins.
 const METHODS: &[&str] = &[
-    "BodyEval::has_check_body_length", "BodyEval::has_plaintext_body_sig_ratio", "MIMEEval::has_check_abundant_unicode_ratio",
-    "MIMEEval::has_check_for_ascii_text_illegal", "MIMEEval::has_check_qp_ratio", "HeaderEval::has_check_invalid_from",
-    "HeaderEval::has_check_for_unique_subject_id", "DKIM::has_arc", "SPF::has_check_for_spf_errors", "HashBL::has_hashbl_bodyre",
-    "HashBL::has_hashbl_emails", "HashBL::has_hashbl_uris", "HashBL::has_hashbl_tag", "HashBL::has_hashbl_alldomains",
-    "URIDNSBL::has_uridnsbl_skip_mailto", "URIDNSBL::has_uridnsbl_for_a", "URIDNSBL::has_tflags_domains_only",
+    "BodyEval::has_check_body_length",
+    "BodyEval::has_plaintext_body_sig_ratio",
+    "MIMEEval::has_check_abundant_unicode_ratio",
+    "MIMEEval::has_check_for_ascii_text_illegal",
+    "MIMEEval::has_check_qp_ratio",
+    "HeaderEval::has_check_invalid_from",
+    "HeaderEval::has_check_for_unique_subject_id",
+    "DKIM::has_arc",
+    "SPF::has_check_for_spf_errors",
+    "HashBL::has_hashbl_bodyre",
+    "HashBL::has_hashbl_emails",
+    "HashBL::has_hashbl_uris",
+    "HashBL::has_hashbl_tag",
+    "HashBL::has_hashbl_alldomains",
+    "URIDNSBL::has_uridnsbl_skip_mailto",
+    "URIDNSBL::has_uridnsbl_for_a",
+    "URIDNSBL::has_tflags_domains_only",
     "URIDNSBL::has_subtest_for_ranges",
 ];
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { plugins: PLUGINS.iter().map(|name| (*name).into()).collect(), compatible: vec!["welcomelist_blocklist".into()] }
+        Self {
+            plugins: PLUGINS.iter().map(|name| (*name).into()).collect(),
+            compatible: vec!["welcomelist_blocklist".into()],
+        }
     }
 }
 

@@ -111,9 +111,30 @@ functions! {
 #[must_use]
 pub fn why_not(name: &str) -> &'static str {
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    if starts(&["check_rbl", "check_uridnsbl", "check_hashbl", "check_dns", "check_razor", "check_pyzor", "check_dcc", "check_for_spf", "check_dkim", "check_arc", "check_dmarc", "check_for_def_spf", "check_for_dkim", "check_for_def_dkim"]) {
+    if starts(&[
+        "check_rbl",
+        "check_uridnsbl",
+        "check_hashbl",
+        "check_dns",
+        "check_razor",
+        "check_pyzor",
+        "check_dcc",
+        "check_for_spf",
+        "check_dkim",
+        "check_arc",
+        "check_dmarc",
+        "check_for_def_spf",
+        "check_for_dkim",
+        "check_for_def_dkim",
+    ]) {
         "needs the network"
-    } else if starts(&["check_bayes", "check_from_in_auto", "check_senders_reputation", "check_access_database", "check_language"]) {
+    } else if starts(&[
+        "check_bayes",
+        "check_from_in_auto",
+        "check_senders_reputation",
+        "check_access_database",
+        "check_language",
+    ]) {
         "needs what was learned or set on another machine"
     } else if starts(&["check_ratware"]) {
         "what it does isn't documented"

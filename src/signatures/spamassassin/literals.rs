@@ -192,7 +192,11 @@ fn joined(parts: impl Iterator<Item = Known>) -> Known {
             }
         }
     }
-    if whole { Known { exact: Some(run), within: best } } else { Known { exact: None, within: better(best, Some(run)) } }
+    if whole {
+        Known { exact: Some(run), within: best }
+    } else {
+        Known { exact: None, within: better(best, Some(run)) }
+    }
 }
 
 fn either(branches: &[Hir]) -> Known {
@@ -238,8 +242,12 @@ fn product(run: &[Vec<u8>], next: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
 /// In lower case.
 fn octets(class: &Class) -> Option<Vec<u8>> {
     let Class::Bytes(class) = class else { return None };
-    let mut octets: Vec<u8> =
-        class.ranges().iter().flat_map(|range| range.start()..=range.end()).map(|octet| octet.to_ascii_lowercase()).collect();
+    let mut octets: Vec<u8> = class
+        .ranges()
+        .iter()
+        .flat_map(|range| range.start()..=range.end())
+        .map(|octet| octet.to_ascii_lowercase())
+        .collect();
     octets.sort_unstable();
     octets.dedup();
     Some(octets)
@@ -375,7 +383,9 @@ mod tests {
 
     fn literals(relaxed: &str) -> Vec<String> {
         match needed(relaxed) {
-            Needed::Literal(literals) => literals.into_iter().map(|literal| String::from_utf8(literal).unwrap()).collect(),
+            Needed::Literal(literals) => {
+                literals.into_iter().map(|literal| String::from_utf8(literal).unwrap()).collect()
+            }
             other => panic!("{other:?}"),
         }
     }

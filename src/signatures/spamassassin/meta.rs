@@ -37,7 +37,11 @@ const MAX_STEPS: usize = 4_000;
 ///
 /// # Errors
 /// If it is no expression.
-pub fn read(source: &str, rule: &mut dyn FnMut(&str) -> Option<u32>, matching: &mut dyn FnMut(&str) -> Vec<u32>) -> Result<Vec<Step>, &'static str> {
+pub fn read(
+    source: &str,
+    rule: &mut dyn FnMut(&str) -> Option<u32>,
+    matching: &mut dyn FnMut(&str) -> Vec<u32>,
+) -> Result<Vec<Step>, &'static str> {
     let mut reader = Reader { rest: source, steps: Vec::new(), depth: 0, rule, matching };
     reader.choice()?;
     if reader.rest.trim().is_empty() { Ok(reader.steps) } else { Err("something behind the expression") }
@@ -150,8 +154,12 @@ impl Reader<'_, '_> {
             return self.push(Step::Number(word.parse().map_err(|_| "an odd number")?));
         }
         if word == "rules_matching" {
-            let (glob, rest) =
-                self.rest.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or("rules_matching without names")?;
+            let (glob, rest) = self
+                .rest
+                .trim_start()
+                .strip_prefix('(')
+                .and_then(|rest| rest.split_once(')'))
+                .ok_or("rules_matching without names")?;
             self.rest = rest;
             self.push(Step::Number(0.0))?;
             for rule in (self.matching)(glob.trim()) {
@@ -207,8 +215,20 @@ pub fn evaluate(steps: &[Step], stack: &mut Vec<f32>, value: impl Fn(u32) -> f32
                     Step::BitAnd => (whole(left) & whole(right)) as f32,
                     Step::BitOr => (whole(left) | whole(right)) as f32,
                     // As Perl: the side that decides.
-                    Step::And => if left == 0.0 { left } else { right },
-                    _ => if left == 0.0 { right } else { left },
+                    Step::And => {
+                        if left == 0.0 {
+                            left
+                        } else {
+                            right
+                        }
+                    }
+                    _ => {
+                        if left == 0.0 {
+                            right
+                        } else {
+                            left
+                        }
+                    }
                 }
             }
         };
@@ -222,7 +242,8 @@ mod tests {
     use super::*;
 
     fn value(source: &str) -> Result<f32, &'static str> {
-        let steps = read(source, &mut |name| name.strip_prefix("R").and_then(|n| n.parse().ok()), &mut |_| vec![1, 2, 3])?;
+        let steps =
+            read(source, &mut |name| name.strip_prefix("R").and_then(|n| n.parse().ok()), &mut |_| vec![1, 2, 3])?;
         Ok(evaluate(&steps, &mut Vec::new(), |rule| rule as f32))
     }
 

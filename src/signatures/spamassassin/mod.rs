@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, HashSet};
 use eval::Call;
 use meta::Step;
 use pattern::{Pattern, PatternSet};
-pub use read::Skipped;
 use read::Reader;
+pub use read::Skipped;
 use rule::{Flags, HeaderKey, Settings, Test};
 
 /// Which column of four scores counts.
@@ -223,7 +223,11 @@ impl Compiler {
 
     /// With its tags replaced and, for a template, with the place of its tags open.
     fn pattern(&self, name: &str, source: &str) -> Result<(Pattern, Option<Box<str>>), String> {
-        let source = if self.replaced.contains(name) { replace::expand(source, &self.reader.replacements) } else { source.into() };
+        let source = if self.replaced.contains(name) {
+            replace::expand(source, &self.reader.replacements)
+        } else {
+            source.into()
+        };
         match replace::opened(&source) {
             Some(open) => Ok((Pattern::new(&open)?, Some(source.into()))),
             None => Ok((Pattern::new(&source)?, None)),
@@ -254,7 +258,8 @@ impl Compiler {
             }
             Test::Header { key, negated, pattern, if_unset } | Test::MimeHeader { key, negated, pattern, if_unset } => {
                 let (pattern, template) = self.pattern(name, pattern)?;
-                let groups = if matches!(test, Test::Header { .. }) { &mut self.headers } else { &mut self.mime_headers };
+                let groups =
+                    if matches!(test, Test::Header { .. }) { &mut self.headers } else { &mut self.mime_headers };
                 let draft = groups.entry(key.clone()).or_default();
                 draft.patterns.push(pattern);
                 draft.owners.push(owner(template, *negated, if_unset));

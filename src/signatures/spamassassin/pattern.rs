@@ -37,7 +37,12 @@ impl Linear {
     fn regex(&self) -> Option<&regex::bytes::Regex> {
         self.regex
             .get_or_init(|| {
-                regex::bytes::RegexBuilder::new(&self.exact).unicode(false).size_limit(MAX_SIZE).dfa_size_limit(MAX_SIZE).build().ok()
+                regex::bytes::RegexBuilder::new(&self.exact)
+                    .unicode(false)
+                    .size_limit(MAX_SIZE)
+                    .dfa_size_limit(MAX_SIZE)
+                    .build()
+                    .ok()
             })
             .as_ref()
     }
@@ -356,8 +361,20 @@ mod tests {
         ];
         let set = PatternSet::new(sources.iter().map(|source| Pattern::new(source).unwrap()).collect());
         let texts: [&[u8]; 14] = [
-            b"", b"V1AGRA", b"call 555-1234", b"ab", b"abz", b"q\nz", b"q-z", b" A ", b"p.i-l l", b"ababd\n", b"cd", b"\n\n\nx",
-            b"PILL", b"555-123",
+            b"",
+            b"V1AGRA",
+            b"call 555-1234",
+            b"ab",
+            b"abz",
+            b"q\nz",
+            b"q-z",
+            b" A ",
+            b"p.i-l l",
+            b"ababd\n",
+            b"cd",
+            b"\n\n\nx",
+            b"PILL",
+            b"555-123",
         ];
         let mut found = Candidates::default();
         for text in texts {

@@ -110,8 +110,11 @@ pub fn translate(source: &str) -> Result<Translated, &'static str> {
     walk.run()?;
     let head = flags.written();
     let mut pcre = String::from("(*LIMIT_MATCH=100000)");
-    let letters: String =
-        [('i', CASELESS), ('m', MULTI), ('s', DOT_ALL), ('x', EXTENDED)].iter().filter(|(_, bit)| flags.has(*bit)).map(|(letter, _)| letter).collect();
+    let letters: String = [('i', CASELESS), ('m', MULTI), ('s', DOT_ALL), ('x', EXTENDED)]
+        .iter()
+        .filter(|(_, bit)| flags.has(*bit))
+        .map(|(letter, _)| letter)
+        .collect();
     if !letters.is_empty() {
         let _ = write!(pcre, "(?{letters})");
     }
@@ -651,8 +654,28 @@ impl Set {
 /// One octet as both engines read it.
 fn write_octet(text: &mut String, octet: char) {
     match octet {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | ' ' | ':' | ';' | ',' | '=' | '/' | '@' | '<' | '>' | '"' | '\'' | '!' | '%' => {
-            if octet == ' ' { text.push_str("\\x20") } else { text.push(octet) }
+        'a'..='z'
+        | 'A'..='Z'
+        | '0'..='9'
+        | '_'
+        | ' '
+        | ':'
+        | ';'
+        | ','
+        | '='
+        | '/'
+        | '@'
+        | '<'
+        | '>'
+        | '"'
+        | '\''
+        | '!'
+        | '%' => {
+            if octet == ' ' {
+                text.push_str("\\x20")
+            } else {
+                text.push(octet)
+            }
         }
         other => drop(write!(text, "\\x{:02X}", u32::from(other) & 0xFF)),
     }

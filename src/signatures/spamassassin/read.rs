@@ -63,13 +63,17 @@ impl Reader {
             if text.is_empty() {
                 continue;
             }
-            let (directive, rest) = text.split_once(|c: char| c.is_ascii_whitespace() || c == '(').map_or((text, ""), |(one, _)| {
-                (one, text.get(one.len()..).unwrap_or_default().trim())
-            });
+            let (directive, rest) = text
+                .split_once(|c: char| c.is_ascii_whitespace() || c == '(')
+                .map_or((text, ""), |(one, _)| (one, text.get(one.len()..).unwrap_or_default().trim()));
             let counts = open.last().is_none_or(|(counts, _)| *counts);
             match directive {
                 "if" | "ifplugin" => {
-                    let holds = if directive == "if" { self.environment.holds(rest) } else { self.environment.has_plugin(rest) };
+                    let holds = if directive == "if" {
+                        self.environment.holds(rest)
+                    } else {
+                        self.environment.has_plugin(rest)
+                    };
                     open.push((counts && holds, counts && !holds));
                 }
                 "else" => {
@@ -91,7 +95,9 @@ impl Reader {
 
     fn line(&mut self, place: Place, directive: &str, rest: &str) {
         match directive {
-            "header" | "mimeheader" | "body" | "rawbody" | "uri" | "full" | "meta" | "uri_detail" => self.rule(place, directive, rest),
+            "header" | "mimeheader" | "body" | "rawbody" | "uri" | "full" | "meta" | "uri_detail" => {
+                self.rule(place, directive, rest)
+            }
             "score" => self.score(place, rest),
             "describe" => {
                 if let Some((name, text)) = word(rest) {
@@ -117,7 +123,9 @@ impl Reader {
 
     fn rule(&mut self, place: Place, directive: &str, rest: &str) {
         let Some((name, rest)) = word(rest) else { return self.skip(place, "", "a rule without a test") };
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
             return self.skip(place, name, "an odd name");
         }
         match test(directive, rest) {
@@ -187,7 +195,11 @@ impl Reader {
             "util_rb_tld" => self.settings.top_levels.extend(words()),
             "enlist_addrlist" | "enlist_uri_host" => {
                 let Some((name, values)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) else { return };
-                let lists = if directive == "enlist_addrlist" { &mut self.settings.address_lists } else { &mut self.settings.host_lists };
+                let lists = if directive == "enlist_addrlist" {
+                    &mut self.settings.address_lists
+                } else {
+                    &mut self.settings.host_lists
+                };
                 let list = lists.entry(name.trim().into()).or_default();
                 list.extend(values.split_ascii_whitespace().map(|word| word.to_ascii_lowercase().into()));
             }
@@ -254,7 +266,11 @@ fn test(directive: &str, rest: &str) -> Result<Test, &'static str> {
                 None => (pattern, None),
             };
             let (key, pattern) = (HeaderKey::read(key), pattern.into());
-            if directive == "mimeheader" { Test::MimeHeader { key, negated, pattern, if_unset } } else { Test::Header { key, negated, pattern, if_unset } }
+            if directive == "mimeheader" {
+                Test::MimeHeader { key, negated, pattern, if_unset }
+            } else {
+                Test::Header { key, negated, pattern, if_unset }
+            }
         }
     })
 }
@@ -303,7 +319,9 @@ fn details(mut text: &str) -> Result<Vec<(Box<str>, bool, Box<str>)>, &'static s
 /// `name('a', 2)`.
 fn eval(call: &str) -> Result<Test, &'static str> {
     let (function, arguments) = match call.split_once('(') {
-        Some((function, arguments)) => (function, arguments.trim_end().strip_suffix(')').ok_or("a call that isn't closed")?),
+        Some((function, arguments)) => {
+            (function, arguments.trim_end().strip_suffix(')').ok_or("a call that isn't closed")?)
+        }
         None => (call, ""),
     };
     let mut all = Vec::new();
@@ -339,7 +357,10 @@ mod tests {
         assert_eq!(reader.scores["A"], [1.5, 2.5, 3.5, 4.5]);
         assert_eq!(reader.flags["A"].most, Some(3));
         assert!(matches!(&reader.rules["D"].test, Test::Header { if_unset: Some(unset), .. } if &**unset == "NO"));
-        assert_eq!(reader.rules["E"].test, Test::Eval { function: "f".into(), arguments: vec!["a,b".into(), "2".into()] });
+        assert_eq!(
+            reader.rules["E"].test,
+            Test::Eval { function: "f".into(), arguments: vec!["a,b".into(), "2".into()] }
+        );
         assert_eq!(reader.skipped.len(), 2);
         assert_eq!(reader.ignored["broken"], 1);
     }

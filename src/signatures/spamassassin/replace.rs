@@ -26,7 +26,13 @@ pub fn expand(source: &str, replacements: &Replacements) -> String {
     let mut out = String::new();
     let mut rest = source.as_str();
     let mut adjacent = false;
-    while let Some((first, _)) = rest.char_indices().nth(1).map(|(at, _)| rest.split_at(at)).or(Some((rest, ""))).filter(|(first, _)| !first.is_empty()) {
+    while let Some((first, _)) = rest
+        .char_indices()
+        .nth(1)
+        .map(|(at, _)| rest.split_at(at))
+        .or(Some((rest, "")))
+        .filter(|(first, _)| !first.is_empty())
+    {
         let tag = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
         let text = tag.and_then(|(name, _)| replacements.get(&("tag", name.into())));
         match (tag, text) {
@@ -94,7 +100,8 @@ pub fn tags(source: &str) -> Vec<&str> {
 #[must_use]
 pub fn opened(source: &str) -> Option<String> {
     let tags = tags(source);
-    (!tags.is_empty()).then(|| tags.iter().fold(source.to_owned(), |text, tag| text.replace(&format!("%{{{tag}}}"), ".*")))
+    (!tags.is_empty())
+        .then(|| tags.iter().fold(source.to_owned(), |text, tag| text.replace(&format!("%{{{tag}}}"), ".*")))
 }
 
 /// A template with its tags' values; `None` if one has none.

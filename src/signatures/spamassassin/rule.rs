@@ -57,9 +57,19 @@ impl HeaderKey {
 /// What a rule tests.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    Header { key: HeaderKey, negated: bool, pattern: Box<str>, if_unset: Option<Box<str>> },
+    Header {
+        key: HeaderKey,
+        negated: bool,
+        pattern: Box<str>,
+        if_unset: Option<Box<str>>,
+    },
     HasHeader(HeaderKey),
-    MimeHeader { key: HeaderKey, negated: bool, pattern: Box<str>, if_unset: Option<Box<str>> },
+    MimeHeader {
+        key: HeaderKey,
+        negated: bool,
+        pattern: Box<str>,
+        if_unset: Option<Box<str>>,
+    },
     Body(Box<str>),
     RawBody(Box<str>),
     Uri(Box<str>),
@@ -68,7 +78,10 @@ pub enum Test {
     UriDetail(Vec<(Box<str>, bool, Box<str>)>),
     Meta(Box<str>),
     /// A function by its name, with its arguments.
-    Eval { function: Box<str>, arguments: Vec<Box<str>> },
+    Eval {
+        function: Box<str>,
+        arguments: Vec<Box<str>>,
+    },
 }
 
 /// One rule, the latest of its name.

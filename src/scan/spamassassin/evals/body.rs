@@ -73,7 +73,9 @@ pub fn plain_length(mail: &Mail<'_>, call: &Call, signature: bool) -> bool {
     let plain = mail.specimen.parts.iter().find(|part| part.kind == PartKind::Text);
     let Some(text) = plain.and_then(|part| part.text.as_deref()) else { return false };
     let text = text.replace("\r\n", "\n");
-    let Some((before, after)) = text.split_once("\n-- \n").or_else(|| text.strip_prefix("-- \n").map(|after| ("", after))) else {
+    let Some((before, after)) =
+        text.split_once("\n-- \n").or_else(|| text.strip_prefix("-- \n").map(|after| ("", after)))
+    else {
         return false;
     };
     let chosen = if signature { after } else { before };

@@ -13,7 +13,11 @@ fn is_free(settings: &Settings, address: &str) -> bool {
         return false;
     }
     settings.freemail.binary_search_by(|known| (**known).cmp(domain)).is_ok()
-        || settings.freemail.iter().filter(|known| known.contains('*')).any(|known| glob(known.as_bytes(), domain.as_bytes()))
+        || settings
+            .freemail
+            .iter()
+            .filter(|known| known.contains('*'))
+            .any(|known| glob(known.as_bytes(), domain.as_bytes()))
 }
 
 /// Things that look like addresses in a text.
@@ -46,7 +50,10 @@ pub fn reply_to(mail: &Mail<'_>, settings: &Settings, option: &str) -> bool {
     let (from_free, reply_free) = (is_free(settings, &from), is_free(settings, &reply));
     match option {
         "reply" if reply.is_empty() => from_free && in_body(mail, settings).iter().any(|address| *address != from),
-        _ => reply_free && ((from_free && from != reply) || in_body(mail, settings).iter().any(|address| *address != reply)),
+        _ => {
+            reply_free
+                && ((from_free && from != reply) || in_body(mail, settings).iter().any(|address| *address != reply))
+        }
     }
 }
 

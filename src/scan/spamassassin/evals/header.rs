@@ -88,7 +88,8 @@ pub fn similar_recipients(mail: &Mail<'_>, call: &Call) -> bool {
     let (mut alike, mut pairs) = (0_usize, 0_usize);
     for (index, one) in all.iter().enumerate() {
         for other in all.iter().skip(index + 1) {
-            alike += usize::from(start(one) == start(other)) + usize::from(end(one) != end(other) && end(one).get(..2) == end(other).get(..2));
+            alike += usize::from(start(one) == start(other))
+                + usize::from(end(one) != end(other) && end(one).get(..2) == end(other).get(..2));
             pairs += 1;
         }
     }
@@ -119,13 +120,21 @@ pub fn to_in_subject(mail: &Mail<'_>) -> bool {
     for prefix in ["re:", "fw:", "fwd:"] {
         subject = subject.strip_prefix(prefix).unwrap_or(subject).trim();
     }
-    if user.len() < 2 || ["info", "admin", "sales", "support", "contact", "help", "news", "test", "security"].contains(&user.as_str()) && !subject.starts_with(&format!("{user},")) {
+    if user.len() < 2
+        || ["info", "admin", "sales", "support", "contact", "help", "news", "test", "security"].contains(&user.as_str())
+            && !subject.starts_with(&format!("{user},"))
+    {
         return false;
     }
     let behind = |rest: &str| rest.is_empty() || rest.starts_with([',', ':', ';', '!', '?']);
     let starts = subject.strip_prefix(user.as_str()).is_some_and(behind);
-    let ends = subject.strip_suffix(user.as_str()).is_some_and(|front| front.ends_with(", ") || front.split_ascii_whitespace().count() == 1 && front.ends_with(' '));
-    let inside = subject.split_ascii_whitespace().skip(1).any(|word| word.strip_prefix(user.as_str()).is_some_and(|rest| rest.starts_with([',', ':', ';', '!', '?']))) ;
+    let ends = subject.strip_suffix(user.as_str()).is_some_and(|front| {
+        front.ends_with(", ") || front.split_ascii_whitespace().count() == 1 && front.ends_with(' ')
+    });
+    let inside = subject
+        .split_ascii_whitespace()
+        .skip(1)
+        .any(|word| word.strip_prefix(user.as_str()).is_some_and(|rest| rest.starts_with([',', ':', ';', '!', '?'])));
     starts || ends || inside
 }
 

@@ -76,9 +76,8 @@ impl Images {
         match call.function {
             Function::ImageCount => between(real(of_kind().count()), 1, 2),
             Function::PixelCoverage => area > 0 && between(area as f64, 1, 2),
-            Function::ImageSizeExact => {
-                of_kind().any(|image| Some(image.height as f64) == call.number(1) && Some(image.width as f64) == call.number(2))
-            }
+            Function::ImageSizeExact => of_kind()
+                .any(|image| Some(image.height as f64) == call.number(1) && Some(image.width as f64) == call.number(2)),
             Function::ImageSizeRange => {
                 of_kind().any(|image| between(image.height as f64, 1, 3) && between(image.width as f64, 2, 4))
             }

@@ -18,7 +18,9 @@ fn share(part: u32, whole: u32) -> Option<f64> {
 pub fn test(mail: &Mail<'_>, name: &str) -> bool {
     mail.htmls.iter().any(|html| match name {
         "html" => html.elements > 0,
-        "embeds" => html.tags.get("embed").is_some_and(|tag| tag.0 > 0) || html.tags.get("object").is_some_and(|tag| tag.0 > 0),
+        "embeds" => {
+            html.tags.get("embed").is_some_and(|tag| tag.0 > 0) || html.tags.get("object").is_some_and(|tag| tag.0 > 0)
+        }
         "font_face_bad" => html.odd_face,
         "font_low_contrast" => html.low_contrast,
         "font_invalid_color" => html.odd_color,
@@ -51,12 +53,14 @@ pub fn range(mail: &Mail<'_>, call: &Call) -> bool {
 pub fn compared(mail: &Mail<'_>, call: &Call) -> bool {
     let (operator, number) = call.text(1).split_once(' ').unwrap_or_default();
     let Ok(number) = number.trim().parse::<f64>() else { return false };
-    mail.htmls.iter().filter(|html| html.elements > 0).filter_map(|html| value(html, call.text(0))).any(|value| match operator {
-        "<" => value < number,
-        "<=" => value <= number,
-        ">" => value > number,
-        ">=" => value >= number,
-        _ => false,
+    mail.htmls.iter().filter(|html| html.elements > 0).filter_map(|html| value(html, call.text(0))).any(|value| {
+        match operator {
+            "<" => value < number,
+            "<=" => value <= number,
+            ">" => value > number,
+            ">=" => value >= number,
+            _ => false,
+        }
     })
 }
 
@@ -85,7 +89,10 @@ pub fn title_ratio(mail: &Mail<'_>, call: &Call) -> bool {
     if subject.is_empty() {
         return false;
     }
-    mail.htmls.iter().filter_map(|html| html.titles.first()).any(|title| real(title.trim().len()) / real(subject.len()) > most)
+    mail.htmls
+        .iter()
+        .filter_map(|html| html.titles.first())
+        .any(|title| real(title.trim().len()) / real(subject.len()) > most)
 }
 
 pub fn image_only(mail: &Mail<'_>, call: &Call) -> bool {
@@ -121,7 +128,9 @@ pub fn https_http_mismatch(mail: &Mail<'_>, call: &Call) -> bool {
     }
     mail.htmls.iter().flat_map(|html| &html.links).filter(|link| link.element == "a").any(|link| {
         let address = link.address.trim().to_ascii_lowercase();
-        let (Some(host), Some(shown)) = (host_of(&address), SHOWN_HTTPS.captures(&link.text).and_then(|found| found.get(1))) else {
+        let (Some(host), Some(shown)) =
+            (host_of(&address), SHOWN_HTTPS.captures(&link.text).and_then(|found| found.get(1)))
+        else {
             return false;
         };
         address.starts_with("http://") && !host.is_empty() && shown.as_str().contains('.')
@@ -130,7 +139,9 @@ pub fn https_http_mismatch(mail: &Mail<'_>, call: &Call) -> bool {
 
 /// Host of the target, and the host that the text shows behind `https://`.
 fn anchors<'m>(mail: &'m Mail<'_>) -> impl Iterator<Item = (String, &'m str)> {
-    mail.htmls.iter().flat_map(|html| &html.links).filter(|link| link.element == "a").filter_map(|link| {
-        Some((host_of(&link.address)?, SHOWN_HTTPS.captures(&link.text)?.get(1)?.as_str()))
-    })
+    mail.htmls
+        .iter()
+        .flat_map(|html| &html.links)
+        .filter(|link| link.element == "a")
+        .filter_map(|link| Some((host_of(&link.address)?, SHOWN_HTTPS.captures(&link.text)?.get(1)?.as_str())))
 }

@@ -31,7 +31,10 @@ fn field<'p>(part: &'p Part, mail: &'p Mail<'_>, name: &str) -> Option<String> {
     if part.parent.is_none() && part.fields.is_empty() {
         return mail.first(name).map(str::to_ascii_lowercase);
     }
-    part.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value.trim().to_ascii_lowercase())
+    part.fields
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case(name))
+        .map(|field| field.value.trim().to_ascii_lowercase())
 }
 
 impl Facts {
@@ -63,7 +66,8 @@ impl Facts {
                 facts.base64(part, encoded, kind, attached);
             } else if encoding.contains("quoted-printable") {
                 facts.quoted += 1;
-                facts.quoted_long |= encoded.split(|octet| *octet == b'\n').any(|line| line.trim_ascii_end().len() > 79);
+                facts.quoted_long |=
+                    encoded.split(|octet| *octet == b'\n').any(|line| line.trim_ascii_end().len() > 79);
             }
             facts.content(part, &encoding, kind);
         }
@@ -78,7 +82,8 @@ impl Facts {
     fn base64(&mut self, part: &Part, encoded: &[u8], kind: &str, attached: bool) {
         self.base64 += 1;
         let charset = part.charset.as_deref().map(str::to_ascii_lowercase);
-        let plain_charset = charset.as_deref().is_none_or(|name| name.contains("ascii") || name.starts_with("iso-8859"));
+        let plain_charset =
+            charset.as_deref().is_none_or(|name| name.contains("ascii") || name.starts_with("iso-8859"));
         self.base64_text |= matches!(kind, "text/plain" | "text/html") && plain_charset && !attached;
         let longest = encoded.split(|octet| *octet == b'\n').map(|line| line.trim_ascii_end().len()).max().unwrap_or(0);
         self.base64_line = self.base64_line.max(longest);
@@ -87,7 +92,8 @@ impl Facts {
 
     fn content(&mut self, part: &Part, encoding: &str, kind: &str) {
         let charset = part.charset.as_deref().unwrap_or_default().to_ascii_lowercase();
-        self.bad_charset |= charset.strip_prefix("iso-").is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+        self.bad_charset |=
+            charset.strip_prefix("iso-").is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
         let seven = encoding.is_empty() || encoding.contains("7bit");
         if kind == "text/plain" && seven && (charset.is_empty() || charset.contains("us-ascii")) {
             self.ascii_illegal |= part.octets.iter().any(|octet| !matches!(octet, 9 | 10 | 12 | 13 | 32..=126));
@@ -100,7 +106,8 @@ impl Facts {
             let name = name.to_ascii_lowercase();
             let end = name.rsplit_once('.').map_or("", |(_, end)| end);
             let program = matches!(end, "exe" | "com" | "scr" | "pif" | "bat" | "cmd" | "vbs" | "js" | "jar");
-            self.suspect_name |= program && (kind.starts_with("text/") || kind.starts_with("image/") || kind.starts_with("audio/"));
+            self.suspect_name |=
+                program && (kind.starts_with("text/") || kind.starts_with("image/") || kind.starts_with("audio/"));
         }
         self.executable |= part.kind == PartKind::File && part.octets.starts_with(b"MZ") && part.octets.len() > 256;
     }
@@ -110,7 +117,9 @@ impl Facts {
         for (index, _) in parts.iter().enumerate().filter(|(_, part)| &*part.content_type == "multipart/alternative") {
             self.alternative_non_text |= parts.iter().filter(|part| part.parent == Some(index)).any(|part| {
                 let kind = &*part.content_type;
-                !(kind.starts_with("text/") || kind.starts_with("multipart/") || matches!(kind, "application/rtf" | "application/ms-tnef"))
+                !(kind.starts_with("text/")
+                    || kind.starts_with("multipart/")
+                    || matches!(kind, "application/rtf" | "application/ms-tnef"))
             });
         }
     }
@@ -140,12 +149,20 @@ pub fn parse_flag(mail: &Mail<'_>, name: &str) -> bool {
     let specimen = mail.specimen;
     match name {
         "mime_epilogue_exists" => {
-            let Some(root) = specimen.parts.first().filter(|part| part.kind == PartKind::Multipart) else { return false };
+            let Some(root) = specimen.parts.first().filter(|part| part.kind == PartKind::Multipart) else {
+                return false;
+            };
             let raw = specimen.raw.get(root.encoded.clone()).unwrap_or_default();
-            let tail = memchr::memmem::rfind(raw, b"--\n").map(|at| at + 3).or_else(|| memchr::memmem::rfind(raw, b"--\r\n").map(|at| at + 4));
+            let tail = memchr::memmem::rfind(raw, b"--\n")
+                .map(|at| at + 3)
+                .or_else(|| memchr::memmem::rfind(raw, b"--\r\n").map(|at| at + 4));
             tail.and_then(|at| raw.get(at..)).is_some_and(|tail| tail.iter().any(|octet| !octet.is_ascii_whitespace()))
         }
-        "missing_mime_headers" => specimen.parts.iter().skip(1).any(|part| part.fields.is_empty() && part.parent.is_some() && !part.octets.is_empty()),
+        "missing_mime_headers" => specimen
+            .parts
+            .iter()
+            .skip(1)
+            .any(|part| part.fields.is_empty() && part.parent.is_some() && !part.octets.is_empty()),
         "missing_head_body_separator" => {
             let raw = specimen.raw.as_ref();
             memchr::memmem::find(raw, b"\n\n").is_none() && memchr::memmem::find(raw, b"\n\r\n").is_none()

@@ -14,6 +14,7 @@ use crate::signatures::spamassassin::Rules;
 use crate::signatures::spamassassin::eval::{Call, Function};
 
 /// A message and what was worked out of it for several functions.
+#[derive(Debug)]
 pub struct Context<'c, 's> {
     mail: &'c Mail<'s>,
     rules: &'c Rules,
@@ -83,7 +84,9 @@ impl<'c, 's> Context<'c, 's> {
             F::MimeHtmlOnly => hit(self.mime().is_html_only()),
             F::MimeRatio => {
                 let ratio = self.mime().ratio;
-                hit(ratio.is_some_and(|ratio| ratio >= call.number(0).unwrap_or(0.0) && ratio < call.number(1).unwrap_or(1.0)))
+                hit(ratio.is_some_and(|ratio| {
+                    ratio >= call.number(0).unwrap_or(0.0) && ratio < call.number(1).unwrap_or(1.0)
+                }))
             }
             F::AlternativeNonText => hit(self.mime().alternative_non_text),
             F::Base64Length => {
@@ -123,9 +126,12 @@ impl<'c, 's> Context<'c, 's> {
             F::HttpsIpMismatch => hit(markup::https_ip_mismatch(mail)),
             F::HttpsHttpMismatch => hit(markup::https_http_mismatch(mail, call)),
             F::UriTruncated | F::Never | F::BounceRelays => 0.0,
-            F::ImageCount | F::PixelCoverage | F::ImageSizeExact | F::ImageSizeRange | F::ImageToText | F::ImageNamed => {
-                hit(self.images().holds(mail, call))
-            }
+            F::ImageCount
+            | F::PixelCoverage
+            | F::ImageSizeExact
+            | F::ImageSizeRange
+            | F::ImageToText
+            | F::ImageNamed => hit(self.images().holds(mail, call)),
             _ => hit(self.header_call(call)),
         }
     }

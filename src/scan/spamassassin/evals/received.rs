@@ -57,7 +57,9 @@ pub fn time_behind_semicolon(field: &str) -> Option<i64> {
 
 /// Hours between the date and when servers saw the message: more than the first number, at most the second.
 pub fn shifted_date(mail: &Mail<'_>, call: &Call) -> bool {
-    let Some(date) = ["resent-date", "date"].iter().find_map(|name| mail.first(name)).and_then(time_of) else { return false };
+    let Some(date) = ["resent-date", "date"].iter().find_map(|name| mail.first(name)).and_then(time_of) else {
+        return false;
+    };
     let mut seen: Vec<i64> = mail.values("received").take(60).filter_map(time_behind_semicolon).collect();
     if seen.is_empty() {
         return false;
@@ -84,7 +86,17 @@ pub fn mail_from_matches(mail: &Mail<'_>) -> bool {
 }
 
 pub fn no_rdns_dotcom(mail: &Mail<'_>) -> bool {
-    let big = ["lycos.com", "lycos.co", "hotmail.com", "excite.com", "caramail.com", "yahoo.com", "msn.com", "aol.com", "localhost"];
+    let big = [
+        "lycos.com",
+        "lycos.co",
+        "hotmail.com",
+        "excite.com",
+        "caramail.com",
+        "yahoo.com",
+        "msn.com",
+        "aol.com",
+        "localhost",
+    ];
     mail.relays.untrusted.iter().any(|relay| {
         let helo = relay.helo.to_ascii_lowercase();
         relay.rdns.is_empty() && !relay.private && big.iter().take(4).any(|name| helo.contains(name))
@@ -126,12 +138,17 @@ pub fn forged_hotmail(mail: &Mail<'_>) -> bool {
     if is_hotmail_path(mail) {
         return false;
     }
-    mail.relays.untrusted.iter().any(|relay| relay.helo.to_ascii_lowercase().ends_with("hotmail.com") && !relay.rdns.ends_with("hotmail.com"))
+    mail.relays
+        .untrusted
+        .iter()
+        .any(|relay| relay.helo.to_ascii_lowercase().ends_with("hotmail.com") && !relay.rdns.ends_with("hotmail.com"))
 }
 
 fn is_hotmail_path(mail: &Mail<'_>) -> bool {
     let received = received(mail);
-    received.contains("hotmail.com with http") || received.contains("mail pickup service by hotmail.com") || received.contains("protection.outlook.com")
+    received.contains("hotmail.com with http")
+        || received.contains("mail pickup service by hotmail.com")
+        || received.contains("protection.outlook.com")
         || received.contains(".hotmail.com ") && received.contains("microsoft smtpsvc")
 }
 
@@ -144,7 +161,8 @@ pub fn no_hotmail(mail: &Mail<'_>) -> bool {
         return false;
     }
     let received = received(mail);
-    !(received.contains("hotmail.com (") || received.contains("outlook.com (") || is_hotmail_path(mail)) && !received.contains("by hotmail.com")
+    !(received.contains("hotmail.com (") || received.contains("outlook.com (") || is_hotmail_path(mail))
+        && !received.contains("by hotmail.com")
 }
 
 pub fn forged_yahoo(mail: &Mail<'_>) -> bool {
@@ -152,12 +170,20 @@ pub fn forged_yahoo(mail: &Mail<'_>) -> bool {
     if !(from == "yahoo.com" || from.ends_with(".yahoo.com")) {
         return false;
     }
-    if mail.first("resent-from").is_some() || mail.first("resent-to").is_some() || mail.first("x-yahoo-newman-property").is_some() {
+    if mail.first("resent-from").is_some()
+        || mail.first("resent-to").is_some()
+        || mail.first("x-yahoo-newman-property").is_some()
+    {
         return false;
     }
     let received = received(mail);
-    !(received.contains("yahoo.com") && (received.contains("by web") || received.contains("yahoo.com with") || received.contains(".yahoo.com (") || received.contains(".yahoo.com [")
-        || received.contains("yahoogroups") || received.contains("by smtp")))
+    !(received.contains("yahoo.com")
+        && (received.contains("by web")
+            || received.contains("yahoo.com with")
+            || received.contains(".yahoo.com (")
+            || received.contains(".yahoo.com [")
+            || received.contains("yahoogroups")
+            || received.contains("by smtp")))
 }
 
 pub fn forged_juno(mail: &Mail<'_>) -> bool {
