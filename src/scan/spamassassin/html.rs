@@ -187,15 +187,14 @@ impl Reader<'_> {
             _ => &[],
         };
         for key in keys {
-            if let Some(address) = value(key).map(str::trim).filter(|address| !address.is_empty()) {
-                if self.html.links.len() < MAX_KEPT {
-                    let address: String =
-                        address.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).take(4_000).collect();
-                    self.html.links.push(Anchor { address, element: name.to_owned(), text: String::new() });
-                    if name == "a" {
-                        self.anchor = Some(self.html.links.len() - 1);
-                    }
-                }
+            let Some(address) = value(key).map(str::trim).filter(|address| !address.is_empty()) else { continue };
+            if self.html.links.len() >= MAX_KEPT {
+                break;
+            }
+            let address: String = address.chars().filter(|c| !matches!(c, '\r' | '\n' | '\t')).take(4_000).collect();
+            self.html.links.push(Anchor { address, element: name.to_owned(), text: String::new() });
+            if name == "a" {
+                self.anchor = Some(self.html.links.len() - 1);
             }
         }
         match name {
@@ -268,10 +267,8 @@ impl Reader<'_> {
         if self.html.text.ends_with(char::is_whitespace) {
             flat = flat.trim_start_matches([' ', '\u{a0}']).to_owned();
         }
-        if self.title {
-            if let Some(title) = self.html.titles.last_mut() {
-                title.push_str(&flat);
-            }
+        if let Some(title) = self.html.titles.last_mut().filter(|_| self.title) {
+            title.push_str(&flat);
         }
         if let Some(anchor) = self.anchor.and_then(|anchor| self.html.links.get_mut(anchor)) {
             anchor.text.push_str(&flat);

@@ -181,10 +181,8 @@ impl<'r> Uris<'r> {
             self.push(&format!("{scheme}://{authority}/{path}"), from_text);
         }
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        if let Some((host, port)) = host.rsplit_once(':') {
-            if matches!((scheme, port), (_, "80") | ("https", "443")) {
-                self.push(&format!("{scheme}://{host}{path}"), from_text);
-            }
+        if let Some((host, "80" | "443")) = host.rsplit_once(':') {
+            self.push(&format!("{scheme}://{host}{path}"), from_text);
         }
         if !host.is_ascii() {
             let dotted = host.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");

@@ -36,6 +36,9 @@ pub struct Reader {
     pub ignored: BTreeMap<Box<str>, u32>,
 }
 
+/// Key, whether negated, expression.
+type Condition = (Box<str>, bool, Box<str>);
+
 /// Longest line, in octets.
 const MAX_LINE: usize = 64 << 10;
 
@@ -284,7 +287,7 @@ fn comparison(text: &str) -> Result<(&str, bool, &str), &'static str> {
 }
 
 /// `text =~ /a/ domain !~ /b/`.
-fn details(mut text: &str) -> Result<Vec<(Box<str>, bool, Box<str>)>, &'static str> {
+fn details(mut text: &str) -> Result<Vec<Condition>, &'static str> {
     let mut all = Vec::new();
     while !text.trim().is_empty() {
         let (key, negated, rest) = comparison(text)?;

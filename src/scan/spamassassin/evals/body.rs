@@ -24,7 +24,7 @@ pub fn blank_lines(mail: &Mail<'_>, call: &Call) -> bool {
     }
     let share = 100.0 * real(blank) / real(all);
     let (min, max) = (call.number(0).unwrap_or(0.0), call.number(1).unwrap_or(100.0));
-    (min == 0.0 && share <= max) || (share > min && share <= max) || (min >= 100.0 && share >= 100.0)
+    (share <= max && (min <= 0.0 || share > min)) || (min >= 100.0 && share >= 100.0)
 }
 
 pub fn eight_bits(mail: &Mail<'_>) -> bool {

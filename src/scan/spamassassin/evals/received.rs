@@ -130,7 +130,7 @@ pub fn forged_aol(mail: &Mail<'_>) -> bool {
 }
 
 fn is_hotmail(host: &str) -> bool {
-    ["hotmail.com", "msn.com", "live.com", "outlook.com"].iter().any(|name| host == *name)
+    ["hotmail.com", "msn.com", "live.com", "outlook.com"].contains(&host)
 }
 
 /// A server that only says that it is Hotmail's.
@@ -161,8 +161,8 @@ pub fn no_hotmail(mail: &Mail<'_>) -> bool {
         return false;
     }
     let received = received(mail);
-    !(received.contains("hotmail.com (") || received.contains("outlook.com (") || is_hotmail_path(mail))
-        && !received.contains("by hotmail.com")
+    let genuine = ["hotmail.com (", "outlook.com (", "by hotmail.com"].iter().any(|sign| received.contains(sign));
+    !genuine && !is_hotmail_path(mail)
 }
 
 pub fn forged_yahoo(mail: &Mail<'_>) -> bool {
