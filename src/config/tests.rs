@@ -522,7 +522,7 @@ fn what_content_is_judged_with_is_set() {
         ["yara", "classifier"]
     );
     let budgets = content.scan.budgets;
-    assert_eq!((budgets.files, budgets.ratio, budgets.layers, budgets.file_size), (353, 100, 20, 60 << 20));
+    assert_eq!((budgets.files, budgets.ratio, budgets.layers, budgets.file_size), (353, 100, 20, 57 << 20));
     let clamd = &content.scanners.clamd;
     assert_eq!((clamd.servers.len(), clamd.required, clamd.max_size), (3, true, 100 << 20));
     assert_eq!((&*content.scanners.icap.name, &*content.scanners.spamd.name), ("srv", ""));

@@ -48,7 +48,7 @@ impl Default for Limits {
             links: 10_000,
             files: 353,
             layers: 20,
-            file_octets: 60 << 20,
+            file_octets: 57 << 20,
             unpacked_octets: 240 << 20,
             ratio: 100,
         }

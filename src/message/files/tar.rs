@@ -83,7 +83,7 @@ impl Pending {
             else {
                 return;
             };
-            let record = record.strip_suffix(b"\n").unwrap_or(record);
+            let Some(record) = record.strip_suffix(b"\n") else { return };
             if let Some(name) = record.strip_prefix(b"path=") {
                 self.name = Some(names::decoded(name));
             } else if let Some(size) = record.strip_prefix(b"size=") {
