@@ -114,6 +114,11 @@ impl Iterator for Mailboxes<'_> {
                 // A group's name, unless it is part of an address without brackets.
                 ':' if pieces.address.is_none() && !pieces.raw.contains(['@', '[']) => pieces = Pieces::default(),
                 ',' | ';' if pieces.is_empty() => {}
+                // `Bee, Ann <a@b.example>` without quotes is one author, not two.
+                ',' if pieces.address.is_none() && !pieces.raw.contains('@') => {
+                    pieces.phrase.push(',');
+                    pieces.raw.push(',');
+                }
                 ',' | ';' => return Some(pieces.mailbox()),
                 '\r' | '\n' => {}
                 c => {
@@ -137,7 +142,7 @@ impl Pieces {
             None => self.bare(),
         };
         let name = if name.trim().is_empty() { self.comment } else { name };
-        let decoded = |text: &str| words::decode(text.trim().as_bytes(), None);
+        let decoded = |text: &str| words::decode(text.trim().trim_end_matches(',').trim().as_bytes(), None);
         let mut name = decoded(&name);
         // What a mail program shows for `<=?utf-8?B?…?=@example.org>`.
         if name.is_empty() && address.contains("=?") {
@@ -249,6 +254,8 @@ mod tests {
         assert_eq!(read("<a@b.example> <c@d.example>").len(), 2);
         assert_eq!(read("\"a@bank.example\" <x@evil.example>"), one("a@bank.example", "x@evil.example"));
         assert_eq!(read("<=?utf-8?Q?a=40bank.example?=@evil.example>")[0].0, "a@bank.example@evil.example");
+        assert_eq!(read("Bee, Ann <a@b.example>, c@d.example")[0], one("Bee, Ann", "a@b.example")[0]);
+        assert_eq!(read("Ann , <a@b.example>"), one("Ann", "a@b.example"));
         assert_eq!(read("Ann <a@b.example"), one("Ann", "a@b.example"));
         assert_eq!(read(",, ,"), []);
         assert_eq!(mailboxes(&"a@b.example, ".repeat(100_000)).len(), MAX_MAILBOXES);
