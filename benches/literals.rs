@@ -96,7 +96,7 @@ fn text(kind: &str, planted: &[Vec<u8>]) -> Vec<u8> {
 fn memory(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let found = status.lines().find_map(|found| found.strip_prefix(line));
-    found.and_then(|rest| rest.split_ascii_whitespace().nth(0)).and_then(|number| number.parse().ok()).unwrap_or(0)
+    found.and_then(|rest| rest.split_ascii_whitespace().next()).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 fn best(runs: usize, mut run: impl FnMut() -> usize) -> (Duration, usize) {
@@ -229,7 +229,8 @@ fn set(kind: &str, count: usize) {
                     sha256: Some(&[1; 32]),
                 };
                 let mut seen = set.rules.nothing_seen();
-                set.octets.look((&set.rules, &set.clamav), &text, source, &mut seen, &|| false);
+                let (_, looked) = set.octets.look((&set.rules, &set.clamav), &text, source, &mut seen, &|| false);
+                assert!(looked.is_ok(), "compared to its end");
             }
         }
         println!(
