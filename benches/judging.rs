@@ -4,7 +4,7 @@
 //! Method: one thread; a name server on loopback that knows no name, asked once for each; then every look-up is answered
 //! from the cache. 5 KB of text, no signature (verifying is in `authentication`). The connection is kept, so what is known
 //! of the client's address is kept too. One iteration is one message to one recipient. The bar is 150 us.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[path = "../tests/drill/nowhere.rs"]
 mod nowhere;
