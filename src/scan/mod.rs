@@ -20,3 +20,6 @@ mod structure;
 pub mod symbols;
 
 pub use scanner::{Config, Request, ScanError, Scanned, Scanner};
+
+#[cfg(test)]
+mod starter_tests;
