@@ -43,7 +43,8 @@ fn the_pack_is_whole() {
     let scored = set.rules.infos().filter(|info| info.score.is_some() && &*info.pack == "starter").count();
     assert!(scored >= 250, "{scored} rules with a score");
     assert!(set.model.len() > 10_000, "the classifier is part of the pack");
-    let told = set.rules.infos().filter(|info| info.score.is_some()).all(|info| !info.en.is_empty() && !info.ja.is_empty());
+    let told =
+        set.rules.infos().filter(|info| info.score.is_some()).all(|info| !info.en.is_empty() && !info.ja.is_empty());
     assert!(told, "each rule says what it means in English and Japanese");
 }
 

@@ -84,17 +84,26 @@ fn small(dir: &Path) -> Config {
     Config { segment_size: 64 << 10, reserve: 16 << 10, body_cache: 20_000, ..config(dir) }
 }
 
+/// As a crash would leave it. The keeper may move a file while we look: then once more.
 fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for found in std::fs::read_dir(from).unwrap() {
-        let found = found.unwrap();
+    while let Err(error) = try_copy(from, to) {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        std::fs::remove_dir_all(to).unwrap();
+    }
+}
+
+fn try_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for found in std::fs::read_dir(from)? {
+        let found = found?;
         let target = to.join(found.file_name());
-        if found.file_type().unwrap().is_dir() {
-            copy(&found.path(), &target);
+        if found.file_type()?.is_dir() {
+            try_copy(&found.path(), &target)?;
         } else {
-            std::fs::copy(found.path(), target).unwrap();
+            std::fs::copy(found.path(), target)?;
         }
     }
+    Ok(())
 }
 
 fn compare(bench: &Bench, model: &Model) {
