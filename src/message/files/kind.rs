@@ -1,7 +1,7 @@
 //! What a file is, by its content; the name only decides which text is a script.
 //!
 //! **Failure**: what nothing matches is [`FileKind::Unknown`] or, without control characters, [`FileKind::Text`].
-//! **Invariants**: looks at no more than [`LOOKED_AT`] octets at the beginning and fixed places behind.
+//! **Invariants**: looks at no more than `LOOKED_AT` octets at the beginning and fixed places behind.
 
 use file_format::{FileFormat, Kind};
 
