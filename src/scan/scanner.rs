@@ -131,22 +131,15 @@ impl Scanner {
         let timer = metrics.seconds.start_timer();
         let question = (!self.0.external.is_empty()).then(|| self.question(&request));
         let inner = Arc::clone(&self.0);
-        metrics.waiting.inc();
-        let work = self.0.pool.run(move || {
+        let waiting = Waiting::new(&self.0.metrics);
+        let here = self.0.pool.run(move || {
+            drop(waiting);
             let running = inner.metrics.scan.running.of(Threads::Busy);
-            inner.metrics.scan.waiting.dec();
             running.inc();
             let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request)));
             running.dec();
             scanned
         });
-        let here = async {
-            let done = work.await;
-            if matches!(done, Err(PoolError::Full)) {
-                metrics.waiting.dec();
-            }
-            done
-        };
         let elsewhere = async {
             match &question {
                 Some(question) => self.0.external.ask(question).await,
@@ -214,6 +207,22 @@ impl Scanner {
             user: Box::default(),
             ourselves: self.0.hostname.clone(),
         }
+    }
+}
+
+/// Counted as waiting until its work begins, or it gives up.
+struct Waiting(Arc<Metrics>);
+
+impl Waiting {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.scan.waiting.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.scan.waiting.dec();
     }
 }
 
