@@ -202,6 +202,10 @@ impl Connection {
 fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, forged: &[Range<usize>]) -> (Option<Bytes>, bool) {
     // Fields of ours are not part of the message: they go before it.
     let edits = Edits { fields: Vec::new(), ..edits.clone() };
+    // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
+    if specimen.raw != *whole {
+        return (None, true);
+    }
     let style = edit::Style::default();
     let edited = if forged.is_empty() {
         edit::apply(specimen, &edits, &style)

@@ -34,7 +34,8 @@ pub(super) fn run(
 ) -> (Specimen, Verdict) {
     let mut course = Course { config, metrics, time_up, verdict: Verdict::new(set.number) };
     let mut specimen = Specimen::default();
-    course.take(Detector::Structure, |_| {
+    // Nobody can switch this off: without it nothing is seen, and nothing can be delivered.
+    course.must(Detector::Structure, |_| {
         specimen = Specimen::parse(request.octets.clone(), &config.limits, time_up);
     });
     let mut octets = OctetScan::new(set, time_up);
@@ -80,9 +81,13 @@ pub(super) fn run(
 impl Course<'_> {
     /// Runs one, if it is switched on.
     fn take(&mut self, detector: Detector, work: impl FnOnce(&mut Verdict)) {
-        if !self.config.on.has(detector) {
-            return;
+        if self.config.on.has(detector) {
+            self.must(detector, work);
         }
+    }
+
+    /// Runs one, whatever is switched off.
+    fn must(&mut self, detector: Detector, work: impl FnOnce(&mut Verdict)) {
         if (self.time_up)() {
             return self.leave(detector, "time was up");
         }

@@ -21,7 +21,7 @@ use super::pool::{Pool, PoolError};
 use crate::message::specimen::{Limits, Specimen, TimeUp};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
-use crate::model::finding::{Class, Score, Verdict};
+use crate::model::finding::{Class, Detector, Score, Verdict};
 use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
 use crate::signatures::sets::Sets;
 use crate::telemetry::Metrics;
@@ -180,7 +180,13 @@ impl Scanner {
     pub fn mandatory(&self) -> Detectors {
         // Of the scanners of others, those that the operator says.
         let here = external::DETECTORS.into_iter().fold(Detectors::mandatory(), Detectors::without);
-        self.0.external.required().into_iter().fold(here, Detectors::with).and(self.0.config.on)
+        self.0
+            .external
+            .required()
+            .into_iter()
+            .fold(here, Detectors::with)
+            .and(self.0.config.on)
+            .with(Detector::Structure)
     }
 
     /// Scanners of others, for those who ask whether they are there.
