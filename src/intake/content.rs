@@ -45,6 +45,8 @@ pub(super) struct Divided {
     pub(super) shares: Vec<Share>,
     /// For whoever edits.
     pub(super) specimen: Specimen,
+    /// `None`: nothing was scanned, and everything is kept here.
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// What came of judging the content.
@@ -103,7 +105,7 @@ impl Connection {
                 Outcome::Refused(reply)
             }
             Together::Reject(reply) => Outcome::Refused(reply),
-            Together::Settle => Outcome::Divided(Divided { shares: shares(lanes, &rulings), specimen }),
+            Together::Settle => Outcome::Divided(Divided { shares: shares(lanes, &rulings), specimen, verdict }),
         }
     }
 

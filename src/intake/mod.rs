@@ -15,6 +15,7 @@ mod lanes;
 mod ledger;
 pub mod listener;
 mod notice;
+mod outbound;
 mod parcel;
 pub mod ports;
 pub mod seal;

@@ -73,7 +73,7 @@ impl Connection {
         judged: Option<&Judged>,
         now: Timestamp,
     ) -> Result<Parcels, SpoolError> {
-        let Divided { shares, specimen } = divided;
+        let Divided { shares, specimen, .. } = divided;
         let shown =
             Shown { subject: specimen.subject().into(), from: specimen.field("From").unwrap_or_default().into() };
         let editions = self.editions(&shares, &specimen, &whole, judged, now).await;

@@ -17,6 +17,7 @@ use super::content::Outcome;
 use super::draft::Complete;
 use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
+use super::outbound;
 use super::parcel::{Parcel, Parcels};
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
@@ -150,6 +151,15 @@ impl Connection {
                 return (Settled::Refused { reply, how }, Some(explanation));
             }
         };
+        if transaction.client.is_some()
+            && let Some(reply) = self.outbound_message(
+                transaction,
+                &outbound::Judged { whole: &whole, divided: &divided, verdict: divided.verdict.as_ref() },
+            )
+        {
+            let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+            return (Settled::Refused { reply, how }, Some(explanation));
+        }
         let parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
             Ok(parcels) => parcels,
             Err(error) => return (storage_refusal(&error), Some(explanation)),

@@ -138,7 +138,10 @@ impl Connection {
             },
             room: self.room(question.declared_size().unwrap_or(0)),
         };
-        let decision = mail::decide(&facts);
+        let mut decision = mail::decide(&facts);
+        if let (Decision::Accept, Some(tenant)) = (&decision, &client) {
+            decision = self.outbound_mail(tenant, &sender);
+        }
         intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
         if decision == Decision::Accept {
             self.deadlines.transaction_began(Instant::now(), &self.config);
@@ -249,6 +252,9 @@ impl Connection {
         }
         let direction = self.listener.config.direction;
         let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
+        if let (Decision::Accept, Some(own)) = (&decision, own.as_deref()) {
+            decision = self.outbound_rcpt(own, sender, recipient);
+        }
         let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {
             decision = Decision::Defer(replies::TOO_MANY_CONTRACTS);

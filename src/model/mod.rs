@@ -2,6 +2,7 @@
 //!
 //! **Failure**: parsing returns an error that names the part at fault; nothing here panics on hostile input.
 
+pub mod abuse;
 pub mod address;
 pub mod answer;
 pub mod authentication;

@@ -182,3 +182,13 @@ fn why_it_was_held_is_in_the_mail_log() {
     assert_eq!(content["groups"][0]["disposition"]["fate"], "quarantine");
     assert!(content["groups"][0]["summary"]["ja"].as_str().is_some_and(|said| !said.is_empty()), "{content}");
 }
+
+#[test]
+fn whatever_is_switched_off_a_message_arrives_whole() {
+    let mx = FakeMx::start();
+    let gateway = Gateway::builder().acme(mx.address()).set("scan", "off = [\"structure\"]").start();
+    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("hello", "A word or two.\r\n"));
+    let received = mx.wait_for_at_least(1).remove(0);
+    assert!(received.text().ends_with("A word or two.\r\n"), "{}", received.text());
+    gateway.assert_settled();
+}
