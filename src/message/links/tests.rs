@@ -133,3 +133,28 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_host_is_what_browsers_take_for_it_however_long_the_rest() {
+    let long = "A".repeat(5_000);
+    for written in [
+        format!("https://google.com:{long}@evil.example/x"),
+        format!("https://{long}@{long}@evil.example/x"),
+        format!("https:\\\\google.com{long}@evil.example"),
+    ] {
+        let page = crate::message::html::read(&format!("<a href='{written}'>x</a>"));
+        let links = in_html(0, &page, 10);
+        assert_eq!(&*links[0].host, "evil.example", "{}", &written[..40]);
+    }
+    let plain = normalize(&format!("https://good.example/{long}@evil.example")).unwrap();
+    assert_eq!(&*plain.host, "good.example");
+}
+
+#[test]
+fn a_base_is_where_relative_addresses_lead_to() {
+    let page = crate::message::html::read("<base href='https://evil.example/'><a href='https:good.example/x'>x</a>");
+    let hosts: Vec<_> = in_html(0, &page, 10).into_iter().map(|link| link.url.to_string()).collect();
+    assert!(hosts.contains(&"https://evil.example/good.example/x".to_owned()), "{hosts:?}");
+    assert!(hosts.contains(&"https://good.example/x".to_owned()), "{hosts:?}");
+    assert_eq!(normalize("/\\evil.example/x").map(|link| link.host), Some("evil.example".into()));
+}
