@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    CodeSettings, EgressSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls, RateSettings,
-    Settings,
+    CodeSettings, EgressSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls,
+    RateSettings, Settings,
 };
 use crate::limits::Rate;
 use crate::model::units::Span;

@@ -541,7 +541,7 @@ pub static EGRESS_KEYS: &[Key] = &[
 ];
 
 /// The lists of tables, each entry with a name of its own.
-pub static TABLES: &[(&str, &[Key])] = 
+pub static TABLES: &[(&str, &[Key])] =
     &[("listener", LISTENER_KEYS), ("known_source", KNOWN_SOURCE_KEYS), ("egress", EGRESS_KEYS)];
 
 /// Every key there is.

@@ -41,12 +41,7 @@ pub(super) fn fill(merged: &Merged, hostname: Option<&Domain>, problems: &mut Pr
     OutboundSettings { spam, egress }
 }
 
-fn one(
-    merged: &Merged,
-    entry: &Entry,
-    hostname: Option<&Domain>,
-    problems: &mut Problems,
-) -> Option<EgressSettings> {
+fn one(merged: &Merged, entry: &Entry, hostname: Option<&Domain>, problems: &mut Problems) -> Option<EgressSettings> {
     entry.require(&["pool", "source"], merged, problems);
     let mut take = Taker { merged, entry: Some(entry), problems };
     let pool = take.text("egress.pool").and_then(|word| Pool::parse(&word));

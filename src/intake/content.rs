@@ -242,10 +242,7 @@ fn fingerprint(transaction: &Transaction, octets: &Bytes) -> u64 {
 }
 
 /// Each lane, parted into recipients that are treated alike. The rulings, with their checks, are those of the recipients in order.
-fn shares<'r>(
-    lanes: Vec<Lane>,
-    mut rulings: impl Iterator<Item = (&'r Ruling, &'r Option<Checked>)>,
-) -> Vec<Share> {
+fn shares<'r>(lanes: Vec<Lane>, mut rulings: impl Iterator<Item = (&'r Ruling, &'r Option<Checked>)>) -> Vec<Share> {
     let mut shares = Vec::new();
     for Lane { tenant, envelope } in lanes {
         let mut parts: Vec<((&Ruling, &Option<Checked>), Vec<_>)> = Vec::new();

@@ -106,7 +106,9 @@ impl Connection {
                     parcels.quarantine.push((parcel(lane, fields, body, own), category));
                 }
                 Fate::Deliver(edits) => {
-                    let Some(edition) = editions.iter().find(|edition| edition.edits == edits && edition.check == checked) else {
+                    let Some(edition) =
+                        editions.iter().find(|edition| edition.edits == edits && edition.check == checked)
+                    else {
                         return Err(SpoolError::Closed);
                     };
                     if edition.is_left_in {

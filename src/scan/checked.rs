@@ -222,4 +222,4 @@ impl Checked {
 
 #[cfg(test)]
 #[path = "checked_tests.rs"]
-mod tests;
+pub(in crate::scan) mod tests;

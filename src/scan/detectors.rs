@@ -99,7 +99,11 @@ impl Course<'_> {
         }
         let (begun, before) = (Instant::now(), self.verdict.findings.len());
         // What it leaves behind when it breaks is a list of findings, which is whole after every step.
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.verdict)));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            super::checked::tests::break_if_asked(detector);
+            work(&mut self.verdict);
+        }));
         self.metrics.detector_seconds.of(detector).observe(begun.elapsed().as_secs_f64());
         let found = self.verdict.findings.len().saturating_sub(before);
         self.metrics.findings.of(detector).inc_by(found as u64);

@@ -20,8 +20,8 @@ use super::recover::{Recovered, RecoveryReport, recover};
 use super::segment::{Active, fill, preallocate, sync_dir};
 use super::shared::{Deps, Dirs, Shared, lock};
 use super::spare;
-use crate::model::{MessageId, Timestamp};
 use crate::model::receipt::Receipt;
+use crate::model::{MessageId, Timestamp};
 use crate::telemetry::EventName;
 
 /// The durable queue of this node. Cheap to clone; the last clone closes it.
@@ -205,7 +205,9 @@ impl Spool {
                 Ok(lease) => leases.push(lease),
                 // Was decoded when it came in, so this is memory gone bad: leave it leased, for the next start.
                 Err(NoLease::Unchecked(id, number)) => self.hold_unchecked(id, number),
-                Err(NoLease::Unreadable(id)) => shared.tell(EventName::Alert, Some(id), "the envelope in memory can't be read"),
+                Err(NoLease::Unreadable(id)) => {
+                    shared.tell(EventName::Alert, Some(id), "the envelope in memory can't be read")
+                }
             }
         }
         leases

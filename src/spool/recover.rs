@@ -312,7 +312,12 @@ impl Recovery<'_> {
     }
 }
 
-fn entry(message: &MessageRecord<'_>, name: Name, at: usize, payload: &[u8]) -> Result<(Box<Entry>, bool), record_error::Bad> {
+fn entry(
+    message: &MessageRecord<'_>,
+    name: Name,
+    at: usize,
+    payload: &[u8],
+) -> Result<(Box<Entry>, bool), record_error::Bad> {
     let meta = Meta::decode(message.meta)?;
     let (inline, file_length) = match message.stored {
         Stored::Inline(bytes) => (bytes, None),

@@ -54,7 +54,11 @@ pub(super) const ROWS: &[Row] = &[
     ("a tenant's archive", "out encrypted act:encrypted=bcc", "deliver no-fields bcc; encrypted"),
     // -- the operator's rule for spam
     ("spam, operator rejects", "out spam=5 operator=reject", "reject 550 5.7.1; spam"),
-    ("spam, operator rejects, tenant is milder", "out spam=5 operator=reject act:spam=quarantine", "reject 550 5.7.1; spam"),
+    (
+        "spam, operator rejects, tenant is milder",
+        "out spam=5 operator=reject act:spam=quarantine",
+        "reject 550 5.7.1; spam",
+    ),
     ("phishing, operator rejects", "out phishing=5 operator=reject", "reject 550 5.7.1; phishing spam"),
     ("spam, operator lets it out", "out spam=5 operator=suspect-pool", "deliver no-fields; spam"),
     ("spam let out, tenant delivers", "out spam=5 operator=suspect-pool act:spam=deliver", "deliver no-fields; spam"),
@@ -71,7 +75,11 @@ pub(super) const ROWS: &[Row] = &[
     ("GTUBE is not outweighed", "out spam=1000 spam=-2000", "quarantine as spam; spam"),
     ("the operator's rule is for outbound", "spam=5 operator=reject", "quarantine as spam; spam"),
     // -- what could not be inspected
-    ("unscannable, tenant delivers", "out unscannable act:unscannable=deliver", "quarantine as unscannable; unscannable"),
+    (
+        "unscannable, tenant delivers",
+        "out unscannable act:unscannable=deliver",
+        "quarantine as unscannable; unscannable",
+    ),
     ("too large to be inspected", "out unchecked=file-size:2/a.iso", "reject 552 5.3.4; unscannable"),
     (
         "too large, tenant delivers",
@@ -79,5 +87,9 @@ pub(super) const ROWS: &[Row] = &[
         "reject 552 5.3.4; unscannable",
     ),
     ("too large inbound", "unchecked=file-size:2/a.iso", "quarantine as unscannable; unscannable"),
-    ("spam in a risky file, tenant discards", "out risky spam=5 act:risky-file=discard", "quarantine as risky-file; risky-file spam"),
+    (
+        "spam in a risky file, tenant discards",
+        "out risky spam=5 act:risky-file=discard",
+        "quarantine as risky-file; risky-file spam",
+    ),
 ];
