@@ -309,7 +309,18 @@ mod tests {
         let settings =
             settings(&format!("{MINIMAL}[rates]\nper_client = 'off'\nper_network = '30/2m'\nentries = 1000\n"));
         let rates = rates(&settings);
-        assert_eq!((rates.sender_ip, rates.most_keys), (None, 1000));
-        assert_eq!(rates.sender_network, Rate::new(30, Duration::from_secs(120)));
+        let of = |limit| rates.rules.iter().find(|rule| rule.limit == limit).map(|rule| rule.rate);
+        assert_eq!((of(Limit::SenderIp), rates.most_keys), (None, 1000));
+        assert_eq!(of(Limit::SenderNetwork), Rate::new(30, Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn rates_of_outbound_mail_may_have_several_times() {
+        let text = "outbound_sender = '5000/1d 100/1m'\noutbound_client = 'off'\noutbound_tenant_bytes = '1GiB/1h'\n";
+        let rates = rates(&settings(&format!("{MINIMAL}[rates]\n{text}[bulk]\nsender = 'off'\n")));
+        let of = |limit| rates.rules.iter().filter(move |rule| rule.limit == limit).map(|rule| rule.rate.to_string());
+        assert_eq!(of(Limit::OutboundSender).collect::<Vec<_>>(), ["100/1m", "5000/1d"]);
+        assert_eq!(of(Limit::OutboundTenant).collect::<Vec<_>>(), ["1GiB/1h"]);
+        assert_eq!(of(Limit::OutboundClient).chain(of(Limit::Alike)).count(), 0);
     }
 }

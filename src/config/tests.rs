@@ -97,7 +97,7 @@ fn every_key_does_something() {
             Kind::Detectors => "[\"yara\"]".into(),
             Kind::Servers => "[\"127.0.0.1:1\"]".into(),
             Kind::PublicKeys => "[\"ed25519:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"]".into(),
-            Kind::Rate => "7/1h".into(),
+            Kind::Rate | Kind::Rates => "7/1h".into(),
             Kind::Zone | Kind::Answers | Kind::Codes => unreachable!("{} is of a known source", key.name),
         };
         let environment = format!("SEKISHO__{}", key.name.to_uppercase().replace('.', "__"));

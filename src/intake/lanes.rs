@@ -100,6 +100,7 @@ mod tests {
             domains: Box::default(),
             content: None,
             clients: Box::default(),
+            rates: Default::default(),
         })
     }
 

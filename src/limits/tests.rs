@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -37,14 +38,15 @@ fn address(text: &str) -> Address {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_allowed_then_one_by_one_and_the_wait_is_told() {
-    let limits = limits(&Config::default());
+    let metrics = Metrics::new();
+    let limits = Limits::build(&Config::default(), Arc::clone(&metrics));
     let key = host("192.0.2.1".parse().unwrap());
     for _ in 0..2000 {
         assert_eq!(limits.check(key, 1), Ok(()));
     }
     let refused = limits.check(key, 1).unwrap_err();
     assert_eq!((refused.limit, refused.after), (Limit::SenderIp, Duration::from_millis(30)));
-    assert_eq!(limits.metrics.limits.refused.of(Limit::SenderIp).get(), 1);
+    assert_eq!(metrics.limits.refused.of(Limit::SenderIp).get(), 1);
     assert_eq!(limits.check(host("192.0.2.2".parse().unwrap()), 1), Ok(()), "another source");
     tokio::time::advance(Duration::from_millis(30)).await;
     assert_eq!(limits.check(key, 1), Ok(()));

@@ -51,7 +51,7 @@ fn a_jump_of_the_clock_neither_erases_nor_invents() {
 
 #[test]
 fn what_was_saved_is_found_again_as_it_would_be_by_then() {
-    let (dir, history) = (tempfile::tempdir().unwrap(), History::new(1000));
+    let (dir, history) = (tempfile::tempdir().unwrap(), History::new(10_000));
     assert!(history.load(dir.path(), START).is_ok(), "no file yet");
     for n in 0..500 {
         add(&history, &format!("u{n}"), Kind::Spam, 10.0, START);
@@ -63,7 +63,7 @@ fn what_was_saved_is_found_again_as_it_would_be_by_then() {
     });
     history.save(dir.path()).unwrap();
     let after = |gap: Duration| {
-        let again = History::new(1000);
+        let again = History::new(10_000);
         again.load(dir.path(), START.plus(gap)).unwrap();
         assert_eq!(again.len(), 500);
         again.look(key("u1"), again.now(START.plus(gap))).unwrap()
@@ -71,7 +71,7 @@ fn what_was_saved_is_found_again_as_it_would_be_by_then() {
     let (soon, long) = (after(Duration::ZERO), after(100 * 24 * HOUR));
     assert_eq!(Some(soon), history.look(key("u1"), history.now(START)));
     assert!(long.count(Kind::Spam) > 3.0, "a clock that is wrong at start erases no more than a day does");
-    let (again, before) = (History::new(1000), Timestamp(1_000_000_000_000));
+    let (again, before) = (History::new(10_000), Timestamp(1_000_000_000_000));
     again.load(dir.path(), before).unwrap();
     assert_eq!(again.look(key("u1"), again.now(before)), Some(soon), "and one that is slow, nothing");
     std::fs::write(dir.path().join(FILE), b"nonsense").unwrap();

@@ -124,11 +124,11 @@ fn letter(n: u32) -> String {
 async fn an_infected_machine_reaches_fewer_than_a_hundred() {
     let mut world = World::new();
     let (mut left, words) = (0, ["cheap", "kindly", "today", "dear friend", "offer", "great", "best"]);
-    for n in 0..20_000_u32 {
+    for n in 0..4000_u32 {
         let word = words[n as usize % words.len()];
         let text = format!("Dear r{n},\n{TEXT} {word}\nhttps://shop.example/{n}");
         left += world.send("pc@acme.example", (&text, false, Harm::None), &[recipient(n)]);
-        world.pass(Duration::from_millis(15)).await;
+        world.pass(Duration::from_millis(75)).await;
     }
     assert!((50..100).contains(&left), "{left} of 20,000 left");
     assert_eq!(
@@ -140,7 +140,7 @@ async fn an_infected_machine_reaches_fewer_than_a_hundred() {
     for signal in [Signal::Alike, Signal::NewSender, Signal::Rate] {
         assert!(signals.contains(&signal), "{signals:?}");
     }
-    assert!(world.assess(Scope::sender(&address("pc@acme.example"))).volume > 19_000);
+    assert!(world.assess(Scope::sender(&address("pc@acme.example"))).volume > 3900);
     for scope in [Scope::client("192.0.2.1".parse().unwrap()), Scope::Tenant] {
         let assessment = world.assess(scope);
         assert_eq!(
@@ -170,11 +170,11 @@ async fn messages_to_many_at_once_change_nothing_of_it() {
 async fn one_text_from_many_made_up_senders_is_slow_too() {
     let mut world = World::new();
     let mut left = 0;
-    for n in 0..5000_u32 {
+    for n in 0..2000_u32 {
         left += world.send(&format!("u{n}@acme.example"), (TEXT, false, Harm::None), &[recipient(n)]);
-        world.pass(Duration::from_millis(60)).await;
+        world.pass(Duration::from_millis(150)).await;
     }
-    assert!((200..350).contains(&left), "{left} of 5,000 left");
+    assert!((200..350).contains(&left), "{left} of 2,000 left");
     let signals: Vec<Signal> = world.assess(Scope::Tenant).evidence.iter().map(|evidence| evidence.signal).collect();
     assert!(signals.contains(&Signal::Alike), "many senders: {signals:?}");
 }
@@ -218,22 +218,18 @@ async fn who_sends_bulk_for_weeks_without_harm_may_send_more() {
     let mut world = World::new();
     let sender = address("shop@acme.example");
     let usual = Config::default().alike.unwrap();
-    for day in 0..21_u32 {
-        for hour in 0..24 {
-            for n in 0..60 {
-                let to = recipient(day * 10_000 + hour * 100 + n);
-                world.send("shop@acme.example", (TEXT, false, Harm::None), &[to]);
-                world.told("shop@acme.example", Told::Delivered);
-                world.pass(Duration::from_secs(60)).await;
-            }
-        }
+    for ten_minutes in 0..21 * 144_u32 {
+        let to: Vec<Address> = (0..10).map(|n| recipient(ten_minutes * 10 + n)).collect();
+        assert_eq!(world.send("shop@acme.example", (TEXT, false, Harm::None), &to), 10);
+        world.told("shop@acme.example", Told::Delivered);
+        world.pass(Duration::from_secs(600)).await;
     }
     let allowance = |world: &World| {
         let weighed = world.outbound.weigh(&world.party(&sender), (None, false, Harm::None), [], world.now);
         weighed.allowance.unwrap()
     };
     let grown = allowance(&world);
-    assert!(grown.count() * 2 >= 3 * usual.count() && grown.count() <= 20 * usual.count(), "{grown}");
+    assert!(grown.count() >= 2 * usual.count() && grown.count() <= 20 * usual.count(), "{grown}");
     for n in 0..10 {
         world.send("shop@acme.example", (&letter(n), false, Harm::Spam), &[recipient(n)]);
     }
