@@ -35,6 +35,7 @@ mod ooxml;
 mod passwords;
 mod pdf;
 mod pdf_text;
+mod pdf_weight;
 mod polyglot;
 mod rar;
 mod rtf;
