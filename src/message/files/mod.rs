@@ -72,7 +72,9 @@ pub fn walk(
     let mut walk = Walk::new(specimen, limits, passwords, time_up, visitor);
     for (part, readings) in attachments {
         for met in readings {
-            walk.attachment(part, met);
+            if !walk.attachment(part, met) {
+                return;
+            }
         }
     }
 }
