@@ -18,6 +18,7 @@ mod scanner;
 pub mod spamassassin;
 mod structure;
 pub mod symbols;
+pub mod trial;
 
 pub use scanner::{Config, Request, ScanError, Scanned, Scanner};
 
