@@ -1,7 +1,7 @@
 //! The detectors of this process, in their order, each timed and contained.
 //!
 //! **Failure**: one that panics or has no time left is unavailable, and the others go on; what it had found by then stays.
-//! **Invariants**: every detector that is switched on has run or is named in the Verdict.
+//! **Invariants**: every detector that is switched on has run or is named in the Verdict; for outbound mail none is switched off.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -13,13 +13,15 @@ use super::{bulk, classifier, facts, feeds, files, rules, spamassassin};
 use crate::message::files::{password_words, walk};
 use crate::message::specimen::{Specimen, TimeUp};
 use crate::model::Direction;
+use crate::model::detectors::Detectors;
 use crate::model::finding::{Detector, Unavailable, Verdict};
 use crate::signatures::SignatureSet;
 use crate::telemetry::metrics::ScanMetrics;
 
 /// One message on its way through the detectors.
 struct Course<'a> {
-    config: &'a Config,
+    /// Who is asked.
+    on: Detectors,
     metrics: &'a ScanMetrics,
     time_up: TimeUp<'a>,
     verdict: Verdict,
@@ -33,13 +35,17 @@ pub(super) fn run(
     until: Instant,
 ) -> (Specimen, Verdict) {
     let time_up: TimeUp<'_> = &|| Instant::now() >= until;
-    let mut course = Course { config, metrics, time_up, verdict: Verdict::new(set.number) };
+    let on = match request.direction {
+        Direction::Inbound => config.on,
+        Direction::Outbound => Detectors::all(),
+    };
+    let mut course = Course { on, metrics, time_up, verdict: Verdict::new(set.number) };
     let mut specimen = Specimen::default();
     // Nobody can switch this off: without it nothing is seen, and nothing can be delivered.
     course.must(Detector::Structure, |_| {
         specimen = Specimen::parse(request.octets.clone(), &config.limits, time_up);
     });
-    let mut octets = OctetScan::new(set, config.on, Deadline::at(until));
+    let mut octets = OctetScan::new(set, on, Deadline::at(until));
     course.must(Detector::Structure, |_| {
         let words = password_words(&specimen);
         let passwords: Vec<_> = words.into_iter().chain(config.passwords.iter().cloned()).collect();
@@ -50,6 +56,9 @@ pub(super) fn run(
     verdict.unchecked.extend(specimen.unchecked.iter().cloned());
     super::structure::detect(&specimen, verdict);
     let seen = octets.finish(verdict);
+    // They looked while the files were unpacked; with the time spent, not to the end.
+    course.take(Detector::Hashes, |_| {});
+    course.take(Detector::Yara, |_| {});
     let facts = facts::of(request);
     course.take(Detector::Rules, |verdict| rules::detect(set, &specimen, &facts, seen, time_up, verdict));
     course.take(Detector::Feeds, |verdict| {
@@ -82,7 +91,7 @@ pub(super) fn run(
 impl Course<'_> {
     /// Runs one, if it is switched on.
     fn take(&mut self, detector: Detector, work: impl FnOnce(&mut Verdict)) {
-        if self.config.on.has(detector) {
+        if self.on.has(detector) {
             self.must(detector, work);
         }
     }
@@ -94,7 +103,11 @@ impl Course<'_> {
         }
         let (begun, before) = (Instant::now(), self.verdict.findings.len());
         // What it leaves behind when it breaks is a list of findings, which is whole after every step.
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.verdict)));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            super::checked::tests::break_if_asked(detector);
+            work(&mut self.verdict);
+        }));
         self.metrics.detector_seconds.of(detector).observe(begun.elapsed().as_secs_f64());
         let found = self.verdict.findings.len().saturating_sub(before);
         self.metrics.findings.of(detector).inc_by(found as u64);
@@ -115,7 +128,6 @@ mod tests {
 
     use super::*;
     use crate::model::ReversePath;
-    use crate::model::detectors::Detectors;
     use crate::model::finding::Class;
     use crate::signatures::pack::{Pack, PackFile};
     use crate::signatures::self_test;
