@@ -71,7 +71,7 @@ pub(super) fn signatures(settings: &SignatureSettings, clock: Clock) -> Result<s
     keys.extend(published.keys().map_err(|error| format!("keys of signature sets: {error}"))?);
     let trust = Trust { keys, needed: settings.signers };
     let parse = |octets| Specimen::parse(octets, &Limits::default(), &|| false);
-    Ok(sets::Config { published, trust, clock, parse })
+    Ok(sets::Config { published, trust, clock, parse, judge: scan::trial::findings })
 }
 
 pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {

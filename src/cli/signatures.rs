@@ -27,9 +27,10 @@ use super::{Style, exit};
 use crate::clock::Clock;
 use crate::message::specimen::{Limits, Specimen};
 use crate::model::TenantId;
+use crate::model::detectors::Detectors;
 use crate::model::finding::Verdict;
-use crate::scan::octets::OctetScan;
-use crate::scan::rules;
+use crate::scan::octets::{Deadline, OctetScan};
+use crate::scan::{rules, trial};
 use crate::signatures::published::{Canary, Published, Seen};
 use crate::signatures::rules::Facts;
 use crate::signatures::sets::{self, Config, Sets};
@@ -138,7 +139,13 @@ impl Node {
         for key in &self.keys {
             keys.push(key.parse().map_err(|error| Failure::Usage(format!("signatures.keys: {error}")))?);
         }
-        Ok(Config { published, trust: Trust { keys, needed: self.signers }, clock: Clock::System, parse })
+        Ok(Config {
+            published,
+            trust: Trust { keys, needed: self.signers },
+            clock: Clock::System,
+            parse,
+            judge: trial::findings,
+        })
     }
 }
 
@@ -246,7 +253,7 @@ fn check(folders: &[PathBuf], style: Style, out: &mut impl Write) -> Result<u8, 
     let Some((packs, set)) = compiled(folders, style, out)? else { return Ok(exit::FAILED) };
     let took = start.elapsed();
     tell_faults(&set.skipped, "skipped", style, out)?;
-    let tested = self_test::run(&set, &packs, &parse);
+    let tested = self_test::run(&set, &packs, &parse, &trial::findings);
     let wrong = tested.err().unwrap_or_default();
     for reason in &wrong {
         if style.json {
@@ -285,7 +292,7 @@ fn compile(args: &CompileArgs, published: &Published, style: Style, out: &mut im
     let pem = pem.map_err(|source| Failure::File { path: args.key.clone(), source })?;
     let key = SigningKey::read(&pem).map_err(|error| Failure::Usage(format!("{}: {error}", args.key.display())))?;
     let Some((packs, set)) = compiled(&args.packs, style, out)? else { return Ok(exit::FAILED) };
-    if let Err(wrong) = self_test::run(&set, &packs, &parse) {
+    if let Err(wrong) = self_test::run(&set, &packs, &parse, &trial::findings) {
         return Err(refused(Refused::SelfTest(wrong)));
     }
     let now = Clock::System.now();
@@ -315,7 +322,7 @@ fn publish(
     let mut seen = published.seen().map_err(refused)?;
     // Somebody wants it, so it may come again, though it was taken back.
     if seen.returned.remove(&number).is_some() {
-        published.remember(&seen)?;
+        published.remember(|seen| drop(seen.returned.remove(&number))).map_err(refused)?;
     }
     sets::load(config, &seen, number).map_err(refused)?;
     published
@@ -450,7 +457,7 @@ fn judge(set: &SignatureSet, raw: Bytes, tested: &mut Tested) {
     let specimen = parse(raw);
     let start = Instant::now();
     let mut verdict = Verdict::new(set.number);
-    let mut octets = OctetScan::new(set, &|| false);
+    let mut octets = OctetScan::new(set, Detectors::all(), Deadline::never());
     octets.message(&specimen);
     let seen = octets.finish(&mut verdict);
     rules::detect(set, &specimen, &Facts::default(), seen, &|| false, &mut verdict);

@@ -405,7 +405,7 @@ pub static KEYS: &[Key] = &[
     fixed("scan.files", Kind::Integer(10, 100_000), "353", "Files in all archives of one message."),
     fixed("scan.layers", Kind::Integer(2, 100), "20", "Layers of archives within archives."),
     fixed("scan.file_size", Kind::Size, "57MiB", "The size of one unpacked file."),
-    fixed("scan.unpacked_size", Kind::Size, "240MiB", "The size of all unpacked files of one message."),
+    fixed("scan.unpacked_size", Kind::Size, "60MiB", "The size of all unpacked files of one message."),
     fixed("scan.ratio", Kind::Integer(10, 100_000), "100", "Bytes unpacked for each byte packed."),
     fixed("scan.passwords", Kind::Texts, "[]", "Passwords to try on files, after the words of the mail."),
     fixed("signatures.dir", Kind::Path, "", "Where published signature sets lie.").or("signatures in data_dir"),

@@ -49,7 +49,7 @@ impl Default for Limits {
             files: 353,
             layers: 20,
             file_octets: 57 << 20,
-            unpacked_octets: 240 << 20,
+            unpacked_octets: 60 << 20,
             ratio: 100,
         }
     }

@@ -21,6 +21,7 @@ mod scanner;
 pub mod spamassassin;
 mod structure;
 pub mod symbols;
+pub mod trial;
 
 pub use checked::{Checked, Edited, Scanned, Terms, unscanned};
 pub use edited::{Changed, changed};

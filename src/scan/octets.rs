@@ -3,25 +3,48 @@
 //! **Failure**: what a detector gave up is told as unavailable or not checked, never as clean.
 //! **Invariants**: works on octets in memory; nothing is kept but what was found.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::message::specimen::{FileKind, FileSeen, FileVisitor, PartKind, Specimen, TimeUp};
+use crate::message::specimen::{FileKind, FileSeen, FileVisitor, PartKind, Specimen};
+use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Finding, Reason, Score, Unavailable, Unchecked, Verdict};
 use crate::signatures::SignatureSet;
 use crate::signatures::octets::Source;
 use crate::signatures::rules::Seen;
 
-/// For one YARA scan.
+/// For one YARA scan, if as much is left.
 const YARA_TIME: Duration = Duration::from_secs(5);
 /// Points of a file that is known for malware; the class decides, not they.
 const MALWARE: Score = Score(50_000);
 
+/// When the message's time is up, for what can be told in advance how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    #[must_use]
+    pub fn at(moment: Instant) -> Self {
+        Self(Some(moment))
+    }
+
+    #[must_use]
+    pub fn never() -> Self {
+        Self(None)
+    }
+
+    /// How much time is left.
+    fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |moment| moment.saturating_duration_since(Instant::now()))
+    }
+}
+
 /// Looks into the octets of one message: its files while they are unpacked, then itself.
 pub struct OctetScan<'s> {
     set: &'s SignatureSet,
-    time_up: TimeUp<'s>,
+    on: Detectors,
+    deadline: Deadline,
     seen: Seen,
     findings: Vec<Finding>,
     unavailable: Vec<Unavailable>,
@@ -42,10 +65,11 @@ impl FileVisitor for OctetScan<'_> {
 }
 
 impl<'s> OctetScan<'s> {
+    /// `on`: whose findings are told; literals of rules are looked for in any case.
     #[must_use]
-    pub fn new(set: &'s SignatureSet, time_up: TimeUp<'s>) -> Self {
+    pub fn new(set: &'s SignatureSet, on: Detectors, deadline: Deadline) -> Self {
         let seen = set.rules.nothing_seen();
-        Self { set, time_up, seen, findings: Vec::new(), unavailable: Vec::new(), unchecked: Vec::new() }
+        Self { set, on, deadline, seen, findings: Vec::new(), unavailable: Vec::new(), unchecked: Vec::new() }
     }
 
     /// Looks into the message as it came, and into its texts. To be called once, beside the walk over its files.
@@ -73,24 +97,37 @@ impl<'s> OctetScan<'s> {
         if octets.is_empty() {
             return;
         }
-        let set = self.set;
-        let (named, compared) =
-            set.octets.look((&set.rules, &set.clamav), octets, source, &mut self.seen, self.time_up);
-        for named in named {
-            // Programs that nobody asked for are no viruses.
-            let class = if named.name.starts_with("PUA.") { Class::RiskyFile } else { Class::Malware };
-            self.find(Finding::new(Detector::Hashes, named.name, class, MALWARE, name));
+        let (set, deadline) = (self.set, self.deadline);
+        let time_up = || deadline.left().is_zero();
+        if time_up() {
+            return self.leave(name);
         }
-        if let Some(info) = set.feeds.file(octets, source.sha256) {
-            let score = info.score.unwrap_or_default();
-            self.find(Finding::new(Detector::Hashes, &info.name, info.class, score, name));
+        let (named, compared) = set.octets.look((&set.rules, &set.clamav), octets, source, &mut self.seen, &time_up);
+        if self.on.has(Detector::Hashes) {
+            for named in named {
+                // Programs that nobody asked for are no viruses.
+                let class = if named.name.starts_with("PUA.") { Class::RiskyFile } else { Class::Malware };
+                self.find(Finding::new(Detector::Hashes, named.name, class, MALWARE, name));
+            }
+            if let Some(info) = set.feeds.file(octets, source.sha256) {
+                let score = info.score.unwrap_or_default();
+                self.find(Finding::new(Detector::Hashes, &info.name, info.class, score, name));
+            }
         }
         if compared.is_err() {
+            self.leave(name);
+        }
+        let is_wanted = self.on.has(Detector::Yara) && !set.yara.is_empty();
+        if is_wanted && (source.is_file || source.kind == FileKind::Mail) {
+            self.yara(name, octets);
+        }
+    }
+
+    /// There was no time for it.
+    fn leave(&mut self, name: &str) {
+        if self.unchecked.is_empty() {
             let what = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
             self.unchecked.push(Unchecked { reason: Reason::Time, what: what.into() });
-        }
-        if !set.yara.is_empty() && (source.is_file || source.kind == FileKind::Mail) {
-            self.yara(name, octets);
         }
     }
 
@@ -98,7 +135,7 @@ impl<'s> OctetScan<'s> {
         if self.unavailable.iter().any(|other| other.detector == Detector::Yara) {
             return;
         }
-        match self.set.yara.scan(Bytes::copy_from_slice(octets), YARA_TIME) {
+        match self.set.yara.scan(Bytes::copy_from_slice(octets), YARA_TIME.min(self.deadline.left())) {
             Ok(rules) => {
                 for info in rules {
                     let score = info.score.unwrap_or_default();

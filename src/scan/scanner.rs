@@ -19,7 +19,7 @@ use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
 use super::pool::{Pool, PoolError};
-use crate::message::specimen::{Limits, TimeUp};
+use crate::message::specimen::Limits;
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Score};
@@ -237,10 +237,12 @@ impl Inner {
 
     fn scan(&self, request: &Request) -> Scanned {
         let begun = Instant::now();
-        let time_up: TimeUp<'_> = &|| begun.elapsed() >= self.config.time;
+        let until = begun + self.config.time;
         let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, time_up);
-        let hit = verdict.score >= HIT || verdict.findings.iter().any(|found| found.class == Class::Malware);
+        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, until);
+        // Malware comes in waves, which say nothing of a set.
+        let malware = verdict.findings.iter().any(|found| found.class == Class::Malware);
+        let hit = verdict.score >= HIT && !malware;
         self.sets.told(&picked, hit, begun.elapsed());
         Scanned {
             verdict,
