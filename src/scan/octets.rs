@@ -23,7 +23,10 @@ pub struct OctetScan<'s> {
     set: &'s SignatureSet,
     time_up: TimeUp<'s>,
     seen: Seen,
-    findings: Vec<Finding>,
+    /// With the index of the part; `None`: in the message as a whole.
+    findings: Vec<(Finding, Option<usize>)>,
+    /// Of the file that is looked at.
+    part: Option<usize>,
     unavailable: Vec<Unavailable>,
     unchecked: Vec<Unchecked>,
 }
@@ -37,6 +40,7 @@ impl std::fmt::Debug for OctetScan<'_> {
 impl FileVisitor for OctetScan<'_> {
     fn file(&mut self, seen: &FileSeen, octets: &[u8]) {
         let sha256 = Some(&seen.sha256);
+        self.part = Some(seen.part);
         self.look(seen.name(), octets, Source { kind: seen.kind, is_file: true, sha256 });
     }
 }
@@ -45,25 +49,30 @@ impl<'s> OctetScan<'s> {
     #[must_use]
     pub fn new(set: &'s SignatureSet, time_up: TimeUp<'s>) -> Self {
         let seen = set.rules.nothing_seen();
-        Self { set, time_up, seen, findings: Vec::new(), unavailable: Vec::new(), unchecked: Vec::new() }
+        Self { set, time_up, seen, findings: Vec::new(), part: None, unavailable: Vec::new(), unchecked: Vec::new() }
     }
 
     /// Looks into the message as it came, and into its texts. To be called once, beside the walk over its files.
     pub fn message(&mut self, specimen: &Specimen) {
+        self.part = None;
         self.look("message", &specimen.raw, Source { kind: FileKind::Mail, is_file: false, sha256: None });
-        for part in &specimen.parts {
+        for (index, part) in specimen.parts.iter().enumerate() {
             let kind = match part.kind {
                 PartKind::Html => FileKind::Html,
                 PartKind::Text => FileKind::Text,
                 PartKind::Multipart | PartKind::Message | PartKind::File => continue,
             };
+            self.part = Some(index);
             self.look(&part.path, &part.octets, Source { kind, is_file: false, sha256: None });
+        }
+        for (finding, part) in &mut self.findings {
+            finding.part = part.and_then(|part| specimen.parts.get(part)).map(|part| part.path.clone());
         }
     }
 
     /// Tells the verdict what was found; returns the literals for [`crate::scan::rules::detect`].
     pub fn finish(self, verdict: &mut Verdict) -> Seen {
-        self.findings.into_iter().for_each(|finding| verdict.find(finding));
+        self.findings.into_iter().for_each(|(finding, _)| verdict.find(finding));
         verdict.unavailable.extend(self.unavailable);
         verdict.unchecked.extend(self.unchecked);
         self.seen
@@ -86,8 +95,10 @@ impl<'s> OctetScan<'s> {
             self.find(Finding::new(Detector::Hashes, &info.name, info.class, score, name));
         }
         if compared.is_err() {
-            let what = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-            self.unchecked.push(Unchecked { reason: Reason::Time, what: what.into() });
+            // A file's name may look like a part's path.
+            let place = if source.is_file { "file/" } else { "" };
+            let name = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            self.unchecked.push(Unchecked { reason: Reason::Time, what: format!("{place}{name}").into() });
         }
         if !set.yara.is_empty() && (source.is_file || source.kind == FileKind::Mail) {
             self.yara(name, octets);
@@ -112,11 +123,16 @@ impl<'s> OctetScan<'s> {
         }
     }
 
-    /// The same signature in several files, or in a file and the message around it, is told once.
+    /// The same signature is told once for each part, and not again for the message around it; where it gives points, once.
     fn find(&mut self, finding: Finding) {
-        let same = |other: &Finding| other.symbol == finding.symbol && other.detector == finding.detector;
+        let part = self.part;
+        let same = |(other, at): &(Finding, Option<usize>)| {
+            other.symbol == finding.symbol
+                && other.detector == finding.detector
+                && (finding.class.is_scored() || *at == part || part.is_none() || at.is_none())
+        };
         if !self.findings.iter().any(same) {
-            self.findings.push(finding);
+            self.findings.push((finding, part));
         }
     }
 }
