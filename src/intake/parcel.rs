@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -17,13 +18,17 @@ use super::lanes::Lane;
 use super::notice;
 use super::seal::Finding;
 use crate::message::edit;
-use crate::message::specimen::{Limits, Specimen};
+use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Edits};
 use crate::model::receipt::Receipt;
-use crate::model::{Direction, Recipient, Reply, Timestamp};
+use crate::model::{Direction, Reply, Timestamp};
 use crate::policy::replies;
 use crate::quarantine::{self, NewHeld, QuarantineError};
 use crate::spool::{Draft, NewMessage, SpoolError};
+use crate::telemetry::{Event, EventName};
+
+/// From this size on changing a message takes milliseconds.
+const LARGE: usize = 64 << 10;
 
 /// A message for some recipients, ready for custody.
 pub(super) struct Parcel {
@@ -51,6 +56,8 @@ pub(super) struct Parcels {
     pub(super) notices: Vec<NewMessage>,
     /// Recipients that the client didn't name: of copies and notices.
     pub(super) more: usize,
+    /// For whoever looks at what is held, where all of it is one tenant's.
+    pub(super) explanation: Option<Box<str>>,
 }
 
 /// The message with one set of changes.
@@ -60,8 +67,17 @@ struct Edition {
     fields: String,
     /// `None`: as it came.
     octets: Option<Bytes>,
-    /// A file that was to be taken out is still in it: it may not be delivered.
+    /// A file that was to be taken out is still in it, or time was up: it may not be delivered.
     is_left_in: bool,
+}
+
+/// What changes came to, our own fields aside: those go before the message.
+struct Changed {
+    edits: Edits,
+    octets: Option<Bytes>,
+    is_left_in: bool,
+    /// A stamp could not be put on it.
+    is_unstamped: bool,
 }
 
 impl Connection {
@@ -76,7 +92,8 @@ impl Connection {
         let Divided { shares, specimen, .. } = divided;
         let shown =
             Shown { subject: specimen.subject().into(), from: specimen.field("From").unwrap_or_default().into() };
-        let editions = self.editions(&shares, &specimen, &whole, judged, now).await;
+        let specimen = Arc::new(specimen);
+        let editions = self.editions(&shares, Arc::clone(&specimen), &whole, judged, now).await;
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
@@ -89,6 +106,13 @@ impl Connection {
                 shown: shown.clone(),
             };
             let own = self.listener.config.direction;
+            // What could not be changed as it must be stays here, and everybody is told so.
+            let fate = match fate {
+                Fate::Deliver(edits) if editions.iter().any(|one| one.edits == edits && one.is_left_in) => {
+                    Fate::Quarantine(category)
+                }
+                fate => fate,
+            };
             if let Some(notice) = notice::of(self, &lane, (&fate, &copies.notify), &specimen, now) {
                 parcels.more += notice.meta.envelope.recipients.len();
                 parcels.notices.push(notice);
@@ -104,17 +128,9 @@ impl Connection {
                     let Some(edition) = editions.iter().find(|edition| edition.edits == edits) else {
                         return Err(SpoolError::Closed);
                     };
-                    if edition.is_left_in {
-                        let fields = judged.map(|judged| judged.results.as_str()).unwrap_or_default();
-                        let body = store.as_it_came().await?;
-                        parcels.quarantine.push((parcel(lane, fields, body, own), category));
-                        continue;
-                    }
                     if !copies.bcc.is_empty() {
                         parcels.more += copies.bcc.len();
-                        let recipients = copies.bcc.iter().cloned().map(Recipient::new).collect();
-                        let lane =
-                            Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.with_recipients(recipients) };
+                        let lane = Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.copied_to(&copies.bcc) };
                         let body = store.edition(edition.octets.as_ref()).await?;
                         // Their addresses are the tenant's own: they go the way of its inbound mail.
                         parcels.deliver.push(parcel(lane, &edition.fields, body, Direction::Inbound));
@@ -127,45 +143,70 @@ impl Connection {
         Ok(parcels)
     }
 
-    /// One for each set of changes.
+    /// One for each set of changes. What differs in our fields alone is changed and sealed once.
     async fn editions(
         &self,
         shares: &[Share],
-        specimen: &Specimen,
+        specimen: Arc<Specimen>,
         whole: &Bytes,
         judged: Option<&Judged>,
         now: Timestamp,
     ) -> Vec<Edition> {
-        let mut editions: Vec<Edition> = Vec::new();
+        let deps = &self.listener.intake.deps;
+        let mut all: Vec<&Edits> = Vec::new();
+        let mut plain: Vec<Edits> = Vec::new();
         for share in shares {
             let Fate::Deliver(edits) = &share.fate else { continue };
-            if editions.iter().any(|edition| edition.edits == *edits) {
-                continue;
+            if !all.contains(&edits) {
+                all.push(edits);
+                let without = without_fields(edits);
+                if !plain.contains(&without) {
+                    plain.push(without);
+                }
             }
-            let forged = judged.map(|judged| judged.forged.as_slice()).unwrap_or_default();
-            let (octets, is_left_in) = changed(specimen, whole, edits, forged);
+        }
+        let forged = judged.map(|judged| judged.forged.clone()).unwrap_or_default();
+        let mut made = Vec::new();
+        for changed in changed(specimen, whole.clone(), plain, forged, deps.scanner.time()).await {
+            if changed.is_unstamped {
+                let reason = "a stamp could not be put on the message; its subject has the tag";
+                deps.log.log(&Event { reason: Some(reason), ..self.event(EventName::Judged) });
+            }
             let mut fields = String::new();
             if let Some(judged) = judged {
-                if let Some(octets) = &octets {
+                if let Some(octets) = &changed.octets {
                     let finding = Finding {
                         hostname: &self.config.hostname,
-                        authserv_id: self.listener.intake.deps.judges.authenticator.authserv_id(),
+                        authserv_id: deps.judges.authenticator.authserv_id(),
                         results: &judged.results,
                         chain: judged.authentication.arc.result,
                         now,
                     };
-                    fields = self.listener.intake.deps.sealer.seal(octets.clone(), finding).await;
+                    fields = deps.sealer.seal(octets.clone(), finding).await;
                 }
                 fields.push_str(&judged.results);
             }
-            fields.push_str(&edit::fields(&edits.fields));
-            editions.push(Edition { edits: edits.clone(), fields, octets, is_left_in });
+            made.push((changed, fields));
         }
-        editions
+        let edition = |edits: &Edits| {
+            let (changed, fields) = made.iter().find(|(changed, _)| changed.edits == without_fields(edits))?;
+            Some(Edition {
+                edits: edits.clone(),
+                fields: format!("{fields}{}", edit::fields(&edits.fields)),
+                octets: changed.octets.clone(),
+                is_left_in: changed.is_left_in,
+            })
+        };
+        all.into_iter().filter_map(edition).collect()
     }
 
     /// Makes a parcel durable in the quarantine.
-    pub(super) async fn hold(&self, parcel: Parcel, category: Category) -> Result<Receipt, Reply> {
+    pub(super) async fn hold(
+        &self,
+        parcel: Parcel,
+        category: Category,
+        explanation: Option<Box<str>>,
+    ) -> Result<Receipt, Reply> {
         let Parcel { lane, fields, body, direction, shown } = parcel;
         let (id, origin) = (self.new_id(), self.origin(&lane));
         let head = self.head(&lane, &origin, (id, &fields));
@@ -184,7 +225,7 @@ impl Connection {
             envelope: lane.envelope,
             class: category.class(),
             reason: category.name().into(),
-            explanation: None,
+            explanation,
             subject: Some(shown.subject),
             from: Some(shown.from),
         };
@@ -198,36 +239,47 @@ impl Connection {
     }
 }
 
-/// The changed message (`None`: nothing is to be changed), and whether a file that was to be taken out is still in it.
-fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, forged: &[Range<usize>]) -> (Option<Bytes>, bool) {
-    // Fields of ours are not part of the message: they go before it.
-    let edits = Edits { fields: Vec::new(), ..edits.clone() };
-    // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
-    if specimen.raw != *whole {
-        return (None, true);
-    }
-    let style = edit::Style::default();
-    let edited = if forged.is_empty() {
-        edit::apply(specimen, &edits, &style)
-    } else {
-        let clean = Bytes::from(kept(whole, forged));
-        let specimen = Specimen::parse(clean, &Limits::default(), &|| false);
-        edit::apply(&specimen, &edits, &style)
-    };
-    let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
-    ((edited.octets != *whole).then_some(edited.octets), is_left_in)
+fn without_fields(edits: &Edits) -> Edits {
+    Edits { fields: Vec::new(), ..edits.clone() }
 }
 
-/// The message without some ranges, which rise and don't overlap.
-fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(whole.len());
-    let mut from = 0;
-    for range in ranges {
-        kept.extend_from_slice(whole.get(from..range.start).unwrap_or_default());
-        from = range.end;
+/// Makes all changes; a large message's not on a thread that serves connections, and no longer than `time`.
+async fn changed(
+    specimen: Arc<Specimen>,
+    whole: Bytes,
+    wanted: Vec<Edits>,
+    forged: Vec<Range<usize>>,
+    time: Duration,
+) -> Vec<Changed> {
+    let size = whole.len();
+    let asked = wanted.clone();
+    let work = move || asked.into_iter().map(|edits| change(&specimen, &whole, edits, &forged)).collect();
+    if size < LARGE {
+        return work();
     }
-    kept.extend_from_slice(whole.get(from..).unwrap_or_default());
-    kept
+    match tokio::time::timeout(time, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(changed)) => changed,
+        // Nobody knows what would have come of it: it is kept as it came.
+        _ => wanted.into_iter().map(Changed::left_in).collect(),
+    }
+}
+
+impl Changed {
+    fn left_in(edits: Edits) -> Self {
+        Self { edits, octets: None, is_left_in: true, is_unstamped: false }
+    }
+}
+
+/// The changed message (`None`: nothing is to be changed), and whether a file that was to be taken out is still in it.
+fn change(specimen: &Specimen, whole: &Bytes, edits: Edits, forged: &[Range<usize>]) -> Changed {
+    // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
+    if specimen.raw != *whole {
+        return Changed::left_in(edits);
+    }
+    let edited = edit::apply_without(specimen, forged, &edits, &edit::Style::default());
+    let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
+    let is_unstamped = edited.undone.iter().any(|undone| undone.what == edit::What::Stamp);
+    Changed { octets: (edited.octets != *whole).then_some(edited.octets), edits, is_left_in, is_unstamped }
 }
 
 /// Where the octets of parcels come from.
@@ -266,5 +318,42 @@ impl<'c> Store<'c> {
                 written.await.unwrap_or(Err(SpoolError::Closed)).map(Complete::File)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::specimen::Limits;
+    use crate::model::disposition::Strip;
+
+    fn specimen(whole: &Bytes) -> Arc<Specimen> {
+        Arc::new(Specimen::parse(whole.clone(), &Limits::default(), &|| false))
+    }
+
+    #[tokio::test]
+    async fn forged_fields_go_together_with_the_changes() {
+        let whole = Bytes::from_static(b"A-R: forged\r\nFrom: a@b.example\r\nSubject: s\r\n\r\nx\r\n");
+        let edits = Edits { tag: Some("[T]".into()), ..Edits::default() };
+        let forged = std::iter::once(0..13).collect();
+        let made = changed(specimen(&whole), whole, vec![edits], forged, Duration::from_secs(9)).await;
+        assert_eq!(made[0].octets.as_deref(), Some(&b"From: a@b.example\r\nSubject: [T] s\r\n\r\nx\r\n"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_changed_in_time_stays_here() {
+        let whole = Bytes::from(format!("From: a@b.example\r\n\r\n{}", "x y\r\n".repeat(4 << 20)));
+        let edits = Edits { stamp: Some("note".into()), ..Edits::default() };
+        let made = changed(specimen(&whole), whole.clone(), vec![edits.clone()], Vec::new(), Duration::ZERO).await;
+        assert!(made[0].is_left_in && made[0].octets.is_none());
+        let made = changed(specimen(&whole), whole, vec![edits], Vec::new(), Duration::from_secs(60)).await;
+        assert!(!made[0].is_left_in && made[0].octets.is_some());
+    }
+
+    #[tokio::test]
+    async fn another_message_is_never_made_of_one() {
+        let (whole, other) = (Bytes::from_static(b"A: b\r\n\r\n"), Bytes::from_static(b"A: c\r\n\r\n"));
+        let edits = Edits { strip: Strip::Files, ..Edits::default() };
+        assert!(changed(specimen(&other), whole, vec![edits], Vec::new(), Duration::ZERO).await[0].is_left_in);
     }
 }
