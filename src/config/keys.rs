@@ -249,21 +249,56 @@ pub static KEYS: &[Key] = &[
     fixed("rates.per_recipient", Kind::Rate, "200/1m", "Inbound messages to one recipient."),
     fixed(
         "rates.outbound_client",
-        Kind::Rate,
+        Kind::Rates,
         "1000/5m",
-        "Outbound recipients from one client of a tenant. Nothing is checked against it yet.",
+        "Outbound recipients from one client of a tenant (IPv6: one /64); more get 450. Several times, as \"1000/5m 20000/1d\", hold together.",
     ),
+    fixed("rates.outbound_client_messages", Kind::Rates, "off", "Outbound messages from one client of a tenant."),
+    fixed("rates.outbound_client_bytes", Kind::Rates, "off", "Bytes of outbound messages from one client of a tenant, as 1GiB/1h."),
     fixed(
         "rates.outbound_sender",
-        Kind::Rate,
+        Kind::Rates,
         "500/10m",
-        "Outbound recipients from one envelope sender. Nothing is checked against it yet.",
+        "Outbound recipients from one envelope sender. Grows with good history, to five times of it, and shrinks for spam.",
+    ),
+    fixed("rates.outbound_sender_messages", Kind::Rates, "off", "Outbound messages from one envelope sender."),
+    fixed("rates.outbound_sender_bytes", Kind::Rates, "off", "Bytes of outbound messages from one envelope sender, as 1GiB/1h."),
+    fixed("rates.outbound_domain", Kind::Rates, "off", "Outbound recipients from one domain of a tenant."),
+    fixed("rates.outbound_domain_messages", Kind::Rates, "off", "Outbound messages from one domain of a tenant."),
+    fixed("rates.outbound_domain_bytes", Kind::Rates, "off", "Bytes of outbound messages from one domain of a tenant, as 1GiB/1h."),
+    fixed("rates.outbound_tenant", Kind::Rates, "off", "Outbound recipients from one tenant."),
+    fixed("rates.outbound_tenant_messages", Kind::Rates, "off", "Outbound messages from one tenant."),
+    fixed("rates.outbound_tenant_bytes", Kind::Rates, "off", "Bytes of outbound messages from one tenant, as 1GiB/1h."),
+    fixed(
+        "rates.outbound_trial",
+        Kind::Rates,
+        "100/1h",
+        "Outbound recipients from one domain of a tenant whose contract is a trial, beside all other limits.",
     ),
     fixed(
         "rates.entries",
         Kind::Integer(1000, 100_000_000),
         "5000000",
         "How many clients, networks, senders and recipients are counted at once; 27 bytes each.",
+    ),
+    fixed(
+        "bulk.sender",
+        Kind::Rate,
+        "50/10m",
+        "Recipients of alike outbound messages from one sender; more get 451. Grows for those who send such mail for weeks without harm.",
+    ),
+    fixed("bulk.text", Kind::Rate, "200/10m", "The same for one text, whoever of a tenant sends it."),
+    fixed(
+        "bulk.records",
+        Kind::Integer(1000, 10_000_000),
+        "500000",
+        "How many outbound senders, clients, domains and tenants are remembered; about 160 bytes each.",
+    ),
+    fixed(
+        "bulk.groups",
+        Kind::Integer(100, 10_000_000),
+        "100000",
+        "How many groups of alike outbound messages are remembered; about 300 bytes each.",
     ),
     fixed("geography.database", Kind::Path, "", "A database of countries in MaxMind's format (.mmdb).")
         .or("none: countries are not known"),
@@ -369,7 +404,7 @@ pub static KEYS: &[Key] = &[
         "scan.off",
         Kind::Detectors,
         "[]",
-        "Detectors that are switched off, for all tenants: hashes, rules, feeds, yara, spamassassin, classifier, impersonation, bulk, files.",
+        "Detectors that are switched off for inbound mail, for all tenants: hashes, rules, feeds, yara, spamassassin, classifier, impersonation, bulk, files. Outbound mail is always seen by all.",
     ),
     fixed("scan.parts", Kind::Integer(10, 100_000), "1000", "Parts of one message, attached messages included."),
     fixed("scan.depth", Kind::Integer(4, 200), "64", "Layers of parts and attached messages."),
@@ -400,6 +435,13 @@ pub static KEYS: &[Key] = &[
         "Messages kept at once for one tenant; what comes beyond gets 452 until some expired or were removed.",
     ),
     fixed("quarantine.tenant_size", Kind::Size, "20GiB", "The same for their size, all messages of one tenant together."),
+    // -- outbound
+    live(
+        "outbound.spam",
+        Kind::Words(&["quarantine", "reject", "suspect-pool"]),
+        "quarantine",
+        "What becomes of tenants' spam; they can only be stricter. suspect-pool: it leaves by [[egress]] suspect, but for phishing and what is certain.",
+    ),
     // -- scanners of others
     fixed("clamd.servers", Kind::Servers, "[]", "Where clamd listens, tried in this order; none: it is not asked."),
     fixed("clamd.timeout", Kind::Span, "60s", "How long it may take for a message, all places together."),
@@ -532,8 +574,23 @@ pub static KNOWN_SOURCE_KEYS: &[Key] = &[
         .or("1.0.0.127, for domains invalid"),
 ];
 
+/// The keys of each `[[egress]]`.
+pub static EGRESS_KEYS: &[Key] = &[
+    fixed(
+        "egress.pool",
+        Kind::Words(&["normal", "suspect", "bulk"]),
+        "",
+        "Which mail to the internet takes these addresses: normal, spam that the operator lets out, or bulk mail. Tenants' next hops are not asked by them.",
+    )
+    .or("required"),
+    fixed("egress.source", Kind::Ips, "", "Addresses of this machine that connections come from, in turn.").or("required"),
+    fixed("egress.hostname", Kind::Hostname, "", "The name in EHLO: that of these addresses in the DNS.")
+        .or("delivery.helo_name"),
+];
+
 /// The lists of tables, each entry with a name of its own.
-pub static TABLES: &[(&str, &[Key])] = &[("listener", LISTENER_KEYS), ("known_source", KNOWN_SOURCE_KEYS)];
+pub static TABLES: &[(&str, &[Key])] =
+    &[("listener", LISTENER_KEYS), ("known_source", KNOWN_SOURCE_KEYS), ("egress", EGRESS_KEYS)];
 
 /// Every key there is.
 pub fn all() -> impl Iterator<Item = &'static Key> {

@@ -3,7 +3,7 @@
 //! The rooms don't know these types: the composition converts each section to its room's `Config`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use super::answers::CodeSettings;
 use super::secret::SecretDomain;
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
+use crate::model::egress::{OutboundSpam, Pool};
+use crate::model::rates::{OutboundRates, Windows};
 use crate::model::units::Span;
 use crate::model::{Address, Direction, Domain};
 
@@ -34,7 +36,25 @@ pub struct Settings {
     pub custody: CustodySettings,
     pub spool: SpoolSettings,
     pub delivery: DeliverySettings,
+    pub outbound: OutboundSettings,
     pub content: ContentSettings,
+}
+
+/// What is for outbound mail alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundSettings {
+    pub spam: OutboundSpam,
+    /// At most one for each pool.
+    pub egress: Vec<EgressSettings>,
+}
+
+/// One `[[egress]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressSettings {
+    pub pool: Pool,
+    /// At least one.
+    pub source: Vec<IpAddr>,
+    pub hostname: Domain,
 }
 
 /// Everything that the content of messages is judged with.
@@ -234,6 +254,7 @@ pub struct SenderSettings {
     pub greylist: GreylistSettings,
     pub harvest: HarvestSettings,
     pub rates: RatesSettings,
+    pub bulk: BulkSettings,
     /// A database of countries.
     pub countries: Option<PathBuf>,
     pub known_sources: Vec<KnownSourceSettings>,
@@ -273,9 +294,19 @@ pub struct RatesSettings {
     pub per_network: Option<RateSettings>,
     pub per_sender: Option<RateSettings>,
     pub per_recipient: Option<RateSettings>,
-    pub outbound_client: Option<RateSettings>,
-    pub outbound_sender: Option<RateSettings>,
+    pub outbound: OutboundRates,
+    /// Of one domain of a tenant on trial.
+    pub outbound_trial: Windows,
     pub entries: usize,
+}
+
+/// Alike outbound messages to many. `None`: no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkSettings {
+    pub sender: Option<RateSettings>,
+    pub text: Option<RateSettings>,
+    pub records: usize,
+    pub groups: usize,
 }
 
 /// So many in such a time; neither is 0.

@@ -1,6 +1,6 @@
 //! Takes merged values by name and kind, for [`super::fill`] and [`super::listeners`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::model::Address;
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
+use crate::model::rates::Windows;
 use crate::model::written::{Place, Problem, Problems};
 
 use super::answers::CodeSettings;
@@ -164,6 +165,22 @@ impl Taker<'_> {
         }
     }
 
+    /// Empty where none are written.
+    pub(super) fn ips(&mut self, name: &str) -> Vec<IpAddr> {
+        match self.value(name) {
+            Value::Ips(list) => list,
+            Value::Unset => Vec::new(),
+            _ => {
+                self.odd(name);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn is_written(&mut self, name: &str) -> bool {
+        self.value(name) != Value::Unset
+    }
+
     pub(super) fn addresses(&mut self, name: &str) -> Vec<Address> {
         match self.value(name) {
             Value::Addresses(list) => list,
@@ -226,6 +243,16 @@ impl Taker<'_> {
             _ => {
                 self.odd(name);
                 None
+            }
+        }
+    }
+
+    pub(super) fn rates(&mut self, name: &str) -> Windows {
+        match self.value(name) {
+            Value::Rates(rates) => rates,
+            _ => {
+                self.odd(name);
+                Windows::default()
             }
         }
     }

@@ -10,6 +10,7 @@ use toml::de::DeValue;
 
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
+use crate::model::rates::Windows;
 use crate::model::units::{ByteSize, Span};
 use crate::model::written::{kind_of, one_of};
 use crate::model::{Address, Domain};
@@ -17,6 +18,7 @@ use crate::model::{Address, Domain};
 use super::answers::CodeSettings;
 use super::content;
 use super::kind::Kind;
+use super::outbound;
 use super::secret::SecretDomain;
 use super::settings::RateSettings;
 
@@ -88,8 +90,10 @@ pub enum Value {
     /// What can be switched off is.
     Off,
     Rate(RateSettings),
+    Rates(Windows),
     Zone(SecretDomain),
     Networks(Vec<IpNet>),
+    Ips(Vec<IpAddr>),
     Sockets(Vec<SocketAddr>),
     Addresses(Vec<Address>),
     /// Texts, places of scanners, public keys: as written.
@@ -140,6 +144,7 @@ impl Value {
                 one_of(text, &pairs).map(|word| Self::Text(word.to_owned()))
             }
             (Kind::Networks, Raw::List(list)) => each(list, network).map(Self::Networks),
+            (Kind::Ips, Raw::List(list)) => each(list, outbound::ip).map(Self::Ips),
             (Kind::Sockets, Raw::List(list)) => each(list, socket).map(Self::Sockets),
             (Kind::Addresses, Raw::List(list)) => each(list, address).map(Self::Addresses),
             (Kind::Texts, Raw::List(list)) => each(list, content::text).map(Self::Texts),
@@ -152,6 +157,8 @@ impl Value {
             (Kind::Rate, Raw::Text(text)) if text == "off" => Ok(Self::Off),
             (Kind::Rate, Raw::Text(text)) => rate(text).map(Self::Rate),
             (Kind::Rate, Raw::Integer(number)) => Err(format!("{number} lacks its time; write \"{number}/1m\"")),
+            (Kind::Rates, Raw::Text(text)) => Windows::parse(text).map(Self::Rates),
+            (Kind::Rates, Raw::Integer(number)) => Err(format!("{number} lacks its time; write \"{number}/1m\"")),
             (Kind::Zone, Raw::Text(text)) => SecretDomain::parse(text).map(Self::Zone).map_err(Into::into),
             (kind, raw) => Err(format!("{} was written where {} belongs", raw.kind(), kind.describe())),
         }
@@ -170,8 +177,10 @@ impl Value {
             | Self::Socket(_)
             | Self::Off
             | Self::Rate(_)
+            | Self::Rates(_)
             | Self::Zone(_) => self.plain().into(),
             Self::Networks(list) => texts(list).into(),
+            Self::Ips(list) => texts(list).into(),
             Self::Sockets(list) => texts(list).into(),
             Self::Addresses(list) => texts(list).into(),
             Self::Texts(list) => list.clone().into(),
@@ -190,6 +199,7 @@ impl Value {
             Self::Span(length) => Span(*length).to_string(),
             Self::Off => "off".into(),
             Self::Rate(rate) => rate.to_string(),
+            Self::Rates(rates) => rates.to_string(),
             Self::Zone(zone) => format!("{zone:?}"),
             other => other.to_string(),
         }
@@ -205,6 +215,7 @@ impl fmt::Display for Value {
             Self::Bool(value) => value.fmt(f),
             Self::Integer(number) => number.fmt(f),
             Self::Networks(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Ips(items) => write!(f, "[{}]", list(texts(items))),
             Self::Sockets(items) => write!(f, "[{}]", list(texts(items))),
             Self::Addresses(items) => write!(f, "[{}]", list(texts(items))),
             Self::Texts(items) => write!(f, "[{}]", list(items.clone())),

@@ -5,7 +5,7 @@
 //!
 //! **Failure**: whatever can't be delivered now stays in the spool; only words of the next hop or of the domain's owner, or
 //! the end of a message's lifetime, end it otherwise.
-//! **Invariants**: a recipient is reported delivered only from a server's 2xx to the whole message; after shutdown was asked
+//! **Invariants**: nothing leaves for a mail exchanger but by a lease with an exit ([`crate::spool::Exit`]); a recipient is reported delivered only from a server's 2xx to the whole message; after shutdown was asked
 //! no transaction begins.
 //! **Elsewhere**: why this is not built on a client library: `manual::decisions`, number 3.
 
@@ -15,6 +15,7 @@ mod connection;
 mod content;
 mod handoff;
 mod notice;
+mod observer;
 mod ourselves;
 mod pool;
 mod probe;
@@ -24,6 +25,7 @@ mod scheduler;
 mod settle;
 mod shared;
 mod site;
+mod source;
 mod transaction;
 mod trouble;
 mod ways;
@@ -38,8 +40,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{Config, Timeouts};
+pub use config::{Config, Egress, Timeouts};
 pub use handoff::{HandOn, HandOnResult, Handoff};
+pub use observer::{Ended, Observer};
 pub use probe::{Answer as ProbeAnswer, Probe};
 
 use crate::clock::Clock;
@@ -54,6 +57,7 @@ use pool::Pool;
 use retry::SteadyClock;
 use settle::Settler;
 use shared::Shared;
+use source::Sources;
 use ways::Ways;
 
 /// What delivery is built from.
@@ -67,6 +71,8 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
     pub faults: Faults,
+    /// Told what became of each recipient of the spool.
+    pub observers: Vec<Arc<dyn Observer>>,
     /// Asks for the end: no lease is taken any more, transactions under way may end.
     pub shutdown: CancellationToken,
 }
@@ -82,10 +88,10 @@ pub struct Handle {
 /// Starts delivery. Call it inside the runtime.
 #[must_use]
 pub fn build(config: Config, deps: Deps) -> Handle {
-    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, shutdown } = deps;
+    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, observers, shutdown } = deps;
     let config = Arc::new(config);
     let dialer = Dialer {
-        hostname: config.hostname.clone(),
+        sources: Sources::new(&config),
         tls,
         timeouts: config.timeouts.clone(),
         metrics: Arc::clone(&metrics),
@@ -98,6 +104,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         steady: SteadyClock::new(clock.clone(), config.clock_confirmation.0),
         metrics: Arc::clone(&metrics),
         log,
+        observers,
         stuck: AtomicBool::new(false),
     };
     let pool = Arc::new(Pool::new(Arc::clone(&ways), Arc::clone(&places)));

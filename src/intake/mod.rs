@@ -17,6 +17,7 @@ mod ledger;
 pub mod listener;
 mod notice;
 mod outbound;
+mod outbound_rates;
 mod parcel;
 pub mod ports;
 pub mod seal;
@@ -33,7 +34,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::limits::Outbound;
 use crate::model::ConnectionId;
+use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
 use crate::quarantine::Quarantine;
 use crate::scan::Scanner;
@@ -71,6 +74,8 @@ pub struct Config {
     pub memory_large: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,
+    /// What becomes of outbound spam.
+    pub outbound_spam: OutboundSpam,
 }
 
 /// What intake works with.
@@ -83,6 +88,8 @@ pub struct Deps {
     pub sealer: seal::Sealer,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
+    /// Rates and records of those who send for tenants.
+    pub outbound: Outbound,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

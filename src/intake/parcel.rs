@@ -24,6 +24,7 @@ use crate::model::receipt::Receipt;
 use crate::model::{Direction, Reply, Timestamp};
 use crate::policy::replies;
 use crate::quarantine::{self, NewHeld, QuarantineError};
+use crate::scan::{Changed, Checked, Edited, changed};
 use crate::spool::{Draft, NewMessage, SpoolError};
 use crate::telemetry::{Event, EventName};
 
@@ -50,7 +51,8 @@ pub(super) struct Shown {
 /// Everything that is made of one message.
 #[derive(Default)]
 pub(super) struct Parcels {
-    pub(super) deliver: Vec<Parcel>,
+    /// Outbound, each with its check.
+    pub(super) deliver: Vec<(Parcel, Option<Checked>)>,
     pub(super) quarantine: Vec<(Parcel, Category)>,
     pub(super) discard: Vec<Lane>,
     pub(super) notices: Vec<NewMessage>,
@@ -63,21 +65,16 @@ pub(super) struct Parcels {
 /// The message with one set of changes.
 struct Edition {
     edits: Edits,
+    /// Of the message as it came.
+    check: Option<Checked>,
+    /// Of this one.
+    checked: Option<Checked>,
     /// Our fields of the content.
     fields: String,
     /// `None`: as it came.
     octets: Option<Bytes>,
     /// A file that was to be taken out is still in it, or time was up: it may not be delivered.
     is_left_in: bool,
-}
-
-/// What changes came to, our own fields aside: those go before the message.
-struct Changed {
-    edits: Edits,
-    octets: Option<Bytes>,
-    is_left_in: bool,
-    /// A stamp could not be put on it.
-    is_unstamped: bool,
 }
 
 impl Connection {
@@ -97,7 +94,7 @@ impl Connection {
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
-        for Share { lane, fate, copies, category } in shares {
+        for Share { lane, fate, copies, category, checked } in shares {
             let parcel = |lane, fields: &str, body, direction| Parcel {
                 lane,
                 fields: fields.to_owned(),
@@ -108,13 +105,15 @@ impl Connection {
             let own = self.listener.config.direction;
             // What could not be changed as it must be stays here, and everybody is told so.
             let fate = match fate {
-                Fate::Deliver(edits) if editions.iter().any(|one| one.edits == edits && one.is_left_in) => {
+                Fate::Deliver(edits)
+                    if editions.iter().any(|one| one.edits == edits && one.check == checked && one.is_left_in) =>
+                {
                     Fate::Quarantine(category)
                 }
                 fate => fate,
             };
             if let Some(notice) = notice::of(self, &lane, (&fate, &copies.notify), &specimen, now) {
-                parcels.more += notice.meta.envelope.recipients.len();
+                parcels.more += notice.meta().envelope.recipients.len();
                 parcels.notices.push(notice);
             }
             match fate {
@@ -125,7 +124,9 @@ impl Connection {
                     parcels.quarantine.push((parcel(lane, fields, body, own), category));
                 }
                 Fate::Deliver(edits) => {
-                    let Some(edition) = editions.iter().find(|edition| edition.edits == edits) else {
+                    let Some(edition) =
+                        editions.iter().find(|edition| edition.edits == edits && edition.check == checked)
+                    else {
                         return Err(SpoolError::Closed);
                     };
                     if !copies.bcc.is_empty() {
@@ -133,10 +134,10 @@ impl Connection {
                         let lane = Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.copied_to(&copies.bcc) };
                         let body = store.edition(edition.octets.as_ref()).await?;
                         // Their addresses are the tenant's own: they go the way of its inbound mail.
-                        parcels.deliver.push(parcel(lane, &edition.fields, body, Direction::Inbound));
+                        parcels.deliver.push((parcel(lane, &edition.fields, body, Direction::Inbound), None));
                     }
                     let body = store.edition(edition.octets.as_ref()).await?;
-                    parcels.deliver.push(parcel(lane, &edition.fields, body, own));
+                    parcels.deliver.push((parcel(lane, &edition.fields, body, own), edition.checked.clone()));
                 }
             }
         }
@@ -153,21 +154,23 @@ impl Connection {
         now: Timestamp,
     ) -> Vec<Edition> {
         let deps = &self.listener.intake.deps;
-        let mut all: Vec<&Edits> = Vec::new();
-        let mut plain: Vec<Edits> = Vec::new();
+        let mut all: Vec<(&Edits, &Option<Checked>)> = Vec::new();
+        let mut plain: Vec<(Edits, Option<Checked>)> = Vec::new();
         for share in shares {
             let Fate::Deliver(edits) = &share.fate else { continue };
-            if !all.contains(&edits) {
-                all.push(edits);
-                let without = without_fields(edits);
-                if !plain.contains(&without) {
-                    plain.push(without);
-                }
+            if all.iter().any(|(other, check)| *other == edits && *check == &share.checked) {
+                continue;
+            }
+            all.push((edits, &share.checked));
+            let asked = (without_fields(edits), share.checked.clone());
+            if !plain.contains(&asked) {
+                plain.push(asked);
             }
         }
         let forged = judged.map(|judged| judged.forged.clone()).unwrap_or_default();
         let mut made = Vec::new();
-        for changed in changed(specimen, whole.clone(), plain, forged, deps.scanner.time()).await {
+        for made_of in make(specimen, whole.clone(), plain, forged, deps.scanner.time()).await {
+            let changed = &made_of.changed;
             if changed.is_unstamped {
                 let reason = "a stamp could not be put on the message; its subject has the tag";
                 deps.log.log(&Event { reason: Some(reason), ..self.event(EventName::Judged) });
@@ -186,15 +189,18 @@ impl Connection {
                 }
                 fields.push_str(&judged.results);
             }
-            made.push((changed, fields));
+            made.push((made_of, fields));
         }
-        let edition = |edits: &Edits| {
-            let (changed, fields) = made.iter().find(|(changed, _)| changed.edits == without_fields(edits))?;
+        let edition = |(edits, check): (&Edits, &Option<Checked>)| {
+            let plain = without_fields(edits);
+            let (made, fields) = made.iter().find(|(made, _)| made.edits == plain && made.check == *check)?;
             Some(Edition {
                 edits: edits.clone(),
+                check: check.clone(),
+                checked: made.checked.clone(),
                 fields: format!("{fields}{}", edit::fields(&edits.fields)),
-                octets: changed.octets.clone(),
-                is_left_in: changed.is_left_in,
+                octets: made.changed.octets.clone(),
+                is_left_in: made.changed.is_left_in,
             })
         };
         all.into_iter().filter_map(edition).collect()
@@ -243,43 +249,56 @@ fn without_fields(edits: &Edits) -> Edits {
     Edits { fields: Vec::new(), ..edits.clone() }
 }
 
+/// A set of changes that was made, our own fields aside: those go before the message.
+struct Made {
+    edits: Edits,
+    /// Of the message as it came, and as it is now.
+    check: Option<Checked>,
+    checked: Option<Checked>,
+    changed: Changed,
+}
+
 /// Makes all changes; a large message's not on a thread that serves connections, and no longer than `time`.
-async fn changed(
+async fn make(
     specimen: Arc<Specimen>,
     whole: Bytes,
-    wanted: Vec<Edits>,
+    wanted: Vec<(Edits, Option<Checked>)>,
     forged: Vec<Range<usize>>,
     time: Duration,
-) -> Vec<Changed> {
+) -> Vec<Made> {
     let size = whole.len();
     let asked = wanted.clone();
-    let work = move || asked.into_iter().map(|edits| change(&specimen, &whole, edits, &forged)).collect();
+    let work = move || asked.into_iter().map(|asked| make_one(&specimen, &whole, asked, &forged)).collect();
     if size < LARGE {
         return work();
     }
     match tokio::time::timeout(time, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(changed)) => changed,
+        Ok(Ok(made)) => made,
         // Nobody knows what would have come of it: it is kept as it came.
-        _ => wanted.into_iter().map(Changed::left_in).collect(),
+        _ => wanted.into_iter().map(Made::left_in).collect(),
     }
 }
 
-impl Changed {
-    fn left_in(edits: Edits) -> Self {
-        Self { edits, octets: None, is_left_in: true, is_unstamped: false }
+impl Made {
+    fn left_in((edits, check): (Edits, Option<Checked>)) -> Self {
+        Self { edits, check, checked: None, changed: Changed::left_in() }
     }
 }
 
-/// The changed message (`None`: nothing is to be changed), and whether a file that was to be taken out is still in it.
-fn change(specimen: &Specimen, whole: &Bytes, edits: Edits, forged: &[Range<usize>]) -> Changed {
-    // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
-    if specimen.raw != *whole {
-        return Changed::left_in(edits);
+fn make_one(
+    specimen: &Specimen,
+    whole: &Bytes,
+    (edits, check): (Edits, Option<Checked>),
+    forged: &[Range<usize>],
+) -> Made {
+    match &check {
+        // Under its check, or it is kept here.
+        Some(under) => match under.edited(specimen, whole, &edits, forged) {
+            Some(Edited { checked, changed }) => Made { edits, check, checked: Some(checked), changed },
+            None => Made::left_in((edits, check)),
+        },
+        None => Made { changed: changed(specimen, whole, &edits, forged), edits, check, checked: None },
     }
-    let edited = edit::apply_without(specimen, forged, &edits, &edit::Style::default());
-    let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
-    let is_unstamped = edited.undone.iter().any(|undone| undone.what == edit::What::Stamp);
-    Changed { octets: (edited.octets != *whole).then_some(edited.octets), edits, is_left_in, is_unstamped }
 }
 
 /// Where the octets of parcels come from.
@@ -336,24 +355,26 @@ mod tests {
         let whole = Bytes::from_static(b"A-R: forged\r\nFrom: a@b.example\r\nSubject: s\r\n\r\nx\r\n");
         let edits = Edits { tag: Some("[T]".into()), ..Edits::default() };
         let forged = std::iter::once(0..13).collect();
-        let made = changed(specimen(&whole), whole, vec![edits], forged, Duration::from_secs(9)).await;
-        assert_eq!(made[0].octets.as_deref(), Some(&b"From: a@b.example\r\nSubject: [T] s\r\n\r\nx\r\n"[..]));
+        let made = make(specimen(&whole), whole, vec![(edits, None)], forged, Duration::from_secs(9)).await;
+        assert_eq!(made[0].changed.octets.as_deref(), Some(&b"From: a@b.example\r\nSubject: [T] s\r\n\r\nx\r\n"[..]));
     }
 
     #[tokio::test]
     async fn what_could_not_be_changed_in_time_stays_here() {
-        let whole = Bytes::from(format!("From: a@b.example\r\n\r\n{}", "x y\r\n".repeat(4 << 20)));
+        let whole = Bytes::from(format!("From: a@b.example\r\n\r\n{}", "x y\r\n".repeat(200_000)));
         let edits = Edits { stamp: Some("note".into()), ..Edits::default() };
-        let made = changed(specimen(&whole), whole.clone(), vec![edits.clone()], Vec::new(), Duration::ZERO).await;
-        assert!(made[0].is_left_in && made[0].octets.is_none());
-        let made = changed(specimen(&whole), whole, vec![edits], Vec::new(), Duration::from_secs(60)).await;
-        assert!(!made[0].is_left_in && made[0].octets.is_some());
+        let made = make(specimen(&whole), whole.clone(), vec![(edits.clone(), None)], Vec::new(), Duration::ZERO).await;
+        assert!(made[0].changed.is_left_in && made[0].changed.octets.is_none());
+        let made = make(specimen(&whole), whole, vec![(edits, None)], Vec::new(), Duration::from_secs(60)).await;
+        assert!(!made[0].changed.is_left_in && made[0].changed.octets.is_some());
     }
 
     #[tokio::test]
     async fn another_message_is_never_made_of_one() {
         let (whole, other) = (Bytes::from_static(b"A: b\r\n\r\n"), Bytes::from_static(b"A: c\r\n\r\n"));
         let edits = Edits { strip: Strip::Files, ..Edits::default() };
-        assert!(changed(specimen(&other), whole, vec![edits], Vec::new(), Duration::ZERO).await[0].is_left_in);
+        assert!(
+            make(specimen(&other), whole, vec![(edits, None)], Vec::new(), Duration::ZERO).await[0].changed.is_left_in
+        );
     }
 }

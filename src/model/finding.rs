@@ -390,6 +390,19 @@ mod tests {
     }
 
     #[test]
+    fn no_number_of_findings_hides_a_virus() {
+        let mut verdict = Verdict::new(1);
+        for _ in 0..MAX_FINDINGS * 2 {
+            verdict.find(Finding::new(Detector::Rules, "R", Class::Spam, Score::ZERO, ""));
+        }
+        for _ in 0..3 {
+            verdict.find(Finding::new(Detector::Hashes, "Eicar", Class::Malware, Score::ZERO, ""));
+        }
+        assert!(verdict.has(Class::Malware));
+        assert_eq!(verdict.findings.len(), MAX_FINDINGS + 1);
+    }
+
+    #[test]
     fn a_virus_is_not_added_to_the_points() {
         let mut verdict = Verdict::new(1);
         verdict.find(Finding::new(Detector::Hashes, "Eicar", Class::Malware, Score(50_000), ""));

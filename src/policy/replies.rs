@@ -1,7 +1,11 @@
 //! Every public reply text of a decision, in one place. Texts say what to do, never how we are configured.
 
+use std::time::Duration;
+
 use crate::model::disposition::Category;
+use crate::model::rates::{Dimension, Measure, Rate};
 use crate::model::rule::LimitOf;
+use crate::model::units::Span;
 use crate::model::{Enhanced, Reply};
 
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, Enhanced(4, 3, 2), "Too many connections, try again later");
@@ -81,6 +85,51 @@ pub const fn too_much(of: LimitOf) -> Reply {
     }
 }
 
+/// Outbound, beyond so much in such a time.
+#[must_use]
+pub fn outbound_rate(whose: Dimension, (measure, rate): (Measure, Rate), after: Duration) -> Reply {
+    let whose = match whose {
+        Dimension::Client => "from your server",
+        Dimension::Sender => "of this sender",
+        Dimension::Domain => "of this sender's domain",
+        Dimension::Tenant => "of your contract",
+    };
+    let what = match measure {
+        Measure::Recipients => "recipients",
+        Measure::Messages => "messages",
+        Measure::Bytes => "bytes",
+    };
+    let (allowed, wait) = (allowed(rate, what), wait(after));
+    Reply::with_text(
+        450,
+        Enhanced(4, 7, 1),
+        &format!("Too much mail {whose}: {allowed} may pass, nothing is lost, try again in {wait}"),
+    )
+}
+
+/// Outbound, alike messages to many.
+#[must_use]
+pub fn alike(rate: Rate, after: Duration) -> Reply {
+    let (allowed, wait) = (allowed(rate, "recipients"), wait(after));
+    Reply::with_text(
+        451,
+        Enhanced(4, 7, 1),
+        &format!(
+            "Alike messages to many are taken slowly: {allowed} may pass, nothing is lost, try again in {wait}; \
+             for regular mailings ask your provider for more"
+        ),
+    )
+}
+
+fn allowed(rate: Rate, what: &str) -> String {
+    format!("{} {what} in {}", rate.count(), Span(rate.per()))
+}
+
+/// In whole seconds, at least one.
+fn wait(after: Duration) -> Span {
+    Span(Duration::from_secs(after.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)))
+}
+
 pub const FROM_INVALID: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "The message must have one From field with authors of one domain");
 pub const SPF_FAILED: Reply =
@@ -104,6 +153,10 @@ pub const SCAN_UNAVAILABLE: Reply =
     Reply::new(451, Enhanced(4, 7, 1), "The message cannot be inspected now, try again later");
 pub const SCAN_BUSY: Reply =
     Reply::new(451, Enhanced(4, 3, 2), "Too many messages are being inspected, try again in a minute");
+
+/// Outbound: what nobody can look into does not leave.
+pub const TOO_LARGE_TO_INSPECT: Reply =
+    Reply::new(552, Enhanced(5, 3, 4), "The message or a file in it is too large to be inspected, send it in parts");
 
 /// Refused for good because of this.
 #[must_use]

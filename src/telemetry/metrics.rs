@@ -120,6 +120,14 @@ label_set! {
         Connections = "connections",
         OutboundClient = "outbound_client",
         OutboundSender = "outbound_sender",
+        OutboundDomain = "outbound_domain",
+        OutboundTenant = "outbound_tenant",
+        /// Of one domain of a tenant on trial.
+        OutboundTrial = "outbound_trial",
+        /// Recipients of one sender's alike messages.
+        Alike = "alike",
+        /// Recipients of alike messages, whoever of a tenant sends them.
+        AlikeContent = "alike_content",
     }
 }
 
@@ -229,6 +237,8 @@ pub struct SpoolMetrics {
     pub corrupt: IntCounter,
     /// Frames that the numbering says were there.
     pub missing_frames: IntCounter,
+    /// Recipients of outbound mail that was put on hold because no check is known of it.
+    pub unchecked: IntCounter,
     pub troubles: Counters<SpoolTrouble>,
     /// 1: commits work; 0: low on space or wedged.
     pub healthy: IntGauge,
@@ -251,6 +261,10 @@ impl SpoolMetrics {
             relocated: r.counter("spool_relocated_total", "Messages copied forward out of old segments."),
             corrupt: r.counter("spool_corrupt_total", "Damaged ranges and files moved to corrupt/."),
             missing_frames: r.counter("spool_missing_frames_total", "Frames a start found missing from the log."),
+            unchecked: r.counter(
+                "spool_unchecked_total",
+                "Recipients of outbound mail put on hold because no check is known of it.",
+            ),
             troubles: r.counters("spool_troubles_total", "Failed disk operations."),
             healthy: r.gauge("spool_healthy", "1 if commits work, 0 if low on space or wedged."),
             free_bytes: r.gauge("spool_free_bytes", "Free bytes of the spool's file system."),
@@ -416,6 +430,28 @@ impl LimitMetrics {
 }
 
 #[derive(Debug)]
+pub struct OutboundMetrics {
+    /// Recipients of alike messages to many, passed or put off.
+    pub alike: IntCounter,
+    /// Senders, clients, domains and tenants whose mail is remembered.
+    pub records: IntGauge,
+    pub evicted: IntCounter,
+    /// Groups of alike messages.
+    pub groups: IntGauge,
+}
+
+impl OutboundMetrics {
+    fn new(r: &Registrar<'_>) -> Self {
+        Self {
+            alike: r.counter("outbound_alike_total", "Recipients of alike outbound messages to many, put off or not."),
+            records: r.gauge("outbound_records", "Senders, clients, domains and tenants that are remembered."),
+            evicted: r.counter("outbound_records_evicted_total", "Records of senders that made room for others."),
+            groups: r.gauge("outbound_alike_groups", "Groups of alike outbound messages that are remembered."),
+        }
+    }
+}
+
+#[derive(Debug)]
 pub struct QuarantineMetrics {
     pub messages: IntGauge,
     /// Recipients whose mail is held.
@@ -469,6 +505,7 @@ pub struct Metrics {
     pub tenants: TenantMetrics,
     pub sender: SenderMetrics,
     pub limits: LimitMetrics,
+    pub outbound: OutboundMetrics,
     pub quarantine: QuarantineMetrics,
     pub scan: ScanMetrics,
     pub log: LogMetrics,
@@ -506,6 +543,7 @@ impl Metrics {
             tenants,
             sender,
             limits,
+            outbound: OutboundMetrics::new(r),
             quarantine,
             scan,
             log,
