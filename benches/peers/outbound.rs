@@ -30,7 +30,10 @@ struct Figures {
 
 /// Runs both and prints the ratio. `false`: the bar was missed.
 pub fn run(program: &Path, messages: usize, peers: usize, connections: usize) -> Result<bool, String> {
-    println!("CPU is read by {}; {connections} connections kept, 5 KB of text, own client and sink", Meter::new("probe").method());
+    println!(
+        "CPU is read by {}; {connections} connections kept, 5 KB of text, own client and sink",
+        Meter::new("probe").method()
+    );
     let theirs = postfix(peers, connections)?;
     line("Postfix, rspamd as milter", &theirs);
     let ours = sekisho(program, messages, connections)?;
@@ -122,10 +125,8 @@ fn postfix(messages: usize, connections: usize) -> Result<Figures, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (sink, counter) = sink(&runtime)?;
     let rspamd = Rspamd::start(&folder.path().join("rspamd")).map_err(|error| error.to_string())?;
-    let more = format!(
-        "smtpd_milters = inet:{}\nmilter_default_action = tempfail\nmilter_protocol = 6\n",
-        rspamd.address
-    );
+    let more =
+        format!("smtpd_milters = inet:{}\nmilter_default_action = tempfail\nmilter_protocol = 6\n", rspamd.address);
     let own = folder.path().join("postfix");
     let postfix = Postfix::start_with(&own, free_address(), sink.address, connections, &more);
     let postfix = postfix.map_err(|error| error.to_string())?;

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -401,7 +402,8 @@ fn keygen(file: &Path, published: Option<&Published>, out: &mut impl Write) -> R
     let pem = keys::generate().map_err(failed)?;
     let key = SigningKey::read(&pem).map_err(failed)?;
     let io = |source| Failure::File { path: file.to_owned(), source };
-    let mut private = std::fs::File::options().write(true).create_new(true).open(file).map_err(io)?;
+    // Nobody else's, whatever the umask says.
+    let mut private = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file).map_err(io)?;
     private.write_all(pem.as_bytes()).and_then(|()| private.sync_all()).map_err(io)?;
     if let Some(published) = published {
         let name = file.file_stem().map_or_else(|| "key".into(), |name| name.to_string_lossy());
@@ -481,4 +483,22 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pem");
+        let mut out = Vec::new();
+        keygen(&file, None, &mut out).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(String::from_utf8(out).unwrap().starts_with("ed25519:"));
+        assert!(keygen(&file, None, &mut Vec::new()).is_err(), "a key is never overwritten");
+    }
 }

@@ -96,6 +96,8 @@ fn quarantine(take: &mut Taker<'_>, data_dir: &Path) -> QuarantineSettings {
         keep,
         min_free: take.number("quarantine.min_free"),
         messages: take.count("quarantine.messages"),
+        tenant_messages: take.count("quarantine.tenant_messages"),
+        tenant_size: take.number("quarantine.tenant_size"),
     }
 }
 

@@ -115,6 +115,12 @@ pub static KEYS: &[Key] = &[
         "256MiB",
         "Memory for all bodies being received, beyond the first 64 KiB of each; what does not fit goes to files.",
     ),
+    fixed(
+        "limits.large_memory",
+        Kind::Size,
+        "256MiB",
+        "Memory for messages in files while they are judged, all together; who finds none in scan.patience gets 451.",
+    ),
     // -- the SMTP server
     live("smtp.message_size", Kind::Size, "50MiB", "The largest message, told by SIZE."),
     live(
@@ -422,6 +428,13 @@ pub static KEYS: &[Key] = &[
     fixed("quarantine.keep", Kind::Span, "30d", "How long a message is kept there."),
     fixed("quarantine.min_free", Kind::Size, "512MiB", "Nothing is quarantined (452) while the disk has less free than this."),
     fixed("quarantine.messages", Kind::Integer(1000, 100_000_000), "1000000", "Messages kept at once; about 200 bytes of memory each."),
+    fixed(
+        "quarantine.tenant_messages",
+        Kind::Integer(1000, 100_000_000),
+        "200000",
+        "Messages kept at once for one tenant; what comes beyond gets 452 until some expired or were removed.",
+    ),
+    fixed("quarantine.tenant_size", Kind::Size, "20GiB", "The same for their size, all messages of one tenant together."),
     // -- outbound
     live(
         "outbound.spam",

@@ -46,7 +46,10 @@ pub struct OctetScan<'s> {
     on: Detectors,
     deadline: Deadline,
     seen: Seen,
-    findings: Vec<Finding>,
+    /// With the index of the part; `None`: in the message as a whole.
+    findings: Vec<(Finding, Option<usize>)>,
+    /// Of the file that is looked at.
+    part: Option<usize>,
     unavailable: Vec<Unavailable>,
     unchecked: Vec<Unchecked>,
 }
@@ -60,6 +63,7 @@ impl std::fmt::Debug for OctetScan<'_> {
 impl FileVisitor for OctetScan<'_> {
     fn file(&mut self, seen: &FileSeen, octets: &[u8]) {
         let sha256 = Some(&seen.sha256);
+        self.part = Some(seen.part);
         self.look(seen.name(), octets, Source { kind: seen.kind, is_file: true, sha256 });
     }
 }
@@ -69,25 +73,39 @@ impl<'s> OctetScan<'s> {
     #[must_use]
     pub fn new(set: &'s SignatureSet, on: Detectors, deadline: Deadline) -> Self {
         let seen = set.rules.nothing_seen();
-        Self { set, on, deadline, seen, findings: Vec::new(), unavailable: Vec::new(), unchecked: Vec::new() }
+        Self {
+            set,
+            on,
+            deadline,
+            seen,
+            findings: Vec::new(),
+            part: None,
+            unavailable: Vec::new(),
+            unchecked: Vec::new(),
+        }
     }
 
     /// Looks into the message as it came, and into its texts. To be called once, beside the walk over its files.
     pub fn message(&mut self, specimen: &Specimen) {
+        self.part = None;
         self.look("message", &specimen.raw, Source { kind: FileKind::Mail, is_file: false, sha256: None });
-        for part in &specimen.parts {
+        for (index, part) in specimen.parts.iter().enumerate() {
             let kind = match part.kind {
                 PartKind::Html => FileKind::Html,
                 PartKind::Text => FileKind::Text,
                 PartKind::Multipart | PartKind::Message | PartKind::File => continue,
             };
+            self.part = Some(index);
             self.look(&part.path, &part.octets, Source { kind, is_file: false, sha256: None });
+        }
+        for (finding, part) in &mut self.findings {
+            finding.part = part.and_then(|part| specimen.parts.get(part)).map(|part| part.path.clone());
         }
     }
 
     /// Tells the verdict what was found; returns the literals for [`crate::scan::rules::detect`].
     pub fn finish(self, verdict: &mut Verdict) -> Seen {
-        self.findings.into_iter().for_each(|finding| verdict.find(finding));
+        self.findings.into_iter().for_each(|(finding, _)| verdict.find(finding));
         verdict.unavailable.extend(self.unavailable);
         verdict.unchecked.extend(self.unchecked);
         self.seen
@@ -100,7 +118,7 @@ impl<'s> OctetScan<'s> {
         let (set, deadline) = (self.set, self.deadline);
         let time_up = || deadline.left().is_zero();
         if time_up() {
-            return self.leave(name);
+            return self.leave(name, source.is_file);
         }
         let (named, compared) = set.octets.look((&set.rules, &set.clamav), octets, source, &mut self.seen, &time_up);
         if self.on.has(Detector::Hashes) {
@@ -115,7 +133,7 @@ impl<'s> OctetScan<'s> {
             }
         }
         if compared.is_err() {
-            self.leave(name);
+            self.leave(name, source.is_file);
         }
         let is_wanted = self.on.has(Detector::Yara) && !set.yara.is_empty();
         if is_wanted && (source.is_file || source.kind == FileKind::Mail) {
@@ -124,10 +142,12 @@ impl<'s> OctetScan<'s> {
     }
 
     /// There was no time for it.
-    fn leave(&mut self, name: &str) {
+    fn leave(&mut self, name: &str, is_file: bool) {
         if self.unchecked.is_empty() {
-            let what = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-            self.unchecked.push(Unchecked { reason: Reason::Time, what: what.into() });
+            // A file's name may look like a part's path.
+            let place = if is_file { "file/" } else { "" };
+            let name = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            self.unchecked.push(Unchecked { reason: Reason::Time, what: format!("{place}{name}").into() });
         }
     }
 
@@ -149,11 +169,16 @@ impl<'s> OctetScan<'s> {
         }
     }
 
-    /// The same signature in several files, or in a file and the message around it, is told once.
+    /// The same signature is told once for each part, and not again for the message around it; where it gives points, once.
     fn find(&mut self, finding: Finding) {
-        let same = |other: &Finding| other.symbol == finding.symbol && other.detector == finding.detector;
+        let part = self.part;
+        let same = |(other, at): &(Finding, Option<usize>)| {
+            other.symbol == finding.symbol
+                && other.detector == finding.detector
+                && (finding.class.is_scored() || *at == part || part.is_none() || at.is_none())
+        };
         if !self.findings.iter().any(same) {
-            self.findings.push(finding);
+            self.findings.push((finding, part));
         }
     }
 }

@@ -85,6 +85,14 @@ pub struct Request {
 #[error(transparent)]
 pub struct ScanError(#[from] PoolError);
 
+impl ScanError {
+    /// Too much was going on: nothing about the message itself.
+    #[must_use]
+    pub fn is_for_want_of_a_place(self) -> bool {
+        self.0 == PoolError::Full
+    }
+}
+
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Scanner(Arc<Inner>);
@@ -163,10 +171,22 @@ impl Scanner {
         Ok(scanned)
     }
 
-    /// The same here and now, without a place in the pool and without scanners elsewhere: for tools. Nothing can leave by it.
-    #[must_use]
-    pub fn scan_here(&self, request: &Request) -> Scanned {
+    /// The same here and now, without a place in the pool and without scanners elsewhere: for tests. Nothing can leave by it.
+    #[cfg(test)]
+    pub(super) fn scan_here(&self, request: &Request) -> Scanned {
         self.0.scan(request)
+    }
+
+    /// Longest time for one message in this process.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.0.config.time
+    }
+
+    /// Longest wait for a place.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.0.config.patience
     }
 
     /// Detectors whose silence puts a message off.
