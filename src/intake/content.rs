@@ -53,6 +53,7 @@ pub(super) struct Divided {
 }
 
 /// What came of judging the content.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and soon taken apart")]
 pub(super) enum Outcome {
     Divided(Box<Divided>),
     Refused(Reply),
