@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("smtp", &["model"]),
     ("policy", &["message", "model", "smtp", "tenant"]),
     // -- capabilities
+    ("accounts", &["clock", "model", "telemetry", "tenant"]),
     ("dns", &["clock", "model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
     ("sender", &["clock", "dns", "message", "model", "telemetry"]),
@@ -41,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
+            "accounts",
             "clock",
             "faults",
             "limits",
@@ -58,7 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // -- edges
-    ("store", &["clock", "model", "telemetry", "tenant"]),
+    ("store", &["accounts", "clock", "model", "telemetry", "tenant"]),
     ("admin", &["clock", "model", "telemetry"]),
     (
         "config",
@@ -80,6 +82,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "accounts",
             "admin",
             "clock",
             "config",
@@ -107,6 +110,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "accounts",
             "admin",
             "app",
             "clock",
