@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::alarm::Told;
+use super::state::WINDOW_DAYS;
 use crate::model::{TenantId, Timestamp};
 use crate::tenant::Day;
 
@@ -72,6 +73,22 @@ pub struct Loaded {
     /// The first day that any account was seen on.
     pub first: Option<Day>,
     pub told: Told,
+}
+
+impl Loaded {
+    /// The numbers of a day, counted from all accounts; what the running node keeps with every change.
+    #[must_use]
+    pub fn numbers(&self, tenant: &TenantId, day: Day) -> DayRow {
+        let first = day.minus(WINDOW_DAYS - 1);
+        let (mut registered, mut observed, mut others) = (0u32, 0u32, 0u32);
+        for (_, is_registered, last) in &self.accounts {
+            let is_observed = last.is_some_and(|last| last >= first);
+            registered += u32::from(*is_registered);
+            observed += u32::from(is_observed);
+            others += u32::from(is_observed && !is_registered);
+        }
+        DayRow { tenant: tenant.clone(), day, accounts: registered + others, registered, observed, contracted: None }
+    }
 }
 
 /// The state of the store as a whole.

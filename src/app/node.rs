@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::{self, Delivered, Notices};
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
@@ -23,6 +24,7 @@ use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
 use super::{convert, resources, senders, signing};
+use crate::accounts::Accounts;
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -102,6 +104,7 @@ struct Parts {
     sealer: Sealer,
     scanner: Scanner,
     quarantine: Quarantine,
+    accounts: Accounts,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -113,6 +116,7 @@ pub struct Node {
     intake: Arc<Intake>,
     delivery: delivery::Handle,
     reloader: Arc<Reloader>,
+    notices: Notices,
     accepting: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
     observe: Option<Observe>,
@@ -159,6 +163,7 @@ impl Node {
                 metrics: Arc::clone(&parts.metrics),
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
+                observers: vec![Arc::new(Delivered(parts.accounts.clone()))],
                 tls,
                 shutdown: parts.shutdown.clone(),
             },
@@ -180,6 +185,7 @@ impl Node {
         let stop_admin = CancellationToken::new();
         let (observe, control) = parts.start_admin(settings, &reloader, next_hop, &stop_admin).await?;
         let helpers = parts.start_helpers(settings, store);
+        let notices = parts.notices(settings);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
             let limits = admission::Config {
                 max_connections: own.max_connections,
@@ -190,7 +196,7 @@ impl Node {
         });
         let accepting = accepting.collect();
         let drain = settings.drain_timeout;
-        Ok(Self { parts, intake, delivery, reloader, accepting, helpers, observe, control, stop_admin, drain })
+        Ok(Self { parts, intake, delivery, reloader, notices, accepting, helpers, observe, control, stop_admin, drain })
     }
 
     #[must_use]
@@ -225,6 +231,7 @@ impl Node {
         };
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        accounts::save(&self.parts.accounts, &self.notices).await;
         senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
         self.parts.log.flush();
     }
@@ -275,6 +282,8 @@ impl Parts {
             log: log.clone(),
         };
         let (scanner, quarantine) = scanning::open(settings, deps).await?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let accounts = accounts::open(settings, Arc::clone(&snapshot), clock.clone(), Arc::clone(&metrics)).await?;
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,
@@ -286,7 +295,7 @@ impl Parts {
             log,
             clock,
             faults,
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot,
             spool,
             admission,
             judges,
@@ -295,6 +304,7 @@ impl Parts {
             sealer,
             scanner,
             quarantine,
+            accounts,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -310,6 +320,7 @@ impl Parts {
             sealer: self.sealer.clone(),
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
+            accounts: self.accounts.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -386,8 +397,14 @@ impl Parts {
         let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let every = settings.content.signatures.refresh;
         let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
+        let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets)]).collect()
+        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted)]).collect()
+    }
+
+    fn notices(&self, settings: &Settings) -> Notices {
+        let hostname = settings.hostname.as_str().into();
+        Notices { hostname, spool: self.spool.clone(), log: self.log.clone(), clock: self.clock.clone() }
     }
 }
 

@@ -109,7 +109,15 @@ fn to_toml(spec: &TenantSpec) -> String {
     line("name", quoted(&spec.name));
     line("state", word(serde_json::json!(spec.state)));
     line("custody", word(serde_json::json!(spec.custody)));
-    for (name, table) in [("sender", serde_json::json!(spec.sender)), ("content", serde_json::json!(spec.content))] {
+    if !spec.administrators.is_empty() {
+        line("administrators", as_toml(&serde_json::json!(spec.administrators)));
+    }
+    let contract = serde_json::json!(spec.contract);
+    for (name, table) in [
+        ("sender", serde_json::json!(spec.sender)),
+        ("content", serde_json::json!(spec.content)),
+        ("contract", contract),
+    ] {
         line(&tables(&format!("tenant.{name}"), &table), String::new());
     }
     for domain in &spec.domains {

@@ -24,6 +24,7 @@ pub struct Settings {
     pub drain_timeout: Duration,
     pub listeners: Vec<ListenerSettings>,
     pub observe: ObserveSettings,
+    pub accounts: AccountSettings,
     pub log: LogSettings,
     pub dns: DnsSettings,
     pub tls: TlsSettings,
@@ -35,6 +36,13 @@ pub struct Settings {
     pub spool: SpoolSettings,
     pub delivery: DeliverySettings,
     pub content: ContentSettings,
+}
+
+/// How accounts are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountSettings {
+    pub write_every: Duration,
+    pub max_tenant_series: usize,
 }
 
 /// Everything that the content of messages is judged with.

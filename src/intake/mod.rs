@@ -7,6 +7,7 @@
 pub mod authenticate;
 mod connection;
 mod content;
+mod contract;
 mod deadlines;
 mod draft;
 mod ids;
@@ -30,6 +31,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::ConnectionId;
@@ -82,6 +84,7 @@ pub struct Deps {
     pub sealer: seal::Sealer,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
+    pub accounts: Accounts,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

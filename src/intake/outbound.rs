@@ -19,8 +19,8 @@ pub(super) struct Judged<'a> {
 
 impl Connection {
     /// MAIL of a client that is known and whose tenant owns the sender's domain.
-    pub(super) fn outbound_mail(&self, _tenant: &Tenant, _sender: &ReversePath) -> Decision {
-        Decision::Accept
+    pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
+        self.contract_at_mail(tenant, sender)
     }
 
     /// RCPT that would be accepted.

@@ -118,6 +118,7 @@ impl Builder {
             metrics: Arc::clone(&metrics),
             log: log.clone(),
             faults: Faults::default(),
+            observers: Vec::new(),
             shutdown: shutdown.clone(),
         };
         let handle = delivery::build(self.config, deps);
