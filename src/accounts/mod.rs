@@ -35,7 +35,7 @@ pub use port::{
 pub use state::{REMEMBERED_DAYS, WINDOW_DAYS};
 
 use crate::clock::{Clock, SteadyClock};
-use crate::model::{Address, TenantId};
+use crate::model::{Address, TenantId, Timestamp};
 use crate::telemetry::Metrics;
 use crate::tenant::{Phase, Snapshot, Tenant};
 use keeper::Kept;
@@ -105,6 +105,12 @@ impl Accounts {
         kept.snapshot = Some(snapshot);
         let inner = Inner { config, deps, steady, meters, kept: tokio::sync::Mutex::new(kept) };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The time that days and contracts go by: the wall clock without jumps.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.steady.now()
     }
 
     /// Where a tenant's contract stands.

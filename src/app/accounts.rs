@@ -46,14 +46,20 @@ pub(super) async fn save(accounts: &Accounts, notices: &Notices) {
 
 /// Mail that a tenant's next hop took makes its recipient one who uses the service.
 #[derive(Debug)]
-pub(super) struct Delivered(pub Accounts);
+pub(super) struct Delivered {
+    pub accounts: Accounts,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+}
 
 impl Observer for Delivered {
     fn ended(&self, ended: &Ended<'_>) {
-        let meta = ended.meta;
-        let is_theirs = meta.direction == Direction::Inbound && meta.kind == Kind::Mail;
-        if is_theirs && ended.outcome.kind == OutcomeKind::Delivered {
-            self.0.observe(&meta.tenant, &ended.recipient.address);
+        if ended.meta.kind != Kind::Mail || ended.outcome.kind != OutcomeKind::Delivered {
+            return;
+        }
+        // Whoever sent it: mail of one tenant for another goes to the other's next hops.
+        let (address, snapshot) = (&ended.recipient.address, self.snapshot.load());
+        if let Some(found) = snapshot.domain(address.domain().as_str()) {
+            self.accounts.observe(&found.tenant.id, address);
         }
     }
 }

@@ -163,7 +163,7 @@ impl Node {
                 metrics: Arc::clone(&parts.metrics),
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
-                observers: vec![Arc::new(Delivered(parts.accounts.clone()))],
+                observers: vec![parts.delivered()],
                 tls,
                 shutdown: parts.shutdown.clone(),
             },
@@ -400,6 +400,10 @@ impl Parts {
         let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
         helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted)]).collect()
+    }
+
+    fn delivered(&self) -> Arc<dyn delivery::Observer> {
+        Arc::new(Delivered { accounts: self.accounts.clone(), snapshot: Arc::clone(&self.snapshot) })
     }
 
     fn notices(&self, settings: &Settings) -> Notices {

@@ -160,7 +160,10 @@ async fn numbers(
             };
             let (id, phase) = (spec.id.as_str(), phase.unwrap_or("no contract"));
             let (accounts, registered, observed) = (row.accounts, row.registered, row.observed);
-            writeln!(out, "{id:<20} {accounts:>7} {of:<12} {registered:>7} registered {observed:>7} observed  {phase}")?;
+            writeln!(
+                out,
+                "{id:<20} {accounts:>7} {of:<12} {registered:>7} registered {observed:>7} observed  {phase}"
+            )?;
         }
     }
     Ok(exit::OK)
@@ -243,7 +246,10 @@ async fn import(
         writeln!(out, "{shown}")?;
     } else {
         let end = if args.dry_run { "; nothing written (dry run)" } else { "" };
-        writeln!(out, "{accounts} accounts and {aliases} aliases registered, {removed} removed, {unchanged} unchanged{end}")?;
+        writeln!(
+            out,
+            "{accounts} accounts and {aliases} aliases registered, {removed} removed, {unchanged} unchanged{end}"
+        )?;
     }
     Ok(exit::OK)
 }

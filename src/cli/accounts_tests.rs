@@ -82,7 +82,10 @@ async fn japanese_files_are_read_in_their_encoding() {
     assert_eq!(place.run("import -", &octets).await.0, exit::OK);
     let (_, out) = place.run("export --encoding cp932", b"").await;
     let (text, _, _) = encoding_rs::SHIFT_JIS.decode(&out);
-    assert_eq!(text, "tenant,address,alias_of\r\nacme,太郎@acme.example,\r\nacme,taro@acme.example,太郎@acme.example\r\n");
+    assert_eq!(
+        text,
+        "tenant,address,alias_of\r\nacme,太郎@acme.example,\r\nacme,taro@acme.example,太郎@acme.example\r\n"
+    );
 }
 
 #[tokio::test]
@@ -136,10 +139,16 @@ async fn accounts_and_usage_are_told() {
     });
     assert_eq!(taro, expected);
     let (_, csv) = place.text("usage --month 2026-11 --format csv", "").await;
-    assert_eq!(csv, "tenant,month,accounts,peak,peak_day,registered,observed,contracted,first_day,last_day,days,closed\r\n\
-                     acme,2026-11,3,4,2026-11-29,3,1,3,2026-11-29,2026-11-30,2,true\r\n");
+    assert_eq!(
+        csv,
+        "tenant,month,accounts,peak,peak_day,registered,observed,contracted,first_day,last_day,days,closed\r\n\
+                     acme,2026-11,3,4,2026-11-29,3,1,3,2026-11-29,2026-11-30,2,true\r\n"
+    );
     let (_, ndjson) = place.text("usage --month 2026-12 --tenant acme --format json", "").await;
     let december: serde_json::Value = serde_json::from_str(&ndjson).unwrap();
-    assert_eq!((&december["peak"], &december["closed"], &december["month"]), (&json!(9), &json!(false), &json!("2026-12")));
+    assert_eq!(
+        (&december["peak"], &december["closed"], &december["month"]),
+        (&json!(9), &json!(false), &json!("2026-12"))
+    );
     assert!(Cli::try_parse_from(["sekisho", "accounts", "usage", "--month", "2026-13"]).is_err());
 }

@@ -21,6 +21,7 @@ mod serve;
 mod settings;
 mod signatures;
 mod tenant;
+mod tenant_purge;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -93,6 +93,8 @@ mod tests {
             custody: Custody::Queued,
             domains: Box::default(),
             content: None,
+            administrators: Box::default(),
+            contract: None,
             clients: Box::default(),
         })
     }

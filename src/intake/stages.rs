@@ -244,9 +244,8 @@ impl Connection {
             return self.refused_unseen(decision, rule);
         }
         let found = snapshot.domain(recipient.domain().as_str());
-        if own.is_none()
-            && let Some(found) = &found
-        {
+        // Whoever sends it: mail for a tenant's domain goes to its next hops.
+        if let Some(found) = &found {
             let decision = self.contract_at_rcpt(found.tenant);
             if decision != Decision::Accept {
                 return Found { decision, tenant: Some(Arc::clone(found.tenant)), why: Some(Why::of("contract")) };
@@ -272,6 +271,12 @@ impl Connection {
         let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {
             decision = Decision::Defer(replies::TOO_MANY_CONTRACTS);
+        }
+        if let (Some(_), Some(found), Decision::Accept) = (&own, &found, &decision) {
+            let decision = self.account_at_rcpt(found.tenant, recipient);
+            if decision != Decision::Accept {
+                return Found { decision, tenant, why: Some(Why::of("accounts")) };
+            }
         }
         let (Some(known), Some(found), Decision::Accept) = (known, found, &decision) else {
             return Found { decision, tenant, why: None };

@@ -49,6 +49,40 @@ impl SqliteAccounts {
         self.pool.close().await;
     }
 
+    /// Adds the record of a purge; its hash is made by `chain` of the hash before it and the record.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn add_purge(&self, record: &str, chain: fn(&str, &str) -> String) -> Result<String, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut adding = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let before: Option<(String,)> =
+            sqlx::query_as("SELECT hash FROM purges ORDER BY number DESC LIMIT 1").fetch_optional(&mut *adding).await?;
+        let hash = chain(before.as_ref().map_or("", |(hash,)| hash), record);
+        sqlx::query("INSERT INTO purges (record, hash) VALUES (?, ?)")
+            .bind(record)
+            .bind(&hash)
+            .execute(&mut *adding)
+            .await?;
+        adding.commit().await?;
+        Ok(hash)
+    }
+
+    /// Number, record and hash of every purge, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn purges(&self) -> Result<Vec<(i64, String, String)>, StoreError> {
+        let query = "SELECT number, record, hash FROM purges ORDER BY number";
+        Ok(sqlx::query_as(query).fetch_all(&self.pool).await?)
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn change_purge_for_tests(&self, number: i64, record: &str) {
+        let query = sqlx::query("UPDATE purges SET record = ? WHERE number = ?").bind(record).bind(number);
+        query.execute(&self.pool).await.unwrap();
+    }
+
     async fn read_standing(&self) -> Result<Standing, StoreError> {
         let row: (i64, Option<i64>) =
             sqlx::query_as("SELECT version, written FROM state").fetch_one(&self.pool).await?;

@@ -14,6 +14,7 @@ mod changed_mail_is_sealed;
 mod client_certificate;
 mod connection_limits;
 mod content_decides;
+mod contract_and_accounts;
 mod demo_tells_its_story;
 mod dsn_failure_and_delay;
 mod early_talk;
