@@ -231,11 +231,6 @@ impl Meters {
         closed.append(&mut waiting.closed);
         (waiting.seen, waiting.closed) = (seen, closed);
     }
-
-    #[cfg(test)]
-    pub fn number(&self, tenant: &TenantId) -> u32 {
-        self.meter(tenant).map_or(0, |meter| meter.state().number())
-    }
 }
 
 fn zone_of(tenant: &Tenant) -> Zone {

@@ -17,8 +17,8 @@ use crate::accounts::{self, Accounts, Announcement, Announcer};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::delivery::{Ended, Observer};
-use crate::model::{BodyKind, Direction, Envelope, MessageId, Origin, OutcomeKind, Recipient, ReversePath, Timestamp};
-use crate::spool::{Body, Kind, Meta, NewMessage, Spool};
+use crate::model::{BodyKind, Envelope, MessageId, Origin, OutcomeKind, Recipient, ReversePath, Timestamp};
+use crate::spool::{About, Body, Kind, NewMessage, Spool};
 use crate::store::SqliteAccounts;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 use crate::tenant::{Snapshot, Tenant};
@@ -139,16 +139,8 @@ impl Notices {
             protocol: "LOCAL".into(),
             received_at: now,
         };
-        let rest = Bytes::from(octets);
-        let meta = Meta {
-            tenant: tenant.id.clone(),
-            // To the tenant's own addresses.
-            direction: Direction::Inbound,
-            origin,
-            envelope,
-            size: rest.len() as u64,
-            kind: Kind::Notice,
-        };
-        (id, NewMessage { id, meta, body: Body::Memory { head: Bytes::new(), rest } })
+        let about = About { tenant: tenant.id.clone(), origin, envelope };
+        let body = Body::Memory { head: Bytes::new(), rest: Bytes::from(octets) };
+        (id, NewMessage::notice(id, about, body))
     }
 }

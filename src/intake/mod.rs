@@ -35,6 +35,7 @@ use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::ConnectionId;
+use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
 use crate::quarantine::Quarantine;
 use crate::scan::Scanner;
@@ -72,6 +73,8 @@ pub struct Config {
     pub memory_total: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,
+    /// What becomes of outbound spam.
+    pub outbound_spam: OutboundSpam,
 }
 
 /// What intake works with.

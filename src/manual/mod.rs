@@ -8,6 +8,7 @@
 //! | [`accounts`] | contracts and their phases, how accounts are counted, what a bill rests on |
 //! | [`sender`] | how a sender is judged, lists, what a tenant may set |
 //! | [`content`] | how the content of mail is judged, what a tenant may set |
+//! | [`egress`] | what may leave for the internet, what nobody can edit, and by which addresses |
 //! | [`explanation`] | the record of one judgement, `explanation/v1` |
 //! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
@@ -22,6 +23,7 @@ pub mod accounts;
 pub mod content;
 pub mod decisions;
 pub mod durability;
+pub mod egress;
 pub mod explanation;
 pub mod lists;
 pub mod message_path;

@@ -5,6 +5,7 @@
 mod support;
 
 mod accounts;
+mod checked;
 mod delivery;
 mod lists;
 mod scanners;
