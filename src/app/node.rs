@@ -19,12 +19,13 @@ use super::accounts::{self, Delivered, Notices};
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
+use super::outbound_control::Feedback;
 use super::quarantine_control::{HeldMail, SpamRule};
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
-use super::{convert, resources, senders, signing};
+use super::{convert, outbound_control, resources, senders, signing};
 use crate::accounts::Accounts;
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
@@ -37,6 +38,7 @@ use crate::intake::judging::Judges;
 use crate::intake::listener::Listener;
 use crate::intake::seal::Sealer;
 use crate::intake::{self, Intake};
+use crate::limits::Outbound;
 use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
@@ -106,6 +108,7 @@ struct Parts {
     scanner: Scanner,
     quarantine: Quarantine,
     accounts: Accounts,
+    outbound: Outbound,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -164,7 +167,10 @@ impl Node {
                 metrics: Arc::clone(&parts.metrics),
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
-                observers: vec![parts.delivered()],
+                observers: vec![
+                    parts.delivered(),
+                    Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() }),
+                ],
                 tls,
                 shutdown: parts.shutdown.clone(),
             },
@@ -233,6 +239,7 @@ impl Node {
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
         accounts::save(&self.parts.accounts, &self.notices).await;
+        outbound_control::save(self.parts.outbound, self.parts.data_dir.clone()).await;
         senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
         self.parts.log.flush();
     }
@@ -285,6 +292,8 @@ impl Parts {
         let (scanner, quarantine) = scanning::open(settings, deps).await?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let accounts = accounts::open(settings, Arc::clone(&snapshot), clock.clone(), Arc::clone(&metrics)).await?;
+        let limits = Arc::clone(&judges.limits);
+        let outbound = outbound_control::open(settings, limits, &clock, Arc::clone(&metrics));
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,
@@ -306,6 +315,7 @@ impl Parts {
             scanner,
             quarantine,
             accounts,
+            outbound,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -322,6 +332,7 @@ impl Parts {
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
             accounts: self.accounts.clone(),
+            outbound: self.outbound.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -406,8 +417,11 @@ impl Parts {
         let every = settings.content.signatures.refresh;
         let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
         let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
+        let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
+        let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted)]).collect()
+        let others = [tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted), tokio::spawn(outbound)];
+        helpers.into_iter().chain(others).collect()
     }
 
     fn delivered(&self) -> Arc<dyn delivery::Observer> {

@@ -126,6 +126,7 @@ fn to_toml(spec: &TenantSpec) -> String {
         ("sender", serde_json::json!(spec.sender)),
         ("content", serde_json::json!(spec.content)),
         ("contract", contract),
+        ("rates", if spec.rates.is_empty() { serde_json::Value::Null } else { serde_json::json!(spec.rates) }),
     ] {
         line(&tables(&format!("tenant.{name}"), &table), String::new());
     }

@@ -17,6 +17,7 @@ mod ledger;
 pub mod listener;
 mod notice;
 mod outbound;
+mod outbound_rates;
 mod parcel;
 pub mod ports;
 pub mod seal;
@@ -34,6 +35,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::limits::Outbound;
 use crate::model::ConnectionId;
 use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
@@ -88,6 +90,8 @@ pub struct Deps {
     pub scanner: Scanner,
     pub quarantine: Quarantine,
     pub accounts: Accounts,
+    /// Rates and records of those who send for tenants.
+    pub outbound: Outbound,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::rates::RatesByDimension;
 use crate::model::{Address, Direction, Domain, TenantId, Timestamp};
 
 use super::content::{ContentPolicies, ContentPolicy};
@@ -24,6 +25,8 @@ pub struct Tenant {
     pub administrators: Box<[Address]>,
     /// `None`: every right, no number, no end.
     pub contract: Option<Arc<Contract>>,
+    /// Limits of outbound mail, beside the operator's.
+    pub rates: RatesByDimension,
 }
 
 /// One mail domain of a tenant.
@@ -69,6 +72,7 @@ impl Tenant {
             content: shared_content.clone(),
             administrators: spec.administrators.into(),
             contract: spec.contract.as_deref().map(|contract| Arc::new(Contract::compile(contract))),
+            rates: RatesByDimension::new(&spec.rates),
         }
     }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::model::rates::OutboundRates;
 use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
@@ -41,6 +42,9 @@ pub struct TenantSpec {
     /// What is agreed on accounts and dates. `None`: every right, no number, no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Box<ContractSpec>>,
+    /// Limits of its outbound mail, beside the operator's.
+    #[serde(default, skip_serializing_if = "OutboundRates::is_empty")]
+    pub rates: OutboundRates,
 }
 
 /// Whether the gateway works for the tenant.
