@@ -2,10 +2,14 @@
 //!
 //! Only for headers, logs, schedules that outlive the process, and expiry. Time-outs use the runtime's monotonic clock.
 
+mod steady;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use steady::SteadyClock;
 
 use crate::model::Timestamp;
 

@@ -20,6 +20,7 @@ pub mod smtp;
 pub mod tenant;
 
 // -- capabilities -------------------------------------------------------------
+pub mod accounts;
 pub mod dns;
 pub mod limits;
 pub mod net;

@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("smtp", &["model"]),
     ("policy", &["message", "model", "smtp", "tenant"]),
     // -- capabilities
+    ("accounts", &["clock", "model", "telemetry", "tenant"]),
     ("dns", &["clock", "model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
     ("sender", &["clock", "dns", "message", "model", "tables", "telemetry"]),
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
+            "accounts",
             "clock",
             "faults",
             "limits",
@@ -62,7 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // -- edges
-    ("store", &["clock", "model", "telemetry", "tenant"]),
+    ("store", &["accounts", "clock", "model", "telemetry", "tenant"]),
     ("admin", &["clock", "model", "telemetry"]),
     (
         "config",
@@ -84,6 +86,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "accounts",
             "admin",
             "clock",
             "config",
@@ -111,6 +114,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "accounts",
             "admin",
             "app",
             "clock",

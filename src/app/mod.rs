@@ -2,6 +2,7 @@
 //!
 //! **Failure**: what can't start says so and nothing keeps running; a reload that can't be taken leaves all as it is.
 
+mod accounts;
 mod convert;
 mod convert_content;
 pub mod demo;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::{self, Delivered, Notices};
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
@@ -25,6 +26,7 @@ use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
 use super::{convert, outbound_control, resources, senders, signing};
+use crate::accounts::Accounts;
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -105,6 +107,7 @@ struct Parts {
     sealer: Sealer,
     scanner: Scanner,
     quarantine: Quarantine,
+    accounts: Accounts,
     outbound: Outbound,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
@@ -117,6 +120,7 @@ pub struct Node {
     intake: Arc<Intake>,
     delivery: delivery::Handle,
     reloader: Arc<Reloader>,
+    notices: Notices,
     accepting: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
     observe: Option<Observe>,
@@ -163,7 +167,10 @@ impl Node {
                 metrics: Arc::clone(&parts.metrics),
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
-                observers: vec![Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() })],
+                observers: vec![
+                    parts.delivered(),
+                    Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() }),
+                ],
                 tls,
                 shutdown: parts.shutdown.clone(),
             },
@@ -185,6 +192,7 @@ impl Node {
         let stop_admin = CancellationToken::new();
         let (observe, control) = parts.start_admin(settings, &reloader, next_hop, &stop_admin).await?;
         let helpers = parts.start_helpers(settings, store);
+        let notices = parts.notices(settings);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
             let limits = admission::Config {
                 max_connections: own.max_connections,
@@ -195,7 +203,7 @@ impl Node {
         });
         let accepting = accepting.collect();
         let drain = settings.drain_timeout;
-        Ok(Self { parts, intake, delivery, reloader, accepting, helpers, observe, control, stop_admin, drain })
+        Ok(Self { parts, intake, delivery, reloader, notices, accepting, helpers, observe, control, stop_admin, drain })
     }
 
     #[must_use]
@@ -230,6 +238,7 @@ impl Node {
         };
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        accounts::save(&self.parts.accounts, &self.notices).await;
         outbound_control::save(self.parts.outbound, self.parts.data_dir.clone()).await;
         senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
         self.parts.log.flush();
@@ -281,6 +290,8 @@ impl Parts {
             log: log.clone(),
         };
         let (scanner, quarantine) = scanning::open(settings, deps).await?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let accounts = accounts::open(settings, Arc::clone(&snapshot), clock.clone(), Arc::clone(&metrics)).await?;
         let limits = Arc::clone(&judges.limits);
         let outbound = outbound_control::open(settings, limits, &clock, Arc::clone(&metrics));
         let max_connections = resources::connections_that_fit(
@@ -294,7 +305,7 @@ impl Parts {
             log,
             clock,
             faults,
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot,
             spool,
             admission,
             judges,
@@ -303,6 +314,7 @@ impl Parts {
             sealer,
             scanner,
             quarantine,
+            accounts,
             outbound,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
@@ -319,6 +331,7 @@ impl Parts {
             sealer: self.sealer.clone(),
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
+            accounts: self.accounts.clone(),
             outbound: self.outbound.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
@@ -403,10 +416,21 @@ impl Parts {
         let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let every = settings.content.signatures.refresh;
         let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
+        let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
         let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
         let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(outbound)]).collect()
+        let others = [tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted), tokio::spawn(outbound)];
+        helpers.into_iter().chain(others).collect()
+    }
+
+    fn delivered(&self) -> Arc<dyn delivery::Observer> {
+        Arc::new(Delivered { accounts: self.accounts.clone(), snapshot: Arc::clone(&self.snapshot) })
+    }
+
+    fn notices(&self, settings: &Settings) -> Notices {
+        let hostname = settings.hostname.as_str().into();
+        Notices { hostname, spool: self.spool.clone(), log: self.log.clone(), clock: self.clock.clone() }
     }
 }
 

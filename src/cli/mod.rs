@@ -1,5 +1,7 @@
 //! The command line: one file per command. Data goes to stdout, everything else to stderr; exit codes are stable.
 
+mod account_rows;
+mod accounts;
 mod apply;
 pub mod control_client;
 mod dkim;
@@ -19,6 +21,7 @@ mod serve;
 mod settings;
 mod signatures;
 mod tenant;
+mod tenant_purge;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -63,6 +66,9 @@ enum Command {
     /// See tenants; hash a password for one
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// See and register the accounts that tenants use, and what a month's bill rests on
+    #[command(subcommand)]
+    Accounts(accounts::AccountsCommand),
     /// See and change allow and block lists
     #[command(subcommand)]
     List(list::ListCommand),
@@ -149,6 +155,10 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
         match command {
             Command::Apply(args) => apply::run(args, &load(&file)?.settings.data_dir, style, &mut out).await,
             Command::Tenant(command) => tenant::run(command, &file, style, &mut out).await,
+            Command::Accounts(command) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                accounts::run(command, &data_dir, style, std::io::stdin().lock(), &mut out).await
+            }
             Command::List(command) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 list::run(command, &data_dir, style, std::io::stdin().lock(), &mut out).await

@@ -1,4 +1,4 @@
-//! `sekisho tenant ls|show|hash-password`.
+//! `sekisho tenant ls|show|hash-password|purge|purges`.
 //!
 //! ```text
 //! sekisho tenant ls --json | jq -r .id
@@ -15,6 +15,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::tenant_purge::{self, PurgeArgs};
 use super::{Style, exit, load};
 use crate::model::TenantId;
 use crate::store::{SqliteTenants, TenantStore};
@@ -31,6 +32,10 @@ pub(super) enum TenantCommand {
     },
     /// Read a password from stdin, print its hash for password_hash
     HashPassword,
+    /// Erase all data of a tenant whose contract has ended, and print the record of it
+    Purge(PurgeArgs),
+    /// Print the records of all purges, and check that none was changed
+    Purges,
 }
 
 pub(super) async fn run(
@@ -49,6 +54,10 @@ pub(super) async fn run(
                 out.write_all(to_toml(&spec).as_bytes())?;
             }
         }
+        TenantCommand::Purge(args) => {
+            return tenant_purge::run(args, &load(file)?.settings.data_dir, style, out).await;
+        }
+        TenantCommand::Purges => return tenant_purge::show(&load(file)?.settings.data_dir, out).await,
         TenantCommand::HashPassword => writeln!(out, "{}", hash(std::io::stdin().lock())?)?,
     }
     Ok(exit::OK)
@@ -109,9 +118,14 @@ fn to_toml(spec: &TenantSpec) -> String {
     line("name", quoted(&spec.name));
     line("state", word(serde_json::json!(spec.state)));
     line("custody", word(serde_json::json!(spec.custody)));
+    if !spec.administrators.is_empty() {
+        line("administrators", as_toml(&serde_json::json!(spec.administrators)));
+    }
+    let contract = serde_json::json!(spec.contract);
     for (name, table) in [
         ("sender", serde_json::json!(spec.sender)),
         ("content", serde_json::json!(spec.content)),
+        ("contract", contract),
         ("rates", if spec.rates.is_empty() { serde_json::Value::Null } else { serde_json::json!(spec.rates) }),
     ] {
         line(&tables(&format!("tenant.{name}"), &table), String::new());

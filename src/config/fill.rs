@@ -12,9 +12,9 @@ use super::merge::Merged;
 use super::outbound;
 use super::sender;
 use super::settings::{
-    CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts, DnsSettings,
-    LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Settings, SmtpSettings,
-    SmtpTimeouts, SpoolSettings, TlsSettings,
+    AccountSettings, CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts,
+    DnsSettings, LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Settings,
+    SmtpSettings, SmtpTimeouts, SpoolSettings, TlsSettings,
 };
 use super::take::Taker;
 
@@ -36,6 +36,10 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     let limits = limits(&mut take);
     let smtp = smtp(&mut take);
     let observe = ObserveSettings { bind: take.socket("observe.bind") };
+    let accounts = AccountSettings {
+        write_every: take.timeout("accounts.write_every"),
+        max_tenant_series: take.count("metrics.max_tenant_series"),
+    };
     let log = log(&mut take, &data_dir);
     let dns = dns(&mut take);
     let sender = sender::fill(&mut take, hostname.as_ref());
@@ -62,6 +66,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         drain_timeout,
         listeners,
         observe,
+        accounts,
         log,
         dns,
         tls,

@@ -78,6 +78,19 @@ pub static KEYS: &[Key] = &[
         "What the process tells on stderr: error, warn, info, debug, trace, or targets as in `info,sekisho::delivery=debug`.",
     ),
     fixed("log.format", Kind::Words(&["text", "json"]), "text", "The form of what the process tells on stderr."),
+    fixed(
+        "metrics.max_tenant_series",
+        Kind::Integer(0, 100_000),
+        "1000",
+        "Tenants whose number of accounts has a series of its own: those that use most of what they have agreed on.",
+    ),
+    // -- accounts
+    fixed(
+        "accounts.write_every",
+        Kind::Span,
+        "5s",
+        "How often accounts that were seen are written down; numbers are shown only after that.",
+    ),
     // -- DNS
     fixed("dns.servers", Kind::Sockets, "[]", "The DNS servers to ask; empty: the system's."),
     fixed("dns.timeout", Kind::Span, "5s", "How long to wait for one answer."),

@@ -26,6 +26,7 @@ pub struct Settings {
     pub drain_timeout: Duration,
     pub listeners: Vec<ListenerSettings>,
     pub observe: ObserveSettings,
+    pub accounts: AccountSettings,
     pub log: LogSettings,
     pub dns: DnsSettings,
     pub tls: TlsSettings,
@@ -38,6 +39,13 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     pub outbound: OutboundSettings,
     pub content: ContentSettings,
+}
+
+/// How accounts are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountSettings {
+    pub write_every: Duration,
+    pub max_tenant_series: usize,
 }
 
 /// What is for outbound mail alone.

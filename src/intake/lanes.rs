@@ -99,6 +99,8 @@ mod tests {
             custody: Custody::Queued,
             domains: Box::default(),
             content: None,
+            administrators: Box::default(),
+            contract: None,
             clients: Box::default(),
             rates: Default::default(),
         })

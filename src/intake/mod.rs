@@ -7,6 +7,7 @@
 pub mod authenticate;
 mod connection;
 mod content;
+mod contract;
 mod deadlines;
 mod draft;
 mod ids;
@@ -32,6 +33,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::limits::Outbound;
@@ -88,6 +90,7 @@ pub struct Deps {
     pub sealer: seal::Sealer,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
+    pub accounts: Accounts,
     /// Rates and records of those who send for tenants.
     pub outbound: Outbound,
     pub admission: Arc<Admission>,

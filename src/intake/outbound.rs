@@ -21,7 +21,10 @@ pub(super) struct Judged<'a> {
 impl Connection {
     /// MAIL of a client that is known and whose tenant owns the sender's domain.
     pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
-        self.rates_at_mail(tenant, sender)
+        match self.contract_at_mail(tenant, sender) {
+            Decision::Accept => self.rates_at_mail(tenant, sender),
+            refused => refused,
+        }
     }
 
     /// RCPT that would be accepted, after so many others of the message.

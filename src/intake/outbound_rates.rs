@@ -110,12 +110,7 @@ pub(super) fn explained(weighed: &Weighed) -> Option<Bulk> {
 }
 
 fn party<'t>(tenant: &'t Tenant, sender: &ReversePath, ip: IpAddr) -> Party<'t> {
-    Party::new(&tenant.id, (&tenant.rates, is_on_trial(tenant)), sender.address(), ip)
-}
-
-/// No contract says so yet.
-fn is_on_trial(_tenant: &Tenant) -> bool {
-    false
+    Party::new(&tenant.id, (&tenant.rates, tenant.is_trial()), sender.address(), ip)
 }
 
 fn decision(found: Result<(), Beyond>) -> Decision {

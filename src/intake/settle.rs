@@ -166,12 +166,16 @@ impl Connection {
             Err(error) => return (storage_refusal(&error), Some(explanation)),
         };
         drop(place);
+        let leaves = !parcels.deliver.is_empty();
         let settled = self.settle(transaction, parcels, owed, question.size()).await;
         if matches!(settled, Settled::Kept { .. })
             && let Some(judged) = &judged
         {
             judges.saw_taken(&self.who(&transaction.sender), &judged.authentication, judged.is_clean && is_clean, now);
             self.log_discarded(&thrown_away, "the recipient's list blocks the author");
+        }
+        if leaves && matches!(settled, Settled::Kept { .. }) {
+            self.saw_sender(transaction);
         }
         (settled, Some(explanation))
     }
@@ -328,6 +332,7 @@ impl Connection {
         match intake.deps.next_hop.hand_on(request).await {
             HandedOn::Delivered { receipt, reply, remote } => {
                 self.log_handed_on(lane, (id, size), &reply, &remote);
+                self.saw_recipients(lane);
                 Some(Settled::Kept {
                     receipts: vec![receipt],
                     recipients: lane.envelope.recipients.len(),

@@ -54,6 +54,12 @@ struct Why {
     explanation: String,
 }
 
+impl Why {
+    fn of(rule: &'static str) -> Self {
+        Self { rule, explanation: String::new() }
+    }
+}
+
 impl Transaction {
     /// Whether the message may be handed on without touching the disk.
     pub(super) fn all_inline(&self) -> bool {
@@ -242,6 +248,13 @@ impl Connection {
             return self.refused_unseen(decision, rule);
         }
         let found = snapshot.domain(recipient.domain().as_str());
+        // Whoever sends it: mail for a tenant's domain goes to its next hops.
+        if let Some(found) = &found {
+            let decision = self.contract_at_rcpt(found.tenant);
+            if decision != Decision::Accept {
+                return Found { decision, tenant: Some(Arc::clone(found.tenant)), why: Some(Why::of("contract")) };
+            }
+        }
         let domain = match &found {
             None => Domain::Foreign,
             Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
@@ -263,6 +276,12 @@ impl Connection {
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {
             decision = Decision::Defer(replies::TOO_MANY_CONTRACTS);
         }
+        if let (Some(_), Some(found), Decision::Accept) = (&own, &found, &decision) {
+            let decision = self.account_at_rcpt(found.tenant, recipient);
+            if decision != Decision::Accept {
+                return Found { decision, tenant, why: Some(Why::of("accounts")) };
+            }
+        }
         let (Some(known), Some(found), Decision::Accept) = (known, found, &decision) else {
             return Found { decision, tenant, why: None };
         };
@@ -274,12 +293,17 @@ impl Connection {
             let explanation = judges.explain(&who, snapshot, Some((client, known)), Which::Last, beside, now);
             Why { rule: ruling.decided_by.name(), explanation: explanation.to_json() }
         });
+        if ruling.decision == Decision::Accept {
+            let decision = self.account_at_rcpt(found.tenant, recipient);
+            if decision != Decision::Accept {
+                return Found { decision, tenant, why: Some(Why::of("accounts")) };
+            }
+        }
         Found { decision: ruling.decision, tenant, why }
     }
 
     fn refused_unseen(&self, decision: Decision, rule: Rule) -> Found {
-        let why = Why { rule: rule.name(), explanation: String::new() };
-        Found { decision, tenant: None, why: Some(why) }
+        Found { decision, tenant: None, why: Some(Why::of(rule.name())) }
     }
 
     pub(super) fn who<'a>(&'a self, sender: &'a ReversePath) -> Who<'a> {

@@ -5,6 +5,7 @@
 //! | [`message_path`] | one message from connect to outcome, and the table that finds the room for a change |
 //! | [`durability`] | when a 250 is given, what survives what, how the log on disk works |
 //! | [`tenancy`] | tenants, snapshots, lanes, custody |
+//! | [`accounts`] | contracts and their phases, how accounts are counted, what a bill rests on |
 //! | [`sender`] | how a sender is judged, lists, what a tenant may set |
 //! | [`content`] | how the content of mail is judged, what a tenant may set |
 //! | [`egress`] | what may leave for the internet, what nobody can edit, and by which addresses |
@@ -19,6 +20,7 @@
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
 //! | [`decisions`] | what was decided for good, and why |
 
+pub mod accounts;
 pub mod bulk;
 pub mod content;
 pub mod decisions;

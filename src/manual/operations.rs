@@ -143,6 +143,7 @@
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |
+//! | `contract` | a tenant's accounts reached 80, 100 or 110 percent of its number, or its contract entered a phase; `reason` |
 //! | `signatures` | a signature set came into force, went on trial, was taken back or was refused; `reason` |
 //!
 //! | member | is |
@@ -238,6 +239,16 @@
 //! | `tenant_domains` | | in the running snapshot |
 //! | `snapshot_version` | | of the running snapshot |
 //! | `snapshots_total` | result | snapshots built |
+//! | `tenant_accounts` | tenant | accounts in use, of the fullest tenants (`metrics.max_tenant_series`); a group's under its head |
+//! | `tenant_accounts_contracted` | tenant | accounts agreed on, of the same |
+//! | `tenant_contracts` | phase | tenants, by the phase of their contract |
+//! | `accounts_observed_total` | | accounts seen for the first time on a day |
+//! | `accounts_waiting` | | seen and not written down yet |
+//! | `accounts_lost_total` | | seen and dropped, because too many waited: **alert if it grows** |
+//! | `accounts_write_failures_total` | | failures to write them down: **alert if it grows** |
+//! | `accounts_alarms_total` | percent | contracts that reached 80, 100, 110 percent of their number |
+//! | `accounts_refused_total` | direction | answers that put off a new account beyond the number |
+//! | `contract_refused_total` | direction | answers that put off or refused for a contract's phase |
 //! | `dnsxl_answers_total` | result | answers of known-source lists |
 //! | `dnsxl_self_tests_total` | result | their self-tests |
 //! | `dnsxl_lists_degraded` | | lists out of service: **alert if not 0** |

@@ -4,6 +4,7 @@
 //! **Elsewhere**: every public reply text of a decision is in [`replies`]; the protocol's own replies are in `smtp`.
 
 pub mod content;
+pub mod contract;
 pub mod explain;
 pub mod mail;
 pub mod message;

@@ -33,6 +33,18 @@ pub const SENDER_LITERAL: Reply = Reply::new(550, Enhanced(5, 1, 8), "Senders at
 pub const TENANT_SUSPENDED: Reply =
     Reply::new(451, Enhanced(4, 7, 1), "Mail of this contract is put off for now, try again later");
 
+pub const CONTRACT_FROZEN: Reply =
+    Reply::new(451, Enhanced(4, 7, 1), "Mail of this contract is put off until it is renewed, try again later");
+pub const CONTRACT_ENDED: Reply =
+    Reply::new(550, Enhanced(5, 7, 1), "The contract for this mail has ended, ask its owner for another address");
+pub const RECIPIENT_OVER_CONTRACT: Reply =
+    Reply::new(450, Enhanced(4, 2, 1), "The recipient is new and not within its contract yet, try again later");
+pub const SENDER_OVER_CONTRACT: Reply = Reply::new(
+    450,
+    Enhanced(4, 7, 1),
+    "This sender is new and your contract has no account left, ask your administrator to raise the number",
+);
+
 pub const RELAY_DENIED: Reply = Reply::new(550, Enhanced(5, 7, 1), "Relaying denied");
 pub const ROUTING_DENIED: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "Recipient addresses that ask for routing are refused");

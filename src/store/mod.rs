@@ -5,6 +5,8 @@
 //! **Invariants**: an edit is one transaction; readers see all of it or nothing; the version counts up with each.
 //! **Elsewhere**: message bodies are in the spool.
 
+mod accounts_memory;
+mod accounts_sqlite;
 mod database;
 mod follow;
 mod keys;
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use accounts_memory::MemoryAccounts;
+pub use accounts_sqlite::SqliteAccounts;
 pub use follow::{EVERY, Follower, Step, lists, snapshot};
 pub use keys::{KeyEdit, KeyStore, MAX_KEYS, SharedKeys, Signing};
 pub use keys_memory::MemoryKeys;
@@ -126,6 +130,8 @@ fn check_claims(specs: &[TenantSpec]) -> Result<(), StoreError> {
 /// Any store, shared.
 pub type SharedTenants = Arc<dyn TenantStore>;
 
+#[cfg(test)]
+mod accounts_contract;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]

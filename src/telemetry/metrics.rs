@@ -10,6 +10,7 @@ use std::sync::Arc;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
+use super::account_metrics::AccountMetrics;
 use super::balance::Balance;
 pub use super::scan_metrics::{Judged, Pool, ScanMetrics, ScanTrouble};
 use super::series::{Counters, Gauges, Registrar, Said, label_set, opts};
@@ -503,6 +504,7 @@ pub struct Metrics {
     pub handoff: HandoffMetrics,
     pub config: ConfigMetrics,
     pub tenants: TenantMetrics,
+    pub accounts: AccountMetrics,
     pub sender: SenderMetrics,
     pub limits: LimitMetrics,
     pub outbound: OutboundMetrics,
@@ -528,6 +530,7 @@ impl Metrics {
         let (smtp, spool, delivery) = (SmtpMetrics::new(r), SpoolMetrics::new(r), DeliveryMetrics::new(r));
         let (handoff, config, tenants) = (HandoffMetrics::new(r), ConfigMetrics::new(r), TenantMetrics::new(r));
         let (sender, limits) = (SenderMetrics::new(r), LimitMetrics::new(r));
+        let accounts = AccountMetrics::new(r);
         let (quarantine, scan) = (QuarantineMetrics::new(r), ScanMetrics::new(r));
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
@@ -541,6 +544,7 @@ impl Metrics {
             handoff,
             config,
             tenants,
+            accounts,
             sender,
             limits,
             outbound: OutboundMetrics::new(r),

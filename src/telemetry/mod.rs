@@ -5,6 +5,7 @@
 //!
 //! **Elsewhere**: `/metrics` is served by `admin`; diagnostics for people (`tracing`) are set up in `main`.
 
+pub mod account_metrics;
 pub mod balance;
 pub mod event;
 mod event_json;

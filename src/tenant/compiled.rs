@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::model::rates::RatesByDimension;
-use crate::model::{Address, Direction, Domain, TenantId};
+use crate::model::{Address, Direction, Domain, TenantId, Timestamp};
 
 use super::content::{ContentPolicies, ContentPolicy};
+use super::contract::{Contract, Phase};
 use super::recipients::Recipients;
 use super::sender::SenderPolicy;
 use super::spec::{ClientSpec, Custody, NextHop, TenantSpec, TenantState, TlsPolicy};
@@ -21,6 +22,9 @@ pub struct Tenant {
     pub clients: Box<[ClientSpec]>,
     /// `None`: the defaults; read it by [`Self::content_policy`].
     pub content: Option<Arc<ContentPolicies>>,
+    pub administrators: Box<[Address]>,
+    /// `None`: every right, no number, no end.
+    pub contract: Option<Arc<Contract>>,
     /// Limits of outbound mail, beside the operator's.
     pub rates: RatesByDimension,
 }
@@ -66,6 +70,8 @@ impl Tenant {
             domains: domains.collect(),
             clients: spec.outbound_clients.into(),
             content: shared_content.clone(),
+            administrators: spec.administrators.into(),
+            contract: spec.contract.as_deref().map(|contract| Arc::new(Contract::compile(contract))),
             rates: RatesByDimension::new(&spec.rates),
         }
     }
@@ -87,6 +93,18 @@ impl Tenant {
     #[must_use]
     pub fn domain(&self, name: &Domain) -> Option<&TenantDomain> {
         self.domains.iter().find(|own| own.name == *name)
+    }
+
+    /// Whether the contract is one on trial.
+    #[must_use]
+    pub fn is_trial(&self) -> bool {
+        self.contract.as_ref().is_some_and(|contract| contract.trial)
+    }
+
+    /// Where the contract stands; without one, it stands for ever.
+    #[must_use]
+    pub fn phase(&self, now: Timestamp) -> Phase {
+        self.contract.as_ref().map_or(Phase::Active, |contract| contract.phase(now))
     }
 
     #[must_use]

@@ -5,13 +5,16 @@
 //! certificate that two tenants claim.
 //! **Invariants**: pure; a snapshot never changes, an edit makes the next one and shares with it all that is untouched.
 
+mod calendar;
 mod compiled;
 mod content;
 mod content_texts;
+mod contract;
 mod diff;
 pub mod lists;
 mod read;
 mod read_content;
+mod read_contract;
 mod read_sender;
 mod recipients;
 mod reverse;
@@ -21,10 +24,12 @@ mod snapshot;
 mod spec;
 mod treatment;
 
+pub use calendar::{Day, Month, USUAL_ZONE, Zone};
 pub use compiled::{Tenant, TenantDomain};
 pub use content::{
     ContentPolicies, ContentPolicy, ContentSpec, DirectionSpec, Sensitivity, Thresholds, default_treatment,
 };
+pub use contract::{Contract, ContractSpec, DEFERRED_DAYS, FROZEN_DAYS, GRACE_DAYS, Over, Phase, TRIAL_DAYS};
 pub use diff::{Changed, Diff, differences, hide_secrets};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};

@@ -13,14 +13,26 @@ use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
 use super::read_content;
+use super::read_contract;
 use super::read_sender;
 use super::spec::{
     Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
     TlsPolicy,
 };
 
-const TENANT_KEYS: &[&str] =
-    &["id", "name", "state", "custody", "domain", "outbound_client", "sender", "content", "rates"];
+const TENANT_KEYS: &[&str] = &[
+    "id",
+    "name",
+    "state",
+    "custody",
+    "domain",
+    "outbound_client",
+    "sender",
+    "content",
+    "rates",
+    "administrators",
+    "contract",
+];
 const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender", "content"];
 const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
 const HOP_KEYS: &[&str] = &["host", "port", "priority"];
@@ -62,6 +74,10 @@ fn read_in_pieces(text: &str, least: usize) -> Option<Vec<TenantSpec>> {
     let mut ids = HashSet::with_capacity(specs.len());
     let mut claims = HashSet::with_capacity(specs.len() * 2);
     let alone = specs.iter().all(|spec| ids.insert(&spec.id) && spec.claims().all(|claim| claims.insert(claim)));
+    let alone = alone && {
+        let known = ids_of(&specs);
+        specs.iter().all(|spec| group_trouble(spec, &known).is_none())
+    };
     alone.then_some(specs)
 }
 
@@ -108,6 +124,28 @@ fn check_claims(source: &Source<'_>, specs: &[TenantSpec], places: &[Places], pr
             problems.push(source.problem(at, what).help(help));
         }
     }
+    let known = ids_of(specs);
+    for (spec, (at, _)) in specs.iter().zip(places) {
+        if let Some(what) = group_trouble(spec, &known) {
+            problems.push(source.problem(at, what));
+        }
+    }
+}
+
+/// Every tenant, and whether it is a member of a group.
+fn ids_of(specs: &[TenantSpec]) -> HashMap<&TenantId, bool> {
+    let grouped = |spec: &TenantSpec| spec.contract.as_ref().is_some_and(|contract| contract.group.is_some());
+    specs.iter().map(|spec| (&spec.id, grouped(spec))).collect()
+}
+
+/// A group is named by a tenant that there is and that has a number of its own to share.
+fn group_trouble(spec: &TenantSpec, known: &HashMap<&TenantId, bool>) -> Option<String> {
+    let group = spec.contract.as_ref()?.group.as_ref()?;
+    match known.get(group) {
+        None => Some(format!("the group of tenant {} is {group}, and there is no such tenant", spec.id)),
+        Some(true) => Some(format!("the group of tenant {} is {group}, which is itself in a group", spec.id)),
+        Some(false) => None,
+    }
 }
 
 struct Reader<'a, 'i> {
@@ -131,12 +169,14 @@ impl<'a, 'i> Reader<'a, 'i> {
         let custody = section.word("custody", &custodies, self.problems).unwrap_or_default();
         let sender = read_sender::sender(self.source, &section, &read_sender::TENANT, self.problems);
         let content = read_content::content(self.source, &section, &read_content::TENANT, self.problems);
+        let contract = read_contract::contract(self.source, &section, id.as_ref(), self.problems);
         let domains = section.tables("domain", self.problems);
         let domains: Vec<_> = domains.into_iter().filter_map(|table| self.domain(table)).collect();
         let clients = section.tables("outbound_client", self.problems);
         let clients: Vec<_> = clients.into_iter().filter_map(|table| self.client(table)).collect();
         let rates = self.rates(&section);
         self.check_content(&section, content.as_ref(), &domains);
+        let administrators = self.administrators(&section, &domains);
         let id = id?;
         let name = name.unwrap_or_else(|| id.as_str().into());
         // A tenant with problems is read no further: its claims would be told as conflicts of half a tenant.
@@ -150,7 +190,29 @@ impl<'a, 'i> Reader<'a, 'i> {
             sender: sender.map(Box::new),
             content: content.map(Box::new),
             rates,
+            administrators,
+            contract: contract.map(Box::new),
         })
+    }
+
+    /// Notices go the inbound way: their addresses are at the tenant's own domains.
+    fn administrators(&mut self, section: &Section<'a, 'i>, domains: &[DomainSpec]) -> Vec<Address> {
+        let mut addresses = Vec::new();
+        for (value, at) in section.list("administrators", self.problems).unwrap_or_default() {
+            let read = match value {
+                DeValue::String(text) => Address::parse(text).map_err(|error| format!("{text:?}: {error}")),
+                _ => Err("a list of addresses in quotes belongs here".into()),
+            };
+            match read {
+                Ok(address) if !domains.iter().any(|domain| domain.name == *address.domain()) => {
+                    let what = format!("{address} is at none of the tenant's domains");
+                    section.wrong(&at, "administrators", what, self.problems);
+                }
+                Ok(address) => addresses.push(address),
+                Err(what) => section.wrong(&at, "administrators", what, self.problems),
+            }
+        }
+        addresses
     }
 
     /// `[tenant.rates]`: limits of outbound mail.

@@ -180,3 +180,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_contract_is_read_with_dates_in_either_form_and_its_defaults() {
+    let text = "[[tenant]]\nid = 'a'\nadministrators = ['ops@a.example']\n[tenant.contract]\nstart = 2026-04-01\nend = '2027-03-31'\n\
+                accounts = 50\n[[tenant.domain]]\nname = 'a.example'\nnext_hops = ['h']\n\
+                [[tenant]]\nid = 'b'\n[tenant.contract]\nstart = 2026-04-01\ngroup = 'a'\ntrial = true\nover = 'refuse-new'\n\
+                time_zone = 'UTC'\nfrozen_days = 10\n";
+    let specs = read("t.toml", text).unwrap();
+    let (a, b) = (specs[0].contract.as_ref().unwrap(), specs[1].contract.as_ref().unwrap());
+    assert_eq!(
+        (a.start.to_string(), a.end.unwrap().to_string(), a.accounts),
+        ("2026-04-01".into(), "2027-03-31".into(), Some(50))
+    );
+    assert_eq!((a.time_zone.name(), a.grace_days, a.frozen_days, a.deferred_days), ("Asia/Tokyo", 30, 30, 15));
+    assert_eq!((b.time_zone.name(), b.trial, b.frozen_days, b.deferred_days), ("UTC", true, 10, 10));
+    assert_eq!(specs[0].administrators[0].to_string(), "ops@a.example");
+    // As it is kept.
+    let kept = serde_json::to_string(&specs[1]).unwrap();
+    assert_eq!(serde_json::from_str::<TenantSpec>(&kept).unwrap(), specs[1]);
+    let before: TenantSpec = serde_json::from_str("{\"id\":\"a\",\"name\":\"a\"}").unwrap();
+    assert_eq!((before.contract, before.administrators.len()), (None, 0), "what was kept before there were contracts");
+}
+
+#[test]
+fn what_is_wrong_with_a_contract_is_told() {
+    for (lines, complaint) in [
+        ("accounts = 5", "has no start"),
+        ("start = 2026-13-01", "t.toml:4"),
+        ("start = 2026-04-01T00:00:00", "is no day"),
+        ("start = 5", "a day belongs here"),
+        ("start = 2026-04-01\nend = 2026-03-31", "is before the start"),
+        ("start = 2026-04-01\ntime_zone = 'Tokyo'", "is no time zone"),
+        ("start = 2026-04-01\nover = 'refuse'", "refuse-new"),
+        ("start = 2026-04-01\naccounts = -1", "is not within"),
+        ("start = 2026-04-01\ndeferred_days = 31", "31 of 30 frozen days"),
+        ("start = 2026-04-01\ngroup = 'a'", "no member of its own group"),
+        ("start = 2026-04-01\ngroup = 'nobody'", "there is no such tenant"),
+        ("start = 2026-04-01\nseats = 5", "unknown key \"seats\""),
+    ] {
+        let text = format!("[[tenant]]\nid = 'a'\n[tenant.contract]\n{lines}\n");
+        let problems = read("t.toml", &text).unwrap_err().to_string();
+        assert!(problems.contains(complaint), "{lines}: {problems}");
+    }
+    let groups = "[[tenant]]\nid = 'a'\n[tenant.contract]\nstart = 2026-04-01\ngroup = 'b'\n\
+                  [[tenant]]\nid = 'b'\n[tenant.contract]\nstart = 2026-04-01\ngroup = 'c'\n[[tenant]]\nid = 'c'\n";
+    assert!(read("t.toml", groups).unwrap_err().to_string().contains("b, which is itself in a group"));
+    let elsewhere = "[[tenant]]\nid = 'a'\nadministrators = ['x@other.example']\n";
+    assert!(read("t.toml", elsewhere).unwrap_err().to_string().contains("none of the tenant's domains"));
+}

@@ -14,6 +14,7 @@ use crate::model::rates::OutboundRates;
 use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
+use super::contract::ContractSpec;
 use super::sender::SenderSpec;
 
 /// One tenant.
@@ -35,6 +36,12 @@ pub struct TenantSpec {
     /// What is done with mail because of its content, for the domains that say nothing themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<ContentSpec>>,
+    /// Who is told of what concerns the tenant as a whole; addresses at its own domains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub administrators: Vec<Address>,
+    /// What is agreed on accounts and dates. `None`: every right, no number, no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Box<ContractSpec>>,
     /// Limits of its outbound mail, beside the operator's.
     #[serde(default, skip_serializing_if = "OutboundRates::is_empty")]
     pub rates: OutboundRates,

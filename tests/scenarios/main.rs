@@ -15,6 +15,7 @@ mod client_certificate;
 mod connection_limits;
 mod content_decides;
 mod content_edits;
+mod contract_and_accounts;
 mod demo_tells_its_story;
 mod dsn_failure_and_delay;
 mod early_talk;

@@ -112,7 +112,6 @@ impl Builder {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(1, &self.tenants)));
         let shutdown = CancellationToken::new();
         let deps = Deps {
-            observers: Vec::new(),
             spool: spool.clone(),
             resolver: resolver.clone(),
             snapshot: Arc::clone(&snapshot),
@@ -121,6 +120,7 @@ impl Builder {
             metrics: Arc::clone(&metrics),
             log: log.clone(),
             faults: Faults::default(),
+            observers: Vec::new(),
             shutdown: shutdown.clone(),
         };
         let handle = delivery::build(self.config, deps);
