@@ -22,7 +22,7 @@ use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
-use super::{convert, resources, senders, signing};
+use super::{convert, forwarding, resources, senders, signing};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -30,6 +30,7 @@ use crate::config::{ListenerSettings, Loaded, MailLogTarget, Settings};
 use crate::delivery;
 use crate::dns::Resolver;
 use crate::faults::Faults;
+use crate::intake::identity::Identity;
 use crate::intake::judging::Judges;
 use crate::intake::listener::Listener;
 use crate::intake::seal::Sealer;
@@ -38,6 +39,7 @@ use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
+use crate::policy::srs::Rewriter;
 use crate::quarantine::Quarantine;
 use crate::scan::Scanner;
 use crate::sender::authentication::keyring::Keyring;
@@ -100,6 +102,7 @@ struct Parts {
     lists: SharedLists,
     keys: SharedKeys,
     sealer: Sealer,
+    rewriter: Arc<Rewriter>,
     scanner: Scanner,
     quarantine: Quarantine,
     /// Counters of sources are saved here on exit.
@@ -160,6 +163,7 @@ impl Node {
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
                 tls,
+                rewriter: Arc::clone(&parts.rewriter),
                 shutdown: parts.shutdown.clone(),
             },
         );
@@ -252,6 +256,7 @@ impl Parts {
         count(&metrics, &snapshot);
         let keys: SharedKeys = Arc::new(SqliteKeys::open(&settings.data_dir).await?);
         let sealer = Sealer::new(Arc::new(ArcSwap::from_pointee(signing::read(&*keys, &Keyring::default()).await?)));
+        let rewriter = Arc::new(forwarding::open(&settings.data_dir)?);
         let deps = spool::Deps {
             clock: clock.clone(),
             faults: faults.clone(),
@@ -293,6 +298,7 @@ impl Parts {
             lists,
             keys,
             sealer,
+            rewriter,
             scanner,
             quarantine,
             data_dir: settings.data_dir.clone(),
@@ -308,6 +314,7 @@ impl Parts {
             probe: next_hop,
             judges: self.judges.clone(),
             sealer: self.sealer.clone(),
+            identity: Identity::new(&self.sealer, Arc::clone(&self.rewriter)),
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
             admission: Arc::clone(&self.admission),

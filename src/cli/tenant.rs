@@ -107,6 +107,9 @@ fn to_toml(spec: &TenantSpec) -> String {
     line("[[tenant]]", String::new());
     line("id", quoted(&spec.id));
     line("name", quoted(&spec.name));
+    for (key, value) in [("sign", serde_json::json!(spec.sign)), ("forwards", serde_json::json!(spec.forwards))] {
+        line(key, word(value));
+    }
     line("state", word(serde_json::json!(spec.state)));
     line("custody", word(serde_json::json!(spec.custody)));
     for (name, table) in [("sender", serde_json::json!(spec.sender)), ("content", serde_json::json!(spec.content))] {
@@ -146,6 +149,12 @@ fn to_toml(spec: &TenantSpec) -> String {
                 line("# password_hash is not shown", String::new());
             }
             ClientSpec::Certificate(print) => line("certificate", quoted(print)),
+            ClientSpec::Header(proof) => {
+                let networks: Vec<_> = proof.networks.iter().map(|network| quoted(network)).collect();
+                line("network", format!("[{}]", networks.join(", ")));
+                line("header", quoted(&proof.header));
+                line("# value is not shown", String::new());
+            }
         }
     }
     text

@@ -46,6 +46,7 @@ use crate::clock::Clock;
 use crate::dns::Resolver;
 use crate::faults::Faults;
 use crate::net::client_tls::ClientTls;
+use crate::policy::srs::Rewriter;
 use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
 use crate::tenant::Snapshot;
@@ -67,6 +68,8 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
     pub faults: Faults,
+    /// Finds who a rewritten sender is, whom notices are for.
+    pub rewriter: Arc<Rewriter>,
     /// Asks for the end: no lease is taken any more, transactions under way may end.
     pub shutdown: CancellationToken,
 }
@@ -82,7 +85,7 @@ pub struct Handle {
 /// Starts delivery. Call it inside the runtime.
 #[must_use]
 pub fn build(config: Config, deps: Deps) -> Handle {
-    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, shutdown } = deps;
+    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, rewriter, shutdown } = deps;
     let config = Arc::new(config);
     let dialer = Dialer {
         hostname: config.hostname.clone(),
@@ -98,6 +101,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         steady: SteadyClock::new(clock.clone(), config.clock_confirmation.0),
         metrics: Arc::clone(&metrics),
         log,
+        rewriter,
         stuck: AtomicBool::new(false),
     };
     let pool = Arc::new(Pool::new(Arc::clone(&ways), Arc::clone(&places)));

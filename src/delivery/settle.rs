@@ -21,6 +21,7 @@ use crate::model::{
     BodyKind, Direction, Enhanced, Envelope, MessageId, Notify, Origin, Outcome, OutcomeKind, Recipient, ReturnContent,
     ReversePath, Timestamp, TlsFacts,
 };
+use crate::policy::srs::{Back, Rewriter};
 use crate::spool::{Body, Kind, Lease, Meta, NewMessage, RecipientState, Settlement};
 use crate::telemetry::metrics::NoticeKind;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
@@ -47,6 +48,7 @@ pub(super) struct Settler {
     pub steady: SteadyClock,
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
+    pub rewriter: Arc<Rewriter>,
     /// An outcome could not be recorded.
     pub stuck: AtomicBool,
 }
@@ -209,11 +211,19 @@ impl Settler {
     fn message(&self, notice: &Notice<'_>, told: &[Told<'_>], meta: &Meta) -> NewMessage {
         let composed = compose(notice, told);
         let mut envelope = Envelope::from_sender(ReversePath::Null);
-        envelope.recipients = meta.envelope.sender.address().cloned().map(Recipient::new).into_iter().collect();
+        // A sender that was rewritten is elsewhere: the notice goes out to whom it stands for.
+        let back = match meta.envelope.sender.address().map(|sender| (sender, self.rewriter.back(sender, notice.at))) {
+            Some((_, Back::To(original))) if meta.direction == Direction::Outbound => Some(original),
+            _ => None,
+        };
+        let leads_out = back.is_some();
+        let recipient = back.or_else(|| meta.envelope.sender.address().cloned());
+        envelope.recipients = recipient.map(Recipient::new).into_iter().collect();
         envelope.smtputf8 = composed.utf8;
         envelope.body = if composed.bytes.is_ascii() { BodyKind::SevenBit } else { BodyKind::EightBitMime };
         let direction = match meta.direction {
             Direction::Inbound => Direction::Outbound,
+            Direction::Outbound if leads_out => Direction::Outbound,
             Direction::Outbound => Direction::Inbound,
         };
         let origin = Origin {

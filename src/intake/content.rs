@@ -82,6 +82,7 @@ impl Connection {
         let mut rulings: Vec<Ruling> = Vec::new();
         for lane in &lanes {
             for recipient in &lane.envelope.recipients {
+                let direction = transaction.direction_of(&recipient.address, direction);
                 let known = judged.and_then(|judged| judged.told.get(&recipient.address)).unwrap_or(&nothing);
                 rulings.push(dispose(&Facts {
                     direction,

@@ -94,6 +94,8 @@ mod tests {
             domains: Box::default(),
             content: None,
             clients: Box::default(),
+            sign: crate::tenant::SignPolicy::default(),
+            forwards: crate::tenant::Forwards::default(),
         })
     }
 

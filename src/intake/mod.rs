@@ -9,6 +9,8 @@ mod connection;
 mod content;
 mod deadlines;
 mod draft;
+mod forwards;
+pub mod identity;
 mod ids;
 pub mod judging;
 mod lanes;
@@ -20,6 +22,7 @@ mod parcel;
 pub mod ports;
 pub mod seal;
 mod settle;
+mod signing;
 mod stages;
 
 use std::sync::Arc;
@@ -80,6 +83,7 @@ pub struct Deps {
     pub probe: Arc<dyn ports::RecipientProbe>,
     pub judges: judging::Judges,
     pub sealer: seal::Sealer,
+    pub identity: identity::Identity,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
     pub admission: Arc<Admission>,

@@ -16,6 +16,7 @@ use super::judging::Judged;
 use super::lanes::Lane;
 use super::notice;
 use super::seal::Finding;
+use super::signing::Unsigned;
 use crate::message::edit;
 use crate::message::specimen::{Limits, Specimen};
 use crate::model::disposition::{Category, Edits};
@@ -53,6 +54,25 @@ pub(super) struct Parcels {
     pub(super) more: usize,
 }
 
+/// Why there are no parcels.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    Storage(SpoolError),
+    Unsigned,
+}
+
+impl From<SpoolError> for Unmade {
+    fn from(error: SpoolError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<Unsigned> for Unmade {
+    fn from(_: Unsigned) -> Self {
+        Self::Unsigned
+    }
+}
+
 /// The message with one set of changes.
 struct Edition {
     edits: Edits,
@@ -72,11 +92,11 @@ impl Connection {
         (whole, complete): (Bytes, Complete),
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Result<Parcels, SpoolError> {
+    ) -> Result<Parcels, Unmade> {
         let Divided { shares, specimen, .. } = divided;
         let shown =
             Shown { subject: specimen.subject().into(), from: specimen.field("From").unwrap_or_default().into() };
-        let editions = self.editions(&shares, &specimen, &whole, judged, now).await;
+        let editions = self.editions(&shares, &specimen, &whole, judged, now).await?;
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
@@ -102,7 +122,7 @@ impl Connection {
                 }
                 Fate::Deliver(edits) => {
                     let Some(edition) = editions.iter().find(|edition| edition.edits == edits) else {
-                        return Err(SpoolError::Closed);
+                        return Err(SpoolError::Closed.into());
                     };
                     if edition.is_left_in {
                         let fields = judged.map(|judged| judged.results.as_str()).unwrap_or_default();
@@ -135,7 +155,7 @@ impl Connection {
         whole: &Bytes,
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Vec<Edition> {
+    ) -> Result<Vec<Edition>, Unsigned> {
         let mut editions: Vec<Edition> = Vec::new();
         for share in shares {
             let Fate::Deliver(edits) = &share.fate else { continue };
@@ -159,9 +179,17 @@ impl Connection {
                 fields.push_str(&judged.results);
             }
             fields.push_str(&edit::fields(&edits.fields));
+            if self.listener.config.direction == Direction::Outbound && !is_left_in {
+                // As it leaves, with our fields: only the trace fields come before it.
+                let leaves = octets.as_ref().unwrap_or(whole);
+                let leaves =
+                    if fields.is_empty() { leaves.clone() } else { [fields.as_bytes(), leaves].concat().into() };
+                let signatures = self.signatures(&share.lane.tenant, leaves, now).await?;
+                fields.insert_str(0, &signatures);
+            }
             editions.push(Edition { edits: edits.clone(), fields, octets, is_left_in });
         }
-        editions
+        Ok(editions)
     }
 
     /// Makes a parcel durable in the quarantine.
@@ -219,7 +247,7 @@ fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, forged: &[Range<us
 }
 
 /// The message without some ranges, which rise and don't overlap.
-fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
+pub(super) fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(whole.len());
     let mut from = 0;
     for range in ranges {

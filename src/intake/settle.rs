@@ -18,7 +18,7 @@ use super::draft::Complete;
 use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
 use super::outbound;
-use super::parcel::{Parcel, Parcels};
+use super::parcel::{Parcel, Parcels, Unmade};
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
 use crate::faults::Point;
@@ -29,7 +29,7 @@ use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantI
 use crate::policy::{message, replies};
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{Body, Kind, Meta, NewMessage, SpoolError};
-use crate::telemetry::metrics::{Fallback, MessageResult};
+use crate::telemetry::metrics::{Fallback, MessageResult, Rewritten};
 use crate::telemetry::{Event, EventName};
 use crate::tenant::Tenant;
 
@@ -115,6 +115,14 @@ impl Connection {
             Ok(read) => read,
             Err(error) => return (storage_refusal(&error), None),
         };
+        let (whole, complete) = match self.identify(transaction, (whole, complete)).await {
+            Ok(identified) => identified,
+            Err(reply) => {
+                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+                return (Settled::Refused { reply, how }, None);
+            }
+        };
+        lanes = transaction.apart(lanes);
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let Transaction { snapshot, sender, known, .. } = &mut *transaction;
         let judged = match known {
@@ -144,7 +152,7 @@ impl Connection {
             judges.saw_spam(&self.who(&transaction.sender), known, now);
         }
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
-        let divided = match outcome {
+        let mut divided = match outcome {
             Outcome::Divided(divided) => divided,
             Outcome::Refused(reply) => {
                 let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
@@ -160,10 +168,20 @@ impl Connection {
             let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
             return (Settled::Refused { reply, how }, Some(explanation));
         }
-        let parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
+        if let Some(leaves_as) = &transaction.leaves_as {
+            intake.deps.metrics.identity.rewritten.inc(Rewritten::Out);
+            for share in &mut divided.shares {
+                share.lane.envelope.sender = leaves_as.clone();
+            }
+        }
+        let mut parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
             Ok(parcels) => parcels,
-            Err(error) => return (storage_refusal(&error), Some(explanation)),
+            Err(Unmade::Storage(error)) => return (storage_refusal(&error), Some(explanation)),
+            Err(Unmade::Unsigned) => return (deferred(replies::UNSIGNED), Some(explanation)),
         };
+        for parcel in &mut parcels.deliver {
+            transaction.turn(parcel);
+        }
         drop(place);
         let settled = self.settle(transaction, parcels, owed, question.size()).await;
         if matches!(settled, Settled::Kept { .. })

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 use super::Intake;
 use super::authenticate::Checked;
 use super::connection::Connection;
+use super::forwards::LeadOut;
 use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath};
-use crate::policy::mail::{self, Client, Room};
+use crate::policy::mail::{self, Client, Room, Sends};
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::policy::replies;
 use crate::policy::sender::Tls;
@@ -22,7 +23,7 @@ use crate::spool::SpoolError;
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::series::Said;
 use crate::telemetry::{Event, EventName};
-use crate::tenant::{Snapshot, Tenant};
+use crate::tenant::{Forwards, Snapshot, Tenant};
 
 /// What is known of the transaction under way. Dropped at its end, whatever the end.
 #[derive(Debug)]
@@ -36,6 +37,12 @@ pub(super) struct Transaction {
     pub(super) lanes: Plan,
     /// What is known of the sender (inbound).
     pub(super) known: Option<SenderKnown>,
+    /// The client's network is shared: the message must prove that it is the client's tenant's (outbound).
+    pub(super) is_unproven: bool,
+    /// The sender that the message leaves with, if it is not the one named (outbound).
+    pub(super) leaves_as: Option<ReversePath>,
+    /// Recipients that stand for others elsewhere (inbound).
+    pub(super) lead_out: LeadOut,
 }
 
 /// What was decided of a recipient.
@@ -54,7 +61,7 @@ struct Why {
 impl Transaction {
     /// Whether the message may be handed on without touching the disk.
     pub(super) fn all_inline(&self) -> bool {
-        self.client.is_none() && self.lanes.all_inline()
+        self.client.is_none() && self.lead_out.is_empty() && self.lanes.all_inline()
     }
 }
 
@@ -122,19 +129,26 @@ impl Connection {
         let direction = self.listener.config.direction;
         let snapshot = intake.deps.snapshot.load_full();
         let sender = question.sender().clone();
-        let client = match direction {
+        let known = match direction {
             Direction::Inbound => None,
             Direction::Outbound => self.client(&snapshot),
         };
+        let is_unproven = direction == Direction::Outbound && known.is_none();
+        let client = known.or_else(|| if is_unproven { self.shared_client(&snapshot, &sender) } else { None });
+        let now = intake.deps.clock.now();
+        let leaves_as = client.as_ref().and_then(|tenant| self.rewritten(tenant, &sender, now));
         let facts = mail::Facts {
             direction,
             sender: &sender,
             client: match &client {
                 None => Client::Unknown { may_authenticate: self.may_authenticate() },
                 Some(tenant) if !tenant.is_active() => Client::Suspended,
-                Some(tenant) => Client::Tenants {
-                    owns_sender: sender.address().is_some_and(|address| tenant.owns(address.domain())),
-                },
+                Some(tenant) => Client::Tenants(match sender.address() {
+                    Some(address) if tenant.owns(address.domain()) => Sends::Own,
+                    Some(_) if leaves_as.is_some() => Sends::Rewritten,
+                    Some(_) if tenant.forwards == Forwards::Srs => Sends::TooLong,
+                    _ => Sends::Foreign,
+                }),
             },
             room: self.room(question.declared_size().unwrap_or(0)),
         };
@@ -146,7 +160,16 @@ impl Connection {
         if decision == Decision::Accept {
             self.deadlines.transaction_began(Instant::now(), &self.config);
             let known = (direction == Direction::Inbound).then(|| SenderKnown::new(&intake.deps.judges));
-            self.transaction = Some(Transaction { snapshot, client, sender, lanes: Plan::default(), known });
+            self.transaction = Some(Transaction {
+                snapshot,
+                client,
+                sender,
+                lanes: Plan::default(),
+                known,
+                is_unproven,
+                leaves_as,
+                lead_out: LeadOut::new(),
+            });
         } else {
             intake.deps.log.log(&Event {
                 helo: Some(self.helo()),
@@ -229,7 +252,7 @@ impl Connection {
         client: &mut ClientKnown,
         recipient: &Address,
     ) -> Found {
-        let Transaction { snapshot, client: own, sender, lanes, known } = transaction;
+        let Transaction { snapshot, client: own, sender, lanes, known, lead_out, .. } = transaction;
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let who = self.who(sender);
         if known.is_some()
@@ -238,7 +261,15 @@ impl Connection {
             return self.refused_unseen(decision, rule);
         }
         let found = snapshot.domain(recipient.domain().as_str());
+        let leads_out = found
+            .as_ref()
+            .filter(|found| known.is_some() && found.tenant.is_active())
+            .and_then(|found| self.leads_out(found.tenant, (sender, recipient), now));
+        if let Some(Err(refusal)) = leads_out {
+            return Found { decision: refusal, tenant: None, why: None };
+        }
         let domain = match &found {
+            Some(_) if leads_out.is_some() => Domain::Tenants(Validity::Valid),
             None => Domain::Foreign,
             Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
             Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
@@ -262,6 +293,9 @@ impl Connection {
         let (Some(known), Some(found), Decision::Accept) = (known, found, &decision) else {
             return Found { decision, tenant, why: None };
         };
+        if let Some(Ok(to)) = leads_out {
+            lead_out.insert(recipient.clone(), to);
+        }
         let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
         let ruling = judges.at_rcpt(&who, (&whom, found.tenant), (client, known), (Mode::Live, now)).await;
         let why = (!ruling.is_accepted()).then(|| {

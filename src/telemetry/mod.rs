@@ -8,6 +8,7 @@
 pub mod balance;
 pub mod event;
 mod event_json;
+pub mod identity_metrics;
 pub mod mail_log;
 pub mod metrics;
 pub mod scan_metrics;

@@ -1,13 +1,15 @@
 //! A tenant as connections see it: compiled from its [`TenantSpec`], immutable, shared.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::{Address, Direction, Domain, TenantId};
 
 use super::content::{ContentPolicies, ContentPolicy};
+use super::proof::HeaderProof;
 use super::recipients::Recipients;
 use super::sender::SenderPolicy;
-use super::spec::{ClientSpec, Custody, NextHop, TenantSpec, TenantState, TlsPolicy};
+use super::spec::{ClientSpec, Custody, Forwards, NextHop, SignPolicy, TenantSpec, TenantState, TlsPolicy};
 
 /// One tenant.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Tenant {
     pub clients: Box<[ClientSpec]>,
     /// `None`: the defaults; read it by [`Self::content_policy`].
     pub content: Option<Arc<ContentPolicies>>,
+    pub sign: SignPolicy,
+    pub forwards: Forwards,
 }
 
 /// One mail domain of a tenant.
@@ -63,6 +67,8 @@ impl Tenant {
             domains: domains.collect(),
             clients: spec.outbound_clients.into(),
             content: shared_content.clone(),
+            sign: spec.sign,
+            forwards: spec.forwards,
         }
     }
 
@@ -70,6 +76,21 @@ impl Tenant {
     #[must_use]
     pub fn owns(&self, domain: &Domain) -> bool {
         self.domains.iter().any(|own| own.name == *domain)
+    }
+
+    /// How its mail is known that comes from this address of a shared network.
+    pub fn proofs(&self, ip: IpAddr) -> impl Iterator<Item = &HeaderProof> {
+        self.clients.iter().filter_map(move |client| match client {
+            ClientSpec::Header(proof) if proof.covers(ip) => Some(proof),
+            _ => None,
+        })
+    }
+
+    /// Names of fields that bear a secret of the tenant's.
+    pub fn secret_fields(&self) -> impl Iterator<Item = &str> {
+        self.clients
+            .iter()
+            .filter_map(|client| if let ClientSpec::Header(proof) = client { Some(&*proof.header) } else { None })
     }
 
     /// What is done with content where no domain of the tenant's is concerned: notices of its own servers, whose sender is

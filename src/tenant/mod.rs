@@ -10,6 +10,7 @@ mod content;
 mod content_texts;
 mod diff;
 pub mod lists;
+mod proof;
 mod read;
 mod read_content;
 mod read_sender;
@@ -26,13 +27,14 @@ pub use content::{
     ContentPolicies, ContentPolicy, ContentSpec, DirectionSpec, Sensitivity, Thresholds, default_treatment,
 };
 pub use diff::{Changed, Diff, differences, hide_secrets};
+pub use proof::{HeaderProof, SHORTEST, Shown, claimed_both_ways, fields_named};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};
 pub use reverse::{ReverseAct, ReverseKey, ReverseRow, ReverseRules};
 pub use sender::{Act, AuthenticationActions, AuthenticationSpec, SenderPolicy, SenderSpec, TlsPeer, is_within};
 pub use snapshot::{DomainRef, Snapshot, SnapshotError, TenantChange};
 pub use spec::{
-    Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
-    TlsPolicy,
+    Claim, ClientSpec, Custody, DomainSpec, Forwards, Host, NextHop, PasswordHash, RecipientsSpec, SignPolicy,
+    TenantSpec, TenantState, TlsPolicy,
 };
 pub use treatment::{Extra, Fate, Treatment};

@@ -14,6 +14,7 @@ use sekisho::faults::Faults;
 use sekisho::model::units::Span;
 use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId};
 use sekisho::net::client_tls::ClientTls;
+use sekisho::policy::srs::Rewriter;
 use sekisho::spool::{self, Body, Kind, Meta, NewMessage, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 use sekisho::tenant::{Snapshot, Tenant};
@@ -118,6 +119,7 @@ impl Builder {
             metrics: Arc::clone(&metrics),
             log: log.clone(),
             faults: Faults::default(),
+            rewriter: Arc::new(Rewriter::new(&[])),
             shutdown: shutdown.clone(),
         };
         let handle = delivery::build(self.config, deps);
