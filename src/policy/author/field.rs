@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::message::fold::is_ignorable;
 use crate::model::Domain;
 
-/// One piece between commas.
+/// One piece between commas, or the name of a group.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Names outside of quotes, where an address was in brackets.
@@ -98,7 +98,7 @@ impl Reader<'_> {
                 '(' => {
                     let comment = self.comment()?;
                     entry.hidden.extend([" ", &comment, " "]);
-                    bare.blank();
+                    bare.comment(&comment);
                 }
                 // Behind the brackets nothing may stand but comments.
                 c if angle.is_some() && !c.is_whitespace() => return None,
@@ -112,9 +112,9 @@ impl Reader<'_> {
                     entry.phrase = std::mem::take(&mut bare).phrase;
                 }
                 ':' if !self.group && !bare.has_at => {
+                    // Its name is an entry of its own.
                     self.group = true;
-                    bare = Bare::default();
-                    entry.hidden.push(' ');
+                    break;
                 }
                 '>' | ';' | ':' | '\\' | ')' => return None,
                 c => {
@@ -217,6 +217,12 @@ impl Bare {
 
     fn blank(&mut self) {
         self.push(' ');
+    }
+
+    /// Before or inside of an address it could be the address to a reader that knows no comments.
+    fn comment(&mut self, text: &str) {
+        self.odd |= text.contains(['@', '<', '>']) && self.domain.trim().is_empty();
+        self.blank();
     }
 
     fn quote(&mut self, text: String) -> Option<()> {

@@ -8,6 +8,7 @@
 mod field;
 
 use memchr::memchr;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::replies;
 use crate::message::words;
@@ -170,7 +171,8 @@ fn authors_of(value: &[u8], owns: &dyn Fn(&Domain) -> bool) -> Result<Vec<Domain
     let entries = field::entries(&unfolded).ok_or(AuthorError::Doubtful)?;
     let mut domains = Vec::new();
     for entry in &entries {
-        if !is_only_a_name(&entry.hidden, owns) {
+        let parts = if entry.address.is_some() { Parts::InBrackets } else { Parts::All };
+        if !is_only_a_name(&entry.hidden, parts, owns) {
             return Err(AuthorError::Foreign);
         }
         // `a@b <c@d>`: no such name may be written, and some take the first for the author.
@@ -190,15 +192,25 @@ fn authors_of(value: &[u8], owns: &dyn Fn(&Domain) -> bool) -> Result<Vec<Domain
     Ok(domains)
 }
 
-/// Whether the text of names and comments stays one for readers that decode or split first: an address of somebody else in it
-/// may not stand in brackets or beside what parts addresses.
-fn is_only_a_name(hidden: &str, owns: &dyn Fn(&Domain) -> bool) -> bool {
+/// Where an address of somebody else in a name is one to a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// An address stands beside the name: only in brackets, or beside what parts addresses.
+    InBrackets,
+    /// Nothing else stands there: everywhere.
+    All,
+}
+
+/// Whether the text of names and comments stays one for readers that decode or split first.
+fn is_only_a_name(hidden: &str, parts: Parts, owns: &dyn Fn(&Domain) -> bool) -> bool {
     let decoded = words::decode(hidden.as_bytes(), None);
     if decoded.contains(['\r', '\n', '\0']) {
         return false;
     }
-    [hidden, &decoded].into_iter().all(|text| {
-        !text.contains(['<', '>', ',', ';'])
+    let folded: String = decoded.nfkc().collect();
+    let texts = if parts == Parts::All { [hidden, folded.as_str()] } else { [hidden, decoded.as_str()] };
+    texts.into_iter().all(|text| {
+        (parts == Parts::InBrackets && !text.contains(['<', '>', ',', ';']))
             || spread(text).all(|domain| domain.is_none_or(|domain| !domain.as_str().contains('.') || owns(&domain)))
     })
 }
