@@ -22,7 +22,7 @@ use crate::model::{
     ReversePath, Timestamp, TlsFacts,
 };
 use crate::policy::srs::{Back, Rewriter};
-use crate::spool::{Body, Kind, Lease, Meta, NewMessage, RecipientState, Settlement};
+use crate::spool::{Body, Lease, Meta, NewMessage, RecipientState, Settlement};
 use crate::telemetry::metrics::NoticeKind;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 
@@ -107,7 +107,7 @@ impl Settler {
             .notices
             .iter()
             .zip(&abouts)
-            .map(|(notice, about)| (notice.id, notice.meta.size, *about))
+            .map(|(notice, about)| (notice.id(), notice.meta().size, *about))
             .collect();
         if let Err(error) = lease.settle(settlement).await {
             self.stuck.store(true, Ordering::Relaxed);
@@ -187,7 +187,9 @@ impl Settler {
                 fate: one.fate,
             });
             let told: Vec<Told<'_>> = told.collect();
+            // Whoever forges a sender must not be able to have us write its text to others: strangers get the header back.
             let full = *about == About::Failure
+                && meta.direction == Direction::Outbound
                 && meta.envelope.ret == Some(ReturnContent::Full)
                 && content.file.is_none()
                 && content.len() <= self.config.notice_return_full.0;
@@ -203,29 +205,16 @@ impl Settler {
                 returned: if full { Returned::Full } else { Returned::Header },
                 content,
             };
-            notices.push(self.message(&notice, &told, meta));
+            notices.push(self.message(lease, &notice, &told));
         }
         notices
     }
 
-    fn message(&self, notice: &Notice<'_>, told: &[Told<'_>], meta: &Meta) -> NewMessage {
+    fn message(&self, lease: &Lease, notice: &Notice<'_>, told: &[Told<'_>]) -> NewMessage {
         let composed = compose(notice, told);
         let mut envelope = Envelope::from_sender(ReversePath::Null);
-        // A sender that was rewritten is elsewhere: the notice goes out to whom it stands for.
-        let back = match meta.envelope.sender.address().map(|sender| (sender, self.rewriter.back(sender, notice.at))) {
-            Some((_, Back::To(original))) if meta.direction == Direction::Outbound => Some(original),
-            _ => None,
-        };
-        let leads_out = back.is_some();
-        let recipient = back.or_else(|| meta.envelope.sender.address().cloned());
-        envelope.recipients = recipient.map(Recipient::new).into_iter().collect();
         envelope.smtputf8 = composed.utf8;
         envelope.body = if composed.bytes.is_ascii() { BodyKind::SevenBit } else { BodyKind::EightBitMime };
-        let direction = match meta.direction {
-            Direction::Inbound => Direction::Outbound,
-            Direction::Outbound if leads_out => Direction::Outbound,
-            Direction::Outbound => Direction::Inbound,
-        };
         let origin = Origin {
             ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             helo: self.config.hostname.clone(),
@@ -233,9 +222,15 @@ impl Settler {
             protocol: "LOCAL".into(),
             received_at: notice.at,
         };
-        let size = composed.bytes.len() as u64;
-        let meta = Meta { tenant: meta.tenant.clone(), direction, origin, envelope, size, kind: Kind::Notice };
-        NewMessage { id: notice.id, meta, body: Body::Memory { head: Bytes::new(), rest: composed.bytes } }
+        let body = Body::Memory { head: Bytes::new(), rest: composed.bytes };
+        // A sender that was rewritten is elsewhere: the notice goes out to whom it stands for.
+        let sender = notice.envelope.sender.address();
+        match sender.map(|sender| self.rewriter.back(sender, notice.at)) {
+            Some(Back::To(first)) if lease.meta().direction == Direction::Outbound => {
+                lease.notice_onward(notice.id, origin, (envelope, first), body)
+            }
+            _ => lease.notice(notice.id, origin, envelope, body),
+        }
     }
 
     /// One line and one count for each recipient.

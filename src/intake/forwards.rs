@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use super::connection::Connection;
-use super::lanes::Lane;
 use super::parcel::Parcel;
 use super::stages::Transaction;
 use crate::model::{Address, Decision, Direction, Envelope, Recipient, ReversePath, Timestamp};
@@ -58,26 +57,9 @@ impl Connection {
 }
 
 impl Transaction {
-    /// Recipients that lead out get lanes of their own, behind the others: they are outbound mail.
-    pub(super) fn apart(&self, lanes: Vec<Lane>) -> Vec<Lane> {
-        if self.lead_out.is_empty() {
-            return lanes;
-        }
-        let mut apart = Vec::new();
-        for Lane { tenant, mut envelope } in lanes {
-            let recipients = std::mem::take(&mut envelope.recipients);
-            let (out, stay): (Vec<_>, Vec<_>) =
-                recipients.into_iter().partition(|recipient| self.lead_out.contains_key(&recipient.address));
-            for part in [stay, out].into_iter().filter(|part| !part.is_empty()) {
-                apart.push(Lane { tenant: tenant.clone(), envelope: envelope.with_recipients(part) });
-            }
-        }
-        apart
-    }
-
-    /// The direction by which mail to this recipient is judged.
-    pub(super) fn direction_of(&self, recipient: &Address, listener: Direction) -> Direction {
-        if self.lead_out.contains_key(recipient) { Direction::Outbound } else { listener }
+    /// The direction by which the message is judged: what leads out is outbound mail.
+    pub(super) fn direction(&self, listener: Direction) -> Direction {
+        if self.lead_out.is_empty() { listener } else { Direction::Outbound }
     }
 
     /// Turns a parcel around that leads out: to those whom its recipients stand for.

@@ -14,7 +14,6 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::draft::Complete;
-use super::parcel::kept;
 use super::seal::Sealer;
 use super::stages::Transaction;
 use crate::model::authentication::DkimResult;
@@ -22,6 +21,7 @@ use crate::model::{Domain, Reply, ReversePath};
 use crate::policy::author::{self, AuthorError};
 use crate::policy::replies;
 use crate::policy::srs::Rewriter;
+use crate::scan::kept;
 use crate::sender::authentication::keyring::Keyring;
 use crate::telemetry::metrics::Misnamed;
 use crate::tenant::{Forwards, Shown, Snapshot, Tenant, fields_named};

@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::model::ConnectionId;
+use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
 use crate::quarantine::Quarantine;
 use crate::scan::Scanner;
@@ -73,6 +74,8 @@ pub struct Config {
     pub memory_total: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,
+    /// What becomes of outbound spam.
+    pub outbound_spam: OutboundSpam,
 }
 
 /// What intake works with.

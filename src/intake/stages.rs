@@ -290,14 +290,18 @@ impl Connection {
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {
             decision = Decision::Defer(replies::TOO_MANY_CONTRACTS);
         }
+        // What leads out is outbound mail, and a message has one direction.
+        if decision == Decision::Accept && !lanes.is_empty() && leads_out.is_some() == lead_out.is_empty() {
+            decision = Decision::Defer(replies::SEND_SEPARATELY);
+        }
         let (Some(known), Some(found), Decision::Accept) = (known, found, &decision) else {
             return Found { decision, tenant, why: None };
         };
-        if let Some(Ok(to)) = leads_out {
-            lead_out.insert(recipient.clone(), to);
-        }
         let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
         let ruling = judges.at_rcpt(&who, (&whom, found.tenant), (client, known), (Mode::Live, now)).await;
+        if let (Some(Ok(to)), true) = (leads_out, ruling.is_accepted()) {
+            lead_out.insert(recipient.clone(), to);
+        }
         let why = (!ruling.is_accepted()).then(|| {
             let tls = self.tls.as_ref().map(|tls| &*tls.version);
             let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };
