@@ -171,6 +171,10 @@ fn authors_of(value: &[u8], owns: &dyn Fn(&Domain) -> bool) -> Result<Vec<Domain
     let entries = field::entries(&unfolded).ok_or(AuthorError::Doubtful)?;
     let mut domains = Vec::new();
     for entry in &entries {
+        // Whoever decodes first sees one word, others what it was broken by.
+        if has_broken_word(&entry.hidden) {
+            return Err(AuthorError::Doubtful);
+        }
         let parts = if entry.address.is_some() { Parts::InBrackets } else { Parts::All };
         if !is_only_a_name(&entry.hidden, parts, owns) {
             return Err(AuthorError::Foreign);
@@ -190,6 +194,17 @@ fn authors_of(value: &[u8], owns: &dyn Fn(&Domain) -> bool) -> Result<Vec<Domain
         domains.push(domain);
     }
     Ok(domains)
+}
+
+/// Whether an encoded word begins that doesn't end (`=?charset?encoding?text?=`).
+fn has_broken_word(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((_, word)) = rest.split_once("=?") {
+        let text = word.split_once('?').and_then(|(_, behind)| behind.split_once('?'));
+        let Some((_, behind)) = text.and_then(|(_, text)| text.split_once("?=")) else { return true };
+        rest = behind;
+    }
+    false
 }
 
 /// Where an address of somebody else in a name is one to a reader.
