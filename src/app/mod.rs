@@ -10,6 +10,7 @@ mod forwarding;
 mod health;
 mod next_hop;
 pub mod node;
+mod outbound_control;
 mod quarantine_control;
 mod quarantine_outbound;
 mod queue_control;

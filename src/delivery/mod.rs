@@ -15,6 +15,7 @@ mod connection;
 mod content;
 mod handoff;
 mod notice;
+mod observer;
 mod ourselves;
 mod pool;
 mod probe;
@@ -41,6 +42,7 @@ use tokio_util::task::TaskTracker;
 
 pub use config::{Config, Egress, Timeouts};
 pub use handoff::{HandOn, HandOnResult, Handoff};
+pub use observer::{Ended, Observer};
 pub use probe::{Answer as ProbeAnswer, Probe};
 
 use crate::clock::Clock;
@@ -72,6 +74,8 @@ pub struct Deps {
     pub faults: Faults,
     /// Finds who a rewritten sender is, whom notices are for.
     pub rewriter: Arc<Rewriter>,
+    /// Told what became of each recipient of the spool.
+    pub observers: Vec<Arc<dyn Observer>>,
     /// Asks for the end: no lease is taken any more, transactions under way may end.
     pub shutdown: CancellationToken,
 }
@@ -87,7 +91,7 @@ pub struct Handle {
 /// Starts delivery. Call it inside the runtime.
 #[must_use]
 pub fn build(config: Config, deps: Deps) -> Handle {
-    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, rewriter, shutdown } = deps;
+    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, observers, rewriter, shutdown } = deps;
     let config = Arc::new(config);
     let dialer = Dialer {
         sources: Sources::new(&config),
@@ -104,6 +108,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         metrics: Arc::clone(&metrics),
         log,
         rewriter,
+        observers,
         stuck: AtomicBool::new(false),
     };
     let pool = Arc::new(Pool::new(Arc::clone(&ways), Arc::clone(&places)));

@@ -48,6 +48,12 @@ impl Plan {
         self.lane_of.push(u8::try_from(place).unwrap_or(u8::MAX));
     }
 
+    /// Accepted so far.
+    #[must_use]
+    pub fn recipients(&self) -> usize {
+        self.lane_of.len()
+    }
+
     fn place(&self, tenant: &Tenant) -> Option<usize> {
         self.tenants.iter().position(|other| other.id == tenant.id)
     }
@@ -101,6 +107,7 @@ mod tests {
             clients: Box::default(),
             sign: crate::tenant::SignPolicy::default(),
             forwards: crate::tenant::Forwards::default(),
+            rates: Default::default(),
         })
     }
 

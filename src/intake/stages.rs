@@ -12,6 +12,7 @@ use super::forwards::LeadOut;
 use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
+use crate::limits::outbound::Weighed;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath};
 use crate::policy::mail::{self, Client, Room, Sends};
@@ -43,6 +44,8 @@ pub(super) struct Transaction {
     pub(super) leaves_as: Option<ReversePath>,
     /// Recipients that stand for others elsewhere (inbound).
     pub(super) lead_out: LeadOut,
+    /// What the message is among others of its sender (outbound, at its end).
+    pub(super) weighed: Option<Weighed>,
 }
 
 /// What was decided of a recipient.
@@ -169,6 +172,7 @@ impl Connection {
                 is_unproven,
                 leaves_as,
                 lead_out: LeadOut::new(),
+                weighed: None,
             });
         } else {
             intake.deps.log.log(&Event {
@@ -284,7 +288,7 @@ impl Connection {
         let direction = self.listener.config.direction;
         let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
         if let (Decision::Accept, Some(own)) = (&decision, own.as_deref()) {
-            decision = self.outbound_rcpt(own, sender, recipient);
+            decision = self.outbound_rcpt(own, sender, (recipient, lanes.recipients()));
         }
         let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::model::rates::RatesByDimension;
 use crate::model::{Address, Direction, Domain, TenantId};
 
 use super::content::{ContentPolicies, ContentPolicy};
@@ -24,6 +25,8 @@ pub struct Tenant {
     pub content: Option<Arc<ContentPolicies>>,
     pub sign: SignPolicy,
     pub forwards: Forwards,
+    /// Limits of outbound mail, beside the operator's.
+    pub rates: RatesByDimension,
 }
 
 /// One mail domain of a tenant.
@@ -69,6 +72,7 @@ impl Tenant {
             content: shared_content.clone(),
             sign: spec.sign,
             forwards: spec.forwards,
+            rates: RatesByDimension::new(&spec.rates),
         }
     }
 

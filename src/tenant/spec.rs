@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::model::rates::OutboundRates;
 use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
@@ -41,6 +42,9 @@ pub struct TenantSpec {
     /// What is done with outbound mail of senders that are not its own.
     #[serde(default, skip_serializing_if = "Forwards::is_default")]
     pub forwards: Forwards,
+    /// Limits of its outbound mail, beside the operator's.
+    #[serde(default, skip_serializing_if = "OutboundRates::is_empty")]
+    pub rates: OutboundRates,
 }
 
 /// What is done with outbound mail that could not be signed (DKIM).
