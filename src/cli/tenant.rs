@@ -248,7 +248,8 @@ mod tests {
             assert!(shown.lines().any(|own| own == line), "{line} is not in {shown}");
         }
         let hash = example.lines().find(|line| line.starts_with("password_hash")).unwrap();
-        let completed = shown.replace("# password_hash is not shown", hash);
+        let value = example.lines().find(|line| line.starts_with("value")).unwrap();
+        let completed = shown.replace("# password_hash is not shown", hash).replace("# value is not shown", value);
         assert_eq!(tenant::read("t", &completed).unwrap_or_else(|problems| panic!("{problems}{completed}")), [spec]);
     }
 

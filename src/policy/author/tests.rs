@@ -1,3 +1,5 @@
+//! Honest forms of the author fields, and what must not pass for one.
+
 use super::*;
 
 fn owns(domain: &Domain) -> bool {
