@@ -69,7 +69,7 @@ impl Connection {
         told: &mut Option<Box<Content>>,
     ) -> Outcome {
         let intake = &self.listener.intake;
-        let direction = self.listener.config.direction;
+        let direction = transaction.direction(self.listener.config.direction);
         let fingerprint = fingerprint(transaction, &lanes, octets);
         // Too much was going on: that says nothing about the message, however often it happens.
         let mut counts = true;
@@ -149,7 +149,8 @@ impl Connection {
         };
         let is_malware = ruling.disposition == Disposition::Quarantine { category: Category::Malware };
         if is_malware && ruling.copies.notify.is_empty() {
-            let domain = transaction.sender.address().map(Address::domain);
+            let sender = transaction.leaves_as.as_ref().unwrap_or(&transaction.sender);
+            let domain = sender.address().map(Address::domain);
             let postmaster = domain.and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
             ruling.copies.notify.extend(postmaster);
         }
@@ -173,7 +174,7 @@ impl Connection {
         Request {
             octets: octets.clone(),
             number: u128::from(fingerprint),
-            direction: self.listener.config.direction,
+            direction: transaction.direction(self.listener.config.direction),
             tenant,
             client: Some(self.peer.ip()),
             helo: self.helo().into(),

@@ -10,6 +10,8 @@ mod content;
 mod contract;
 mod deadlines;
 mod draft;
+mod forwards;
+pub mod identity;
 mod ids;
 pub mod judging;
 mod lanes;
@@ -23,6 +25,7 @@ mod parcel;
 pub mod ports;
 pub mod seal;
 mod settle;
+mod signing;
 mod stages;
 
 use std::sync::Arc;
@@ -88,6 +91,7 @@ pub struct Deps {
     pub probe: Arc<dyn ports::RecipientProbe>,
     pub judges: judging::Judges,
     pub sealer: seal::Sealer,
+    pub identity: identity::Identity,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
     pub accounts: Accounts,

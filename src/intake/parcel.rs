@@ -17,6 +17,7 @@ use super::judging::Judged;
 use super::lanes::Lane;
 use super::notice;
 use super::seal::Finding;
+use super::signing::Unsigned;
 use crate::message::edit;
 use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Edits};
@@ -27,6 +28,7 @@ use crate::quarantine::{self, NewHeld, QuarantineError};
 use crate::scan::{Changed, Checked, Edited, changed};
 use crate::spool::{Draft, NewMessage, SpoolError};
 use crate::telemetry::{Event, EventName};
+use crate::tenant::Tenant;
 
 /// From this size on changing a message takes milliseconds.
 const LARGE: usize = 64 << 10;
@@ -62,6 +64,25 @@ pub(super) struct Parcels {
     pub(super) explanation: Option<Box<str>>,
 }
 
+/// Why there are no parcels.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    Storage(SpoolError),
+    Unsigned,
+}
+
+impl From<SpoolError> for Unmade {
+    fn from(error: SpoolError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<Unsigned> for Unmade {
+    fn from(_: Unsigned) -> Self {
+        Self::Unsigned
+    }
+}
+
 /// The message with one set of changes.
 struct Edition {
     edits: Edits,
@@ -85,12 +106,12 @@ impl Connection {
         (whole, complete): (Bytes, Complete),
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Result<Parcels, SpoolError> {
+    ) -> Result<Parcels, Unmade> {
         let Divided { shares, specimen, .. } = divided;
         let shown =
             Shown { subject: specimen.subject().into(), from: specimen.field("From").unwrap_or_default().into() };
         let specimen = Arc::new(specimen);
-        let editions = self.editions(&shares, Arc::clone(&specimen), &whole, judged, now).await;
+        let editions = self.editions(&shares, Arc::clone(&specimen), &whole, judged, now).await?;
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
@@ -127,7 +148,7 @@ impl Connection {
                     let Some(edition) =
                         editions.iter().find(|edition| edition.edits == edits && edition.check == checked)
                     else {
-                        return Err(SpoolError::Closed);
+                        return Err(SpoolError::Closed.into());
                     };
                     if !copies.bcc.is_empty() {
                         parcels.more += copies.bcc.len();
@@ -152,16 +173,16 @@ impl Connection {
         whole: &Bytes,
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Vec<Edition> {
+    ) -> Result<Vec<Edition>, Unsigned> {
         let deps = &self.listener.intake.deps;
-        let mut all: Vec<(&Edits, &Option<Checked>)> = Vec::new();
+        let mut all: Vec<(&Edits, &Option<Checked>, &Tenant)> = Vec::new();
         let mut plain: Vec<(Edits, Option<Checked>)> = Vec::new();
         for share in shares {
             let Fate::Deliver(edits) = &share.fate else { continue };
-            if all.iter().any(|(other, check)| *other == edits && *check == &share.checked) {
+            if all.iter().any(|(other, check, _)| *other == edits && *check == &share.checked) {
                 continue;
             }
-            all.push((edits, &share.checked));
+            all.push((edits, &share.checked, &share.lane.tenant));
             let asked = (without_fields(edits), share.checked.clone());
             if !plain.contains(&asked) {
                 plain.push(asked);
@@ -191,19 +212,30 @@ impl Connection {
             }
             made.push((made_of, fields));
         }
-        let edition = |(edits, check): (&Edits, &Option<Checked>)| {
+        let mut editions = Vec::with_capacity(all.len());
+        for (edits, check, tenant) in all {
             let plain = without_fields(edits);
-            let (made, fields) = made.iter().find(|(made, _)| made.edits == plain && made.check == *check)?;
-            Some(Edition {
+            let of_these = |(made, _): &&(Made, String)| made.edits == plain && made.check == *check;
+            let Some((made, fields)) = made.iter().find(of_these) else { continue };
+            let mut fields = format!("{fields}{}", edit::fields(&edits.fields));
+            if self.listener.config.direction == Direction::Outbound && !made.changed.is_left_in {
+                // As it leaves, with our fields: only the trace fields come before it.
+                let leaves = made.changed.octets.as_ref().unwrap_or(whole);
+                let leaves =
+                    if fields.is_empty() { leaves.clone() } else { [fields.as_bytes(), leaves].concat().into() };
+                let signatures = self.signatures(tenant, leaves, now).await?;
+                fields.insert_str(0, &signatures);
+            }
+            editions.push(Edition {
                 edits: edits.clone(),
                 check: check.clone(),
                 checked: made.checked.clone(),
-                fields: format!("{fields}{}", edit::fields(&edits.fields)),
+                fields,
                 octets: made.changed.octets.clone(),
                 is_left_in: made.changed.is_left_in,
-            })
-        };
-        all.into_iter().filter_map(edition).collect()
+            });
+        }
+        Ok(editions)
     }
 
     /// Makes a parcel durable in the quarantine.

@@ -15,7 +15,7 @@ use super::draft::Complete;
 use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
 use super::large::Place;
-use super::parcel::{Parcel, Parcels};
+use super::parcel::{Parcel, Parcels, Unmade};
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
 use super::{outbound, outbound_rates};
@@ -28,7 +28,7 @@ use crate::policy::{message, replies};
 use crate::scan::Checked;
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{About, Body, Kind, NewMessage, SpoolError};
-use crate::telemetry::metrics::{Fallback, MessageResult};
+use crate::telemetry::metrics::{Fallback, MessageResult, Rewritten};
 use crate::telemetry::{Event, EventName};
 use crate::tenant::Tenant;
 use bytes::Bytes;
@@ -115,6 +115,13 @@ impl Connection {
             Ok(read) => read,
             Err(settled) => return (settled, None),
         };
+        let (whole, complete) = match self.identify(transaction, (whole, complete)).await {
+            Ok(identified) => identified,
+            Err(reply) => {
+                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+                return (Settled::Refused { reply, how }, None);
+            }
+        };
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let Transaction { snapshot, sender, known, .. } = &mut *transaction;
         let judged = match known {
@@ -145,7 +152,7 @@ impl Connection {
         }
         self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref());
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
-        let divided = match outcome {
+        let mut divided = match outcome {
             Outcome::Divided(divided) => *divided,
             Outcome::Refused(reply) => {
                 let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
@@ -161,10 +168,20 @@ impl Connection {
             let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
             return (Settled::Refused { reply, how }, Some(explanation));
         }
-        let parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
+        if let Some(leaves_as) = &transaction.leaves_as {
+            intake.deps.metrics.identity.rewritten.inc(Rewritten::Out);
+            for share in &mut divided.shares {
+                share.lane.envelope.sender = leaves_as.clone();
+            }
+        }
+        let mut parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
             Ok(parcels) => Parcels { explanation: one.map(|_| explanation.as_str().into()), ..parcels },
-            Err(error) => return (storage_refusal(&error), Some(explanation)),
+            Err(Unmade::Storage(error)) => return (storage_refusal(&error), Some(explanation)),
+            Err(Unmade::Unsigned) => return (deferred(replies::UNSIGNED), Some(explanation)),
         };
+        for (parcel, _) in &mut parcels.deliver {
+            transaction.turn(parcel);
+        }
         drop(place);
         let leaves = !parcels.deliver.is_empty();
         let settled = self.settle(transaction, parcels, owed, question.size()).await;

@@ -194,6 +194,9 @@
 //! | `smtp_mail_total` | direction, decision | MAIL answered |
 //! | `smtp_rcpt_total` | direction, decision | RCPT answered |
 //! | `smtp_messages_total` | direction, result | end of data answered |
+//! | `outbound_author_refusals_total` | reason | outbound messages refused for what they say of their authors |
+//! | `dkim_signed_messages_total` | result | outbound messages signed, without a key, or not signed because a key failed |
+//! | `forwarded_senders_total` | step | envelope senders rewritten for forwarding, and what came back to them |
 //! | `smtp_message_bytes_total` | direction | message data received |
 //! | `smtp_replies_lost_total` | | messages we have whose 250 could not be written: the client sends them again |
 //! | `smtp_answer_seconds` | | from end of data to reply |

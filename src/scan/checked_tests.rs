@@ -245,7 +245,7 @@ fn is_refused_at_mail(dice: &mut Dice) -> bool {
     let client = match dice.below(8) {
         0 => mail::Client::Suspended,
         1 => mail::Client::Unknown { may_authenticate: dice.one_in(2) },
-        n => mail::Client::Tenants { owns_sender: n > 2 },
+        n => mail::Client::Tenants(if n > 2 { mail::Sends::Own } else { mail::Sends::Foreign }),
     };
     let room = dice.of(&[mail::Room::Enough, mail::Room::Enough, mail::Room::StorageLow, mail::Room::MemoryLow]);
     let facts = mail::Facts { direction: Direction::Outbound, sender: &sender, client, room };

@@ -44,3 +44,16 @@ pub fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, without: &[Ran
     let is_unstamped = edited.undone.iter().any(|undone| undone.what == edit::What::Stamp);
     Changed { octets: (edited.octets != *whole).then_some(edited.octets), is_left_in, is_unstamped }
 }
+
+/// The message without some ranges, which rise and don't overlap.
+#[must_use]
+pub fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(whole.len());
+    let mut from = 0;
+    for range in ranges {
+        kept.extend_from_slice(whole.get(from..range.start).unwrap_or_default());
+        from = range.end;
+    }
+    kept.extend_from_slice(whole.get(from..).unwrap_or_default());
+    kept
+}
