@@ -18,12 +18,13 @@ use tokio_util::sync::CancellationToken;
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
+use super::outbound_control::Feedback;
 use super::quarantine_control::{HeldMail, SpamRule};
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
-use super::{convert, resources, senders, signing};
+use super::{convert, outbound_control, resources, senders, signing};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -35,6 +36,7 @@ use crate::intake::judging::Judges;
 use crate::intake::listener::Listener;
 use crate::intake::seal::Sealer;
 use crate::intake::{self, Intake};
+use crate::limits::Outbound;
 use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
@@ -103,6 +105,7 @@ struct Parts {
     sealer: Sealer,
     scanner: Scanner,
     quarantine: Quarantine,
+    outbound: Outbound,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -160,6 +163,7 @@ impl Node {
                 metrics: Arc::clone(&parts.metrics),
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
+                observers: vec![Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() })],
                 tls,
                 shutdown: parts.shutdown.clone(),
             },
@@ -226,6 +230,7 @@ impl Node {
         };
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        outbound_control::save(self.parts.outbound, self.parts.data_dir.clone()).await;
         senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
         self.parts.log.flush();
     }
@@ -276,6 +281,8 @@ impl Parts {
             log: log.clone(),
         };
         let (scanner, quarantine) = scanning::open(settings, deps).await?;
+        let limits = Arc::clone(&judges.limits);
+        let outbound = outbound_control::open(settings, limits, &clock, Arc::clone(&metrics));
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,
@@ -296,6 +303,7 @@ impl Parts {
             sealer,
             scanner,
             quarantine,
+            outbound,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -311,6 +319,7 @@ impl Parts {
             sealer: self.sealer.clone(),
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
+            outbound: self.outbound.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -394,8 +403,10 @@ impl Parts {
         let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let every = settings.content.signatures.refresh;
         let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
+        let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
+        let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets)]).collect()
+        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(outbound)]).collect()
     }
 }
 

@@ -16,6 +16,7 @@ mod ledger;
 pub mod listener;
 mod notice;
 mod outbound;
+mod outbound_rates;
 mod parcel;
 pub mod ports;
 pub mod seal;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::limits::Outbound;
 use crate::model::ConnectionId;
 use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
@@ -85,6 +87,8 @@ pub struct Deps {
     pub sealer: seal::Sealer,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
+    /// Rates and records of those who send for tenants.
+    pub outbound: Outbound,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::rates::RatesByDimension;
 use crate::model::{Address, Direction, Domain, TenantId};
 
 use super::content::{ContentPolicies, ContentPolicy};
@@ -20,6 +21,8 @@ pub struct Tenant {
     pub clients: Box<[ClientSpec]>,
     /// `None`: the defaults; read it by [`Self::content_policy`].
     pub content: Option<Arc<ContentPolicies>>,
+    /// Limits of outbound mail, beside the operator's.
+    pub rates: RatesByDimension,
 }
 
 /// One mail domain of a tenant.
@@ -63,6 +66,7 @@ impl Tenant {
             domains: domains.collect(),
             clients: spec.outbound_clients.into(),
             content: shared_content.clone(),
+            rates: RatesByDimension::new(&spec.rates),
         }
     }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::model::rates::OutboundRates;
 use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
@@ -34,6 +35,9 @@ pub struct TenantSpec {
     /// What is done with mail because of its content, for the domains that say nothing themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<ContentSpec>>,
+    /// Limits of its outbound mail, beside the operator's.
+    #[serde(default, skip_serializing_if = "OutboundRates::is_empty")]
+    pub rates: OutboundRates,
 }
 
 /// Whether the gateway works for the tenant.

@@ -68,7 +68,8 @@ impl Plan {
              [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n\
              [[listener]]\nname = \"relay\"\ndirection = \"outbound\"\nbind = \"{}\"\n{}\n\
              [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n\
-             [rates]\nper_client = \"off\"\nper_recipient = \"off\"\n\n{}\n",
+             [rates]\nper_client = \"off\"\nper_recipient = \"off\"\n\
+             outbound_client = \"off\"\noutbound_sender = \"off\"\n[bulk]\nsender = \"off\"\ntext = \"off\"\n\n{}\n",
             self.data_dir(),
             self.inbound,
             self.listener,
