@@ -180,7 +180,7 @@ fn decide(facts: &Facts<'_>, verdict: &Verdict, judged: Judged) -> Ruling {
 }
 
 fn harms(facts: &Facts<'_>, categories: &[Category]) -> bool {
-    let unwanted = [Category::Malware, Category::Phishing, Category::Spam];
+    let unwanted = [Category::Malware, Category::Unscannable, Category::Phishing, Category::Spam];
     facts.direction == Direction::Outbound && unwanted.iter().any(|category| categories.contains(category))
 }
 
