@@ -158,12 +158,12 @@ fn plain_objects_that_become_large_are_not_read() {
 
 #[test]
 fn one_object_for_many_references_is_paid_for_each() {
-    let array = [b"[".as_slice(), &b"1 ".repeat(100_000), b"]"].concat();
+    let content = stream("", &vec![b'x'; 4 << 20]);
     let mut out = b"%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n".to_vec();
     let mut table = b"0000000000 65535 f \n0000000009 00000 n \n".to_vec();
     let at = out.len();
     out.extend_from_slice(b"2 0 obj\n");
-    out.extend_from_slice(&array);
+    out.extend_from_slice(&content);
     out.extend_from_slice(b"\nendobj\n");
     table.extend(format!("{at:010} 00000 n \n").repeat(5_000).bytes());
     too_much(finish(out, &table, 5_002));
