@@ -2,12 +2,16 @@
 //!
 //! Only for headers, logs, schedules that outlive the process, and expiry. Time-outs use the runtime's monotonic clock.
 
+mod steady;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::Timestamp;
+
+pub use steady::SteadyClock;
 
 /// Cheap to clone; clones of a manual clock turn together.
 #[derive(Clone, Default)]

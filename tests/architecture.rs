@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dns", &["clock", "model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
     ("sender", &["clock", "dns", "message", "model", "telemetry"]),
-    ("limits", &["model", "telemetry"]),
+    ("limits", &["clock", "model", "telemetry"]),
     // Formats, compiled sets and their numbers; what they match is a Specimen.
     ("signatures", &["clock", "message", "model", "telemetry"]),
     ("scan", &["clock", "message", "model", "signatures", "telemetry"]),

@@ -37,6 +37,7 @@ pub(super) fn intake(settings: &Settings) -> intake::Config {
         memory_per_inline_message: size(settings.spool.large_message.saturating_mul(INLINE_MEMORY_FACTOR)),
         memory_total: size(settings.limits.body_memory),
         inline_deadline: CLIENT_PATIENCE,
+        reject_suspended: settings.suspension.reject,
     }
 }
 

@@ -22,7 +22,8 @@ use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
-use super::{convert, resources, senders, signing};
+use super::suspension_control::Measures;
+use super::{convert, resources, senders, signing, suspension};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -43,7 +44,8 @@ use crate::scan::Scanner;
 use crate::sender::authentication::keyring::Keyring;
 use crate::spool::{self, Spool};
 use crate::store::{
-    Follower, SharedKeys, SharedLists, SharedTenants, SqliteKeys, SqliteLists, SqliteTenants, Step, StoreError,
+    Follower, SharedKeys, SharedLists, SharedTenants, SqliteKeys, SqliteLists, SqliteSuspensions, SqliteTenants, Step,
+    StoreError,
 };
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
@@ -102,6 +104,7 @@ struct Parts {
     sealer: Sealer,
     scanner: Scanner,
     quarantine: Quarantine,
+    suspensions: Arc<suspension::Keeper>,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -171,6 +174,7 @@ impl Node {
             started: loaded.clone(),
             running: ArcSwap::from_pointee(loaded.clone()),
             intake: Arc::clone(&intake),
+            suspensions: Arc::clone(&parts.suspensions),
             listeners: listeners.clone(),
             metrics: Arc::clone(&parts.metrics),
             log: parts.log.clone(),
@@ -281,12 +285,24 @@ impl Parts {
             settings.limits.descriptor_reserve,
         );
         let admission = Admission::new(admission::Config { max_connections, max_per_ip: None });
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let deps = suspension::Deps {
+            measures: suspension::build(settings, clock.clone()),
+            store: Arc::new(SqliteSuspensions::open(&settings.data_dir).await?),
+            spool: spool.clone(),
+            snapshot: Arc::clone(&snapshot),
+            clock: clock.clone(),
+            log: log.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let version = suspension::read(&deps.measures, &*deps.store).await?;
+        let suspensions = Arc::new(suspension::Keeper::new(deps, settings, version));
         Ok(Self {
             metrics,
             log,
             clock,
             faults,
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot,
             spool,
             admission,
             judges,
@@ -295,6 +311,7 @@ impl Parts {
             sealer,
             scanner,
             quarantine,
+            suspensions,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -310,6 +327,7 @@ impl Parts {
             sealer: self.sealer.clone(),
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
+            suspensions: self.suspensions.measures().clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -347,7 +365,9 @@ impl Parts {
             clock: self.clock.clone(),
         });
         let quarantine = Arc::new(HeldMail { quarantine: self.quarantine.clone(), spool: self.spool.clone() });
-        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine };
+        let suspension = Arc::new(Measures(Arc::clone(&self.suspensions)));
+        let ports =
+            Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine, suspension };
         let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,
@@ -386,8 +406,9 @@ impl Parts {
         let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let every = settings.content.signatures.refresh;
         let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
+        let measuring = Arc::clone(&self.suspensions).run(self.shutdown.clone());
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets)]).collect()
+        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(measuring)]).collect()
     }
 }
 

@@ -259,6 +259,56 @@ pub static KEYS: &[Key] = &[
         "5000000",
         "How many clients, networks, senders and recipients are counted at once; 27 bytes each.",
     ),
+    // -- measures against senders of outbound mail
+    live(
+        "suspension.automatic",
+        Kind::Bool,
+        "true",
+        "Whether senders that do harm are warned, throttled and suspended without an operator.",
+    ),
+    live(
+        "suspension.least_messages",
+        Kind::Integer(1, 1_000_000_000),
+        "200",
+        "Messages in a day below which no measure is taken automatically.",
+    ),
+    live(
+        "suspension.least_signals",
+        Kind::Integer(1, 9),
+        "3",
+        "Independent signals below which no measure is taken automatically; one at least is of harm, not of bulk.",
+    ),
+    live("suspension.dwell", Kind::Span, "1h", "How long a stage lasts at least before the next."),
+    live("suspension.dwell_harm", Kind::Span, "1m", "The same where malware or spam was found."),
+    live("suspension.warn_for", Kind::Span, "24h", "How long a warning lasts."),
+    live("suspension.throttle_for", Kind::Span, "24h", "How long a throttle lasts."),
+    live("suspension.suspend_for", Kind::Span, "7d", "How long a suspension lasts; 0s: until it is lifted."),
+    live("suspension.throttle", Kind::Rate, "60/1h", "Recipients that a throttled sender may still have."),
+    live(
+        "suspension.widest",
+        Kind::Words(&["sender", "client", "domain", "tenant"]),
+        "client",
+        "The widest scope of an automatic measure; operators may set any.",
+    ),
+    live(
+        "suspension.answer",
+        Kind::Words(&["defer", "reject"]),
+        "defer",
+        "What suspended senders are told: 450, and their server tries again, or 550.",
+    ),
+    live(
+        "suspension.queue_at_expiry",
+        Kind::Words(&["release", "remove"]),
+        "release",
+        "What becomes of held mail when a suspension runs out; when it is lifted, mail is always released.",
+    ),
+    live("suspension.confirm_every", Kind::Span, "7d", "The tenant may end a measure by itself once in this time."),
+    live(
+        "suspension.notices_per_day",
+        Kind::Integer(0, 10_000),
+        "24",
+        "Most notices of measures to one tenant's administrators in a day.",
+    ),
     fixed("geography.database", Kind::Path, "", "A database of countries in MaxMind's format (.mmdb).")
         .or("none: countries are not known"),
     // -- recipients

@@ -17,6 +17,7 @@ mod merge;
 mod secret;
 mod sender;
 mod settings;
+mod suspension;
 mod take;
 mod value;
 
@@ -36,7 +37,7 @@ pub use settings::{
     KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings,
     MailLogTarget, ObserveSettings, QuarantineSettings, RateSettings, RatesSettings, ReputationSettings, RetrySettings,
     ScanSettings, ScannerSettings, ScannersSettings, SenderSettings, Settings, SignatureSettings, SmtpSettings,
-    SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
+    SmtpTimeouts, SpoolSettings, SuspensionSettings, TlsFiles, TlsSettings, WidestScope,
 };
 pub use value::Value;
 

@@ -42,7 +42,7 @@ pub use config::{Config, Timeouts};
 pub use handoff::{HandOn, HandOnResult, Handoff};
 pub use probe::{Answer as ProbeAnswer, Probe};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SteadyClock};
 use crate::dns::Resolver;
 use crate::faults::Faults;
 use crate::net::client_tls::ClientTls;
@@ -51,7 +51,6 @@ use crate::telemetry::{MailLog, Metrics};
 use crate::tenant::Snapshot;
 use connect::Dialer;
 use pool::Pool;
-use retry::SteadyClock;
 use settle::Settler;
 use shared::Shared;
 use ways::Ways;

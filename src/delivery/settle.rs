@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::content::Content;
 use super::notice::{About, Fate, Notice, Returned, Told, compose};
-use super::retry::{Schedule, SteadyClock};
-use crate::clock::Clock;
+use super::retry::Schedule;
+use crate::clock::{Clock, SteadyClock};
 use crate::model::{
     BodyKind, Direction, Enhanced, Envelope, MessageId, Notify, Origin, Outcome, OutcomeKind, Recipient, ReturnContent,
     ReversePath, Timestamp, TlsFacts,

@@ -109,6 +109,7 @@ mod tests {
             memory_per_inline_message: 0,
             memory_total: 0,
             inline_deadline: Duration::ZERO,
+            reject_suspended: false,
         }
     }
 

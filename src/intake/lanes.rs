@@ -94,6 +94,7 @@ mod tests {
             domains: Box::default(),
             content: None,
             clients: Box::default(),
+            administrators: [].into(),
         })
     }
 

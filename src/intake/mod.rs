@@ -16,6 +16,7 @@ mod ledger;
 pub mod listener;
 mod notice;
 mod outbound;
+mod outbound_suspension;
 mod parcel;
 pub mod ports;
 pub mod seal;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::limits::suspension::Suspensions;
 use crate::model::ConnectionId;
 use crate::net::admission::Admission;
 use crate::quarantine::Quarantine;
@@ -70,6 +72,8 @@ pub struct Config {
     pub memory_total: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,
+    /// Suspended senders are told 550 instead of 450.
+    pub reject_suspended: bool,
 }
 
 /// What intake works with.
@@ -82,6 +86,7 @@ pub struct Deps {
     pub sealer: seal::Sealer,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
+    pub suspensions: Suspensions,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

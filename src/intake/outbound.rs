@@ -19,17 +19,17 @@ pub(super) struct Judged<'a> {
 
 impl Connection {
     /// MAIL of a client that is known and whose tenant owns the sender's domain.
-    pub(super) fn outbound_mail(&self, _tenant: &Tenant, _sender: &ReversePath) -> Decision {
-        Decision::Accept
+    pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
+        self.suspended_at_mail(tenant, sender)
     }
 
     /// RCPT that would be accepted.
-    pub(super) fn outbound_rcpt(&self, _tenant: &Tenant, _sender: &ReversePath, _recipient: &Address) -> Decision {
-        Decision::Accept
+    pub(super) fn outbound_rcpt(&self, tenant: &Tenant, sender: &ReversePath, _recipient: &Address) -> Decision {
+        self.throttled_at_rcpt(tenant, sender)
     }
 
     /// The end of a message that would be taken.
-    pub(super) fn outbound_message(&self, _transaction: &Transaction, _judged: &Judged<'_>) -> Option<Reply> {
-        None
+    pub(super) fn outbound_message(&self, transaction: &Transaction, _judged: &Judged<'_>) -> Option<Reply> {
+        self.suspended_at_end(transaction)
     }
 }

@@ -9,6 +9,8 @@
 //! **Invariants**: at most 52 octets for each of [`Config::most_keys`], however many keys there are (`benches/limits.rs` measures what
 //! the allocator adds); a check takes the lock of one shard and never waits for anything else.
 
+pub mod consider;
+pub mod suspension;
 mod table;
 
 use std::fmt;
@@ -29,6 +31,7 @@ use crate::model::{Address, ReversePath, TenantId};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Limit;
 use crate::telemetry::series::Labels;
+pub use consider::Consider;
 use table::{Shared, Table};
 
 /// Between two sweeps.

@@ -12,6 +12,7 @@
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
 //! | [`signatures`] | packs, sets, how they come in force and are taken back |
 //! | [`signing`] | keys that sign, their life and commands, what is sealed |
+//! | [`suspension`] | measures against senders of outbound mail: stages, evidence, the way out |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -28,6 +29,7 @@ pub mod reputation;
 pub mod sender;
 pub mod signatures;
 pub mod signing;
+pub mod suspension;
 pub mod tenancy;
 pub mod testing;
 pub mod threats;

@@ -29,6 +29,24 @@ pub const SENDER_LITERAL: Reply = Reply::new(550, Enhanced(5, 1, 8), "Senders at
 pub const TENANT_SUSPENDED: Reply =
     Reply::new(451, Enhanced(4, 7, 1), "Mail of this contract is put off for now, try again later");
 
+/// A measure stands against the sender; `id` is its number, for whoever asks.
+#[must_use]
+pub fn sending_stopped(reject: bool, id: impl std::fmt::Display) -> Reply {
+    let text = format!("Sending is stopped for mail that does harm; your administrator was told, the number is {id}");
+    let (code, class) = if reject { (550, 5) } else { (450, 4) };
+    Reply::with_text(code, Enhanced(class, 7, 1), &text)
+}
+
+/// Beyond what a measure lets pass.
+#[must_use]
+pub fn sending_slowed(id: impl std::fmt::Display, after: std::time::Duration) -> Reply {
+    let seconds = after.as_secs().max(1);
+    let text = format!(
+        "Sending is slowed down for mail that does harm, try again in {seconds} s; your administrator was told, the number is {id}"
+    );
+    Reply::with_text(450, Enhanced(4, 7, 1), &text)
+}
+
 pub const RELAY_DENIED: Reply = Reply::new(550, Enhanced(5, 7, 1), "Relaying denied");
 pub const ROUTING_DENIED: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "Recipient addresses that ask for routing are refused");

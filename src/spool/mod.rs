@@ -23,6 +23,7 @@ mod handle;
 mod index;
 mod keeper;
 mod lease;
+mod measures;
 mod meta;
 mod operator;
 mod prepare;

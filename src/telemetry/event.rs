@@ -36,10 +36,11 @@ pub enum EventName {
     Alert,
     Reload,
     Signatures,
+    Suspension,
 }
 
 impl EventName {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Connect,
         Self::Disconnect,
         Self::Auth,
@@ -64,6 +65,7 @@ impl EventName {
         Self::Alert,
         Self::Reload,
         Self::Signatures,
+        Self::Suspension,
     ];
 
     #[must_use]
@@ -93,6 +95,7 @@ impl EventName {
             Self::Alert => "alert",
             Self::Reload => "reload",
             Self::Signatures => "signatures",
+            Self::Suspension => "suspension",
         }
     }
 }

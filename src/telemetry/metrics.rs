@@ -13,6 +13,7 @@ use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 use super::balance::Balance;
 pub use super::scan_metrics::{Judged, Pool, ScanMetrics, ScanTrouble};
 use super::series::{Counters, Gauges, Registrar, Said, label_set, opts};
+pub use super::suspension_metrics::{StageKind, SuspensionChange, SuspensionMetrics};
 use crate::model::{Direction, OutcomeKind};
 
 label_set! {
@@ -471,6 +472,7 @@ pub struct Metrics {
     pub limits: LimitMetrics,
     pub quarantine: QuarantineMetrics,
     pub scan: ScanMetrics,
+    pub suspension: SuspensionMetrics,
     pub log: LogMetrics,
 }
 
@@ -492,6 +494,7 @@ impl Metrics {
         let (handoff, config, tenants) = (HandoffMetrics::new(r), ConfigMetrics::new(r), TenantMetrics::new(r));
         let (sender, limits) = (SenderMetrics::new(r), LimitMetrics::new(r));
         let (quarantine, scan) = (QuarantineMetrics::new(r), ScanMetrics::new(r));
+        let suspension = SuspensionMetrics::new(r);
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
             lost: r.counter("mail_log_lost_total", "Lines lost because the mail log's disk failed or was too slow."),
@@ -508,6 +511,7 @@ impl Metrics {
             limits,
             quarantine,
             scan,
+            suspension,
             log,
             registry,
         })

@@ -18,13 +18,16 @@ use super::spec::{
     TlsPolicy,
 };
 
-const TENANT_KEYS: &[&str] = &["id", "name", "state", "custody", "domain", "outbound_client", "sender", "content"];
+const TENANT_KEYS: &[&str] =
+    &["id", "name", "state", "custody", "domain", "outbound_client", "administrators", "sender", "content"];
 const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender", "content"];
 const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
 const HOP_KEYS: &[&str] = &["host", "port", "priority"];
 /// Wider networks than these are a slip that would make an open relay of the gateway.
 const WIDEST_V4: u8 = 8;
 const WIDEST_V6: u8 = 16;
+/// Each notice goes to all of them.
+const MOST_ADMINISTRATORS: usize = 20;
 /// Long files are read in pieces of at least this many bytes.
 const PIECE: usize = 64 << 10;
 
@@ -134,6 +137,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let clients = section.tables("outbound_client", self.problems);
         let clients: Vec<_> = clients.into_iter().filter_map(|table| self.client(table)).collect();
         self.check_content(&section, content.as_ref(), &domains);
+        let administrators = self.administrators(&section, &domains);
         let id = id?;
         let name = name.unwrap_or_else(|| id.as_str().into());
         // A tenant with problems is read no further: its claims would be told as conflicts of half a tenant.
@@ -144,9 +148,34 @@ impl<'a, 'i> Reader<'a, 'i> {
             custody,
             domains,
             outbound_clients: clients,
+            administrators,
             sender: sender.map(Box::new),
             content: content.map(Box::new),
         })
+    }
+
+    /// Notices go the way of the tenant's inbound mail, so that nothing of ours is ever sent to others.
+    fn administrators(&mut self, section: &Section<'a, 'i>, domains: &[DomainSpec]) -> Vec<Address> {
+        let mut addresses = Vec::new();
+        for (value, at) in section.list("administrators", self.problems).unwrap_or_default() {
+            let address = match value {
+                DeValue::String(text) => Address::parse(text).map_err(|error| format!("{text:?}: {error}")),
+                _ => Err("a list of addresses in quotes belongs here".into()),
+            };
+            match address {
+                Ok(address) if domains.iter().any(|own| own.name == *address.domain()) => addresses.push(address),
+                Ok(address) => {
+                    let what = format!("{address} is at none of the tenant's domains");
+                    section.wrong(&at, "administrators", what, self.problems);
+                }
+                Err(what) => section.wrong(&at, "administrators", what, self.problems),
+            }
+        }
+        if addresses.len() > MOST_ADMINISTRATORS {
+            let what = format!("more than {MOST_ADMINISTRATORS} addresses; name a list of your own");
+            section.wrong(&section.span(), "administrators", what, self.problems);
+        }
+        addresses
     }
 
     /// What a tenant's and its domains' tables on content ask for together.
