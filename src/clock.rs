@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::model::Timestamp;
-
 pub use steady::SteadyClock;
+
+use crate::model::Timestamp;
 
 /// Cheap to clone; clones of a manual clock turn together.
 #[derive(Clone, Default)]

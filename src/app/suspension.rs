@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::suspension_notice;
 use crate::clock::Clock;
 use crate::config::{Settings, SuspensionSettings, WidestScope};
-use crate::limits::Rate;
-use crate::limits::suspension::{Change, Config, Suspensions, What, Widest, remembered, text};
+use crate::limits::suspension::{Change, Config, Suspensions, Throttle, What, Widest, remembered, text};
 use crate::model::abuse::{Scope, Stage, Subject};
-use crate::model::suspension::{Ending, Suspension, SuspensionId, folded, host};
+use crate::model::suspension::{Ending, Suspension, SuspensionId};
 use crate::model::{Direction, ReversePath, TenantId, Timestamp};
 use crate::spool::{Filter, Kind, Meta, Spool, SpoolError};
 use crate::store::{SharedSuspensions, StoreError, SuspensionStore};
@@ -52,7 +52,8 @@ pub(super) fn config(settings: &SuspensionSettings) -> Config {
         warn_for: settings.warn_for,
         throttle_for: settings.throttle_for,
         suspend_for: settings.suspend_for,
-        throttle: Rate::new(settings.throttle.count, settings.throttle.per).unwrap_or(plain.throttle),
+        throttle: NonZeroU32::new(settings.throttle.count)
+            .map_or(plain.throttle, |count| Throttle { count, per: settings.throttle.per }),
         widest: match settings.widest {
             WidestScope::Sender => Widest::Sender,
             WidestScope::Client => Widest::Client,
@@ -478,9 +479,9 @@ fn concerns(subject: &Subject, meta: &Meta) -> bool {
         && meta.tenant == subject.tenant
         && match &subject.scope {
             Scope::Tenant => true,
-            Scope::Client(ip) => host(meta.origin.ip) == host(*ip),
+            Scope::Client(ip) => Scope::client(meta.origin.ip) == Scope::client(*ip),
             Scope::Domain(domain) => sender.is_some_and(|sender| sender.domain() == domain),
-            Scope::Sender(address) => sender.is_some_and(|sender| folded(sender) == folded(address)),
+            Scope::Sender(address) => sender.is_some_and(|sender| Scope::sender(sender) == Scope::sender(address)),
         }
 }
 

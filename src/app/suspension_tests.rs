@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::faults::Faults;
-use crate::limits::consider::Consider as _;
+use crate::limits::Consider as _;
 use crate::limits::suspension::{Asked, Order};
 use crate::model::abuse::{Assessment, Evidence, Signal};
 use crate::model::{Address, Domain, Envelope, MessageId, Origin, Recipient};
@@ -280,7 +280,7 @@ fn every_setting_reaches_the_room() {
         warn_for: hours(1),
         throttle_for: hours(2),
         suspend_for: None,
-        throttle: Rate::new(5, Duration::from_secs(60)).unwrap(),
+        throttle: Throttle { count: NonZeroU32::new(5).unwrap(), per: Duration::from_secs(60) },
         widest: Widest::Tenant,
         confirm_every: hours(24),
         ..Config::default()

@@ -2,6 +2,7 @@
 //!
 //! **Invariants**: the spread of a message's next attempt depends on its name and its attempts only, so that a fleet of
 //! waiting messages never comes due together and a test can foretell it.
+//! **Elsewhere**: by which clock mail expires: [`crate::clock::SteadyClock`].
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@
 //! **Invariants**: at most 52 octets for each of [`Config::most_keys`], however many keys there are (`benches/limits.rs` measures what
 //! the allocator adds); a check takes the lock of one shard and never waits for anything else.
 
-pub mod consider;
+mod consider;
 pub mod suspension;
 mod table;
 

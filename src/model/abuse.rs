@@ -22,6 +22,30 @@ pub enum Scope {
     Tenant,
 }
 
+impl Scope {
+    /// The sender whom an address belongs to: in lower case, without what stands behind a plus.
+    #[must_use]
+    pub fn sender(address: &Address) -> Self {
+        let key = address.key();
+        let folded = match key.split_once(['+', '@']) {
+            Some((local, _)) if !local.is_empty() && !key.starts_with('"') => {
+                Address::parse(&format!("{local}@{}", address.domain())).ok()
+            }
+            _ => None,
+        };
+        Self::Sender(folded.unwrap_or_else(|| address.clone()))
+    }
+
+    /// The client at an address: of IPv6 its /64.
+    #[must_use]
+    pub fn client(ip: IpAddr) -> Self {
+        Self::Client(match ip.to_canonical() {
+            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
+            v4 => v4,
+        })
+    }
+}
+
 /// Whom a measure is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
@@ -175,6 +199,19 @@ mod tests {
             assert_eq!(Stage::parse(stage.as_str()), Some(stage));
         }
         assert!(Stage::Warn < Stage::Throttle && Stage::Throttle < Stage::Suspend);
+    }
+
+    #[test]
+    fn spellings_of_one_sender_or_client_are_one() {
+        let sender = |text: &str| Scope::sender(&Address::parse(text).unwrap());
+        assert_eq!(sender("Aoi+news@ACME.example"), sender("aoi@acme.example"));
+        assert_eq!(sender("aoi+a+b@acme.example").to_string(), "sender aoi@acme.example");
+        assert_eq!(sender("+x@acme.example").to_string(), "sender +x@acme.example");
+        assert_ne!(sender("aoi@acme.example"), sender("aoi@beta.example"));
+        let client = |text: &str| Scope::client(text.parse().unwrap());
+        assert_eq!(client("2001:db8::1"), client("2001:db8::2"));
+        assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
+        assert_ne!(client("2001:db8:0:1::1"), client("2001:db8::1"));
     }
 
     #[test]

@@ -3,13 +3,12 @@
 //! **Invariants**: pure; the JSON form only ever grows, by keys with defaults; a secret is in it as its hash alone.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::abuse::{Evidence, Scope, Signal, Stage, Subject};
-use super::{Address, MessageId, Timestamp};
+use super::{MessageId, Timestamp};
 
 /// Names one measure for good; printed and sorted like a message's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -185,43 +184,22 @@ impl Suspension {
 }
 
 impl Subject {
-    /// The form in which subjects are compared: addresses folded, an IPv6 client as its /64.
+    /// The form in which subjects are compared: a sender folded, an IPv6 client as its /64.
     #[must_use]
     pub fn normal(&self) -> Self {
         let scope = match &self.scope {
-            Scope::Sender(address) => Scope::Sender(folded(address)),
-            Scope::Client(ip) => Scope::Client(host(*ip)),
+            Scope::Sender(address) => Scope::sender(address),
+            Scope::Client(ip) => Scope::client(*ip),
             other => other.clone(),
         };
         Self { tenant: self.tenant.clone(), scope }
     }
 }
 
-/// Lower case, and without what follows a plus in the local part.
-#[must_use]
-pub fn folded(address: &Address) -> Address {
-    let key = address.key();
-    let fold = || {
-        let (local, domain) = key.rsplit_once('@')?;
-        let (local, _) = local.split_once('+').filter(|(local, _)| !local.is_empty())?;
-        Address::parse(&format!("{local}@{domain}")).ok()
-    };
-    fold().or_else(|| Address::parse(&key).ok()).unwrap_or_else(|| address.clone())
-}
-
-/// An IPv6 host owns a /64.
-#[must_use]
-pub fn host(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::TenantId;
+    use crate::model::{Address, TenantId};
 
     pub(crate) fn evidence(signal: Signal, count: u64, of: u64) -> Evidence {
         Evidence { signal, count, of, since: Timestamp::from_millis(1_795_176_451_250), sample: None }

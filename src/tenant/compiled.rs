@@ -18,10 +18,9 @@ pub struct Tenant {
     pub custody: Custody,
     pub domains: Box<[TenantDomain]>,
     pub clients: Box<[ClientSpec]>,
-    /// Who is told of measures against the tenant's mail; at its own domains.
-    pub administrators: Box<[Address]>,
     /// `None`: the defaults; read it by [`Self::content_policy`].
     pub content: Option<Arc<ContentPolicies>>,
+    pub administrators: Box<[Address]>,
 }
 
 /// One mail domain of a tenant.
@@ -64,8 +63,8 @@ impl Tenant {
             custody: spec.custody,
             domains: domains.collect(),
             clients: spec.outbound_clients.into(),
-            administrators: spec.administrators.into(),
             content: shared_content.clone(),
+            administrators: spec.administrators.into(),
         }
     }
 

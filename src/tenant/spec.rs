@@ -28,15 +28,15 @@ pub struct TenantSpec {
     pub domains: Vec<DomainSpec>,
     #[serde(default)]
     pub outbound_clients: Vec<ClientSpec>,
-    /// Who is told of measures against the tenant's mail; addresses of its own domains.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub administrators: Vec<Address>,
     /// What is done with senders, for the domains that say nothing themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Box<SenderSpec>>,
     /// What is done with mail because of its content, for the domains that say nothing themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<ContentSpec>>,
+    /// Who is told of what concerns the tenant as a whole; addresses at its own domains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub administrators: Vec<Address>,
 }
 
 /// Whether the gateway works for the tenant.

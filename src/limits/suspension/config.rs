@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::limits::Rate;
 use crate::model::abuse::Stage;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,6 +15,13 @@ pub enum Widest {
     Client,
     Domain,
     Tenant,
+}
+
+/// So many recipients in such a time, as a burst and then one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    pub count: NonZeroU32,
+    pub per: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub struct Config {
     /// `None`: until it is lifted.
     pub suspend_for: Option<Duration>,
     /// Recipients that a throttled subject may have.
-    pub throttle: Rate,
+    pub throttle: Throttle,
     pub widest: Widest,
     /// Between two confirmations of one subject.
     pub confirm_every: Duration,
@@ -55,7 +61,7 @@ impl Default for Config {
             warn_for: DAY,
             throttle_for: DAY,
             suspend_for: Some(7 * DAY),
-            throttle: Rate { count: NonZeroU32::MIN.saturating_add(59), per: HOUR },
+            throttle: Throttle { count: NonZeroU32::MIN.saturating_add(59), per: HOUR },
             widest: Widest::Client,
             confirm_every: 7 * DAY,
             clock_confirmation: HOUR,

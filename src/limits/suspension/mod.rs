@@ -29,7 +29,7 @@ use crate::model::abuse::{Assessment, Stage, Subject};
 use crate::model::suspension::{By, Ended, Ending, Suspension, SuspensionId, TokenHash};
 use crate::model::{MessageId, Timestamp};
 
-pub use config::{Config, Widest};
+pub use config::{Config, Throttle, Widest};
 pub use table::{Asked, Stop};
 
 /// Ended measures are told to [`Suspensions::load`] if they ended within this time.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::Rate;
+use super::config::Throttle;
 use crate::model::abuse::{Scope, Stage};
-use crate::model::suspension::{Suspension, SuspensionId, folded, host};
+use crate::model::suspension::{Suspension, SuspensionId};
 use crate::model::{Address, Domain, TenantId};
 
 /// Who wants to send.
@@ -46,8 +46,8 @@ pub(super) struct Measure {
 struct Measures {
     tenant: Option<Arc<Measure>>,
     domains: HashMap<Domain, Arc<Measure>>,
-    clients: HashMap<IpAddr, Arc<Measure>>,
-    senders: HashMap<Address, Arc<Measure>>,
+    clients: HashMap<Scope, Arc<Measure>>,
+    senders: HashMap<Scope, Arc<Measure>>,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +57,11 @@ pub(super) struct Table {
 
 impl Table {
     /// Measures with the stages that bite. `before`: what was in force, whose buckets go on. Warnings hinder nobody and are not in it.
-    pub(super) fn build<'s>(active: impl Iterator<Item = (&'s Suspension, Stage)>, rate: Rate, before: &Self) -> Self {
+    pub(super) fn build<'s>(
+        active: impl Iterator<Item = (&'s Suspension, Stage)>,
+        rate: Throttle,
+        before: &Self,
+    ) -> Self {
         let mut table = Self::default();
         for (one, stage) in active.filter(|(_, stage)| *stage != Stage::Warn) {
             let subject = one.subject.normal();
@@ -69,8 +73,8 @@ impl Table {
             match subject.scope {
                 Scope::Tenant => of.tenant = Some(measure),
                 Scope::Domain(domain) => drop(of.domains.insert(domain, measure)),
-                Scope::Client(ip) => drop(of.clients.insert(ip, measure)),
-                Scope::Sender(address) => drop(of.senders.insert(address, measure)),
+                Scope::Client(_) => drop(of.clients.insert(subject.scope, measure)),
+                Scope::Sender(_) => drop(of.senders.insert(subject.scope, measure)),
             }
         }
         table
@@ -81,8 +85,8 @@ impl Table {
         match scope {
             Scope::Tenant => of.tenant.as_ref(),
             Scope::Domain(domain) => of.domains.get(domain),
-            Scope::Client(ip) => of.clients.get(ip),
-            Scope::Sender(address) => of.senders.get(address),
+            Scope::Client(_) => of.clients.get(scope),
+            Scope::Sender(_) => of.senders.get(scope),
         }
     }
 
@@ -90,8 +94,8 @@ impl Table {
     fn of(&self, asked: Asked<'_>) -> [Option<&Measure>; 4] {
         let Some(of) = self.tenants.get(asked.tenant) else { return [None; 4] };
         let domain = asked.sender.filter(|_| !of.domains.is_empty()).and_then(|a| of.domains.get(a.domain()));
-        let client = asked.client.filter(|_| !of.clients.is_empty()).and_then(|ip| of.clients.get(&host(ip)));
-        let sender = asked.sender.filter(|_| !of.senders.is_empty()).and_then(|a| of.senders.get(&folded(a)));
+        let client = asked.client.filter(|_| !of.clients.is_empty()).and_then(|ip| of.clients.get(&Scope::client(ip)));
+        let sender = asked.sender.filter(|_| !of.senders.is_empty()).and_then(|a| of.senders.get(&Scope::sender(a)));
         [of.tenant.as_deref(), domain.map(|one| &**one), client.map(|one| &**one), sender.map(|one| &**one)]
     }
 
@@ -120,14 +124,14 @@ impl Table {
 /// The generic cell rate algorithm: a full burst at once, then one by one as the time allows.
 #[derive(Debug)]
 struct Bucket {
-    rate: Rate,
+    rate: Throttle,
     start: Instant,
     /// Nanoseconds from `start` on: when everything taken so far will have been earned.
     earned: AtomicU64,
 }
 
 impl Bucket {
-    fn new(rate: Rate) -> Self {
+    fn new(rate: Throttle) -> Self {
         Self { rate, start: Instant::now(), earned: AtomicU64::new(0) }
     }
 
