@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 #[allow(dead_code, reason = "the tests use the rest of it")]
+#[path = "../tests/rooms/checked.rs"]
+mod checked;
+#[allow(dead_code, reason = "the tests use the rest of it")]
 #[path = "../tests/rooms/delivery/bench.rs"]
 mod delivery_support;
 

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sekisho::clock::Clock;
 use sekisho::faults::Faults;
-use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId, Timestamp};
-use sekisho::spool::{Body, Config, Deps, Kind, Meta, NewMessage, RecipientState, Settlement, Spool};
+use sekisho::model::{Address, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId, Timestamp};
+use sekisho::spool::{About, Body, Config, Deps, NewMessage, RecipientState, Settlement, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 
 /// As in the shipped binary.
@@ -31,12 +31,11 @@ fn cpu() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-fn meta() -> Meta {
+fn about() -> About {
     let mut envelope = Envelope::from_sender(ReversePath::Mailbox(Address::parse("sender@client.example").unwrap()));
     envelope.recipients = vec![Recipient::new(Address::parse("recipient@acme.example").unwrap())];
-    Meta {
+    About {
         tenant: TenantId::parse("acme").unwrap(),
-        direction: Direction::Inbound,
         origin: Origin {
             ip: "192.0.2.7".parse().unwrap(),
             helo: "mail.client.example".into(),
@@ -45,8 +44,6 @@ fn meta() -> Meta {
             received_at: Timestamp(1_795_176_451_250),
         },
         envelope,
-        size: 0,
-        kind: Kind::Mail,
     }
 }
 
@@ -66,7 +63,7 @@ async fn commits(spool: &Spool, writers: usize, total: u64, size: usize) -> Vec<
                     let body = Body::Memory { head: Bytes::from_static(b"Received: x\r\n"), rest: body.clone() };
                     let id = MessageId::new(1_795_176_451_250, u128::from(number));
                     let started = Instant::now();
-                    spool.commit(vec![NewMessage { id, meta: meta(), body }]).await.unwrap();
+                    spool.commit(vec![NewMessage::inbound(id, about(), body)]).await.unwrap();
                     times.push(started.elapsed());
                 }
             })
@@ -145,7 +142,7 @@ fn latency(runtime: &tokio::runtime::Runtime, base: &std::path::Path, writers: u
                     let rest = Bytes::from(vec![b'x'; 5_000]);
                     let body = Body::Memory { head: Bytes::from_static(b"Received: x\r\n"), rest };
                     let begun = Instant::now();
-                    runtime.block_on(spool.commit(vec![NewMessage { id, meta: meta(), body }])).unwrap();
+                    runtime.block_on(spool.commit(vec![NewMessage::inbound(id, about(), body)])).unwrap();
                     times.push(begun.elapsed());
                     std::thread::sleep(Duration::from_micros(300));
                 }

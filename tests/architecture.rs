@@ -30,9 +30,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &["clock", "model", "telemetry"]),
     // Formats, compiled sets and their numbers; what they match is a Specimen.
     ("signatures", &["clock", "message", "model", "telemetry"]),
-    ("scan", &["clock", "message", "model", "signatures", "telemetry"]),
+    // The check of outbound mail is scan and ruling in one step, so that nobody can take one without the other.
+    ("scan", &["clock", "message", "model", "policy", "signatures", "telemetry", "tenant"]),
     ("quarantine", &["clock", "faults", "message", "model", "telemetry"]),
-    ("spool", &["clock", "faults", "message", "model", "telemetry"]),
+    // Outbound mail comes in as a Checked alone.
+    ("spool", &["clock", "faults", "message", "model", "scan", "telemetry"]),
     // -- flows: intake and delivery don't know each other
     (
         "delivery",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    CodeSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls, RateSettings,
-    Settings,
+    CodeSettings, EgressSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, ListenerSettings, ListenerTls,
+    RateSettings, Settings,
 };
 use crate::limits::Rate;
 use crate::model::units::Span;
@@ -38,6 +38,7 @@ pub(super) fn intake(settings: &Settings) -> intake::Config {
         memory_total: size(settings.limits.body_memory),
         inline_deadline: CLIENT_PATIENCE,
         reject_suspended: settings.suspension.reject,
+        outbound_spam: settings.outbound.spam,
     }
 }
 
@@ -237,10 +238,25 @@ pub(super) fn delivery(settings: &Settings) -> delivery::Config {
             ..usual.timeouts
         },
         hostname: own.helo_name.as_str().into(),
-        own_names: vec![settings.hostname.as_str().into()],
+        egress: settings.outbound.egress.iter().map(egress).collect(),
+        own_names: own_names(settings),
         own_addresses: settings.listeners.iter().map(|listener| listener.bind).collect(),
         ..usual
     }
+}
+
+fn egress(settings: &EgressSettings) -> delivery::Egress {
+    let EgressSettings { pool, source, hostname } = settings;
+    delivery::Egress { pool: *pool, source: source.clone(), hostname: hostname.as_str().into() }
+}
+
+/// An MX with one of these names is we ourselves.
+fn own_names(settings: &Settings) -> Vec<Box<str>> {
+    let egress = settings.outbound.egress.iter().map(|egress| &egress.hostname);
+    let mut names: Vec<Box<str>> =
+        std::iter::once(&settings.hostname).chain(egress).map(|name| name.as_str().into()).collect();
+    names.dedup();
+    names
 }
 
 #[cfg(test)]

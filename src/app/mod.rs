@@ -10,6 +10,7 @@ mod health;
 mod next_hop;
 pub mod node;
 mod quarantine_control;
+mod quarantine_outbound;
 mod queue_control;
 mod reload;
 mod reputation_control;

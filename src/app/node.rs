@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
-use super::quarantine_control::HeldMail;
+use super::quarantine_control::{HeldMail, SpamRule};
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
@@ -364,7 +365,14 @@ impl Parts {
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
         });
-        let quarantine = Arc::new(HeldMail { quarantine: self.quarantine.clone(), spool: self.spool.clone() });
+        let running = Arc::clone(reloader);
+        let quarantine = Arc::new(HeldMail {
+            quarantine: self.quarantine.clone(),
+            spool: self.spool.clone(),
+            scanner: self.scanner.clone(),
+            spam: SpamRule(Box::new(move || running.running.load().settings.outbound.spam)),
+            at_once: Semaphore::new(1),
+        });
         let suspension = Arc::new(Measures(Arc::clone(&self.suspensions)));
         let ports =
             Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine, suspension };

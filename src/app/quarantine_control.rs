@@ -1,23 +1,43 @@
 //! Puts the quarantine behind the operator's port, and released mail into the spool.
 //!
-//! **Invariants**: the spool has a message before the quarantine forgets it. Outbound malware is released by nobody.
+//! **Invariants**: the spool has a message before the quarantine forgets it. Outbound mail is checked anew; malware is released by
+//! nobody ([`super::quarantine_outbound`]).
 
 use std::io::Read as _;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
+use super::quarantine_outbound::{NotOut, octets, recheck};
 use crate::admin::Answer;
 use crate::admin::quarantine::{Away, Change, Changed, Entry, Failed, Filter, QuarantineControl, USUAL_LIMIT, Verb};
 use crate::admin::queue::Source;
+use crate::model::disposition::Category;
+use crate::model::egress::OutboundSpam;
 use crate::model::finding::Class;
 use crate::model::{Direction, MessageId};
 use crate::quarantine::{self, Chosen, Held, HeldBody, Quarantine, QuarantineError, Release, Scope};
-use crate::spool::{Body, Kind, Meta, NewMessage, Spool, SpoolError};
+use crate::scan::Scanner;
+use crate::spool::{About, Body, NewMessage, Spool, SpoolError};
 
 #[derive(Debug)]
 pub(super) struct HeldMail {
     pub quarantine: Quarantine,
     pub spool: Spool,
+    pub scanner: Scanner,
+    /// What the settings in force say of outbound spam.
+    pub spam: SpamRule,
+    /// Messages released at one time that are in memory to be looked into.
+    pub at_once: Semaphore,
+}
+
+/// Asked anew for each message, because a reload may change it.
+pub(super) struct SpamRule(pub Box<dyn Fn() -> OutboundSpam + Send + Sync>);
+
+impl std::fmt::Debug for SpamRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SpamRule").field(&(self.0)()).finish()
+    }
 }
 
 /// Why a message was not changed.
@@ -27,8 +47,8 @@ enum ChangeError {
     Quarantine(#[from] QuarantineError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error("it is outbound and malware: nobody may send that on; remove it")]
-    NeverOut,
+    #[error(transparent)]
+    Outbound(#[from] NotOut),
 }
 
 impl QuarantineControl for HeldMail {
@@ -88,10 +108,10 @@ impl HeldMail {
     async fn release(&self, id: MessageId, chosen: Chosen, reason: &str) -> Result<usize, ChangeError> {
         let mut release = self.quarantine.release(Scope::Everyone, id, chosen).await?;
         if release.held().direction == Direction::Outbound && release.held().class == Class::Malware {
-            return Err(ChangeError::NeverOut);
+            return Err(NotOut::Never(Category::Malware).into());
         }
         let message = self.message(&mut release).await?;
-        let recipients = message.meta.envelope.recipients.len();
+        let recipients = message.meta().envelope.recipients.len();
         let receipts = self.spool.commit(vec![message]).await?;
         // Nobody waits for a 250 here; the quarantine may forget it now.
         drop(receipts);
@@ -103,17 +123,23 @@ impl HeldMail {
     async fn message(&self, release: &mut Release) -> Result<NewMessage, ChangeError> {
         let gone = QuarantineError::Gone(release.held().id);
         let held = release.held();
-        let meta = Meta {
-            tenant: held.tenant.clone(),
-            direction: held.direction,
-            origin: held.origin.clone(),
-            envelope: release.envelope().clone(),
-            size: held.size,
-            kind: Kind::Mail,
-        };
+        let direction = held.direction;
+        let about =
+            About { tenant: held.tenant.clone(), origin: held.origin.clone(), envelope: release.envelope().clone() };
         let id = release.spool_id();
-        let taken = release.take_body();
-        let body = match taken.ok_or(gone)? {
+        let mut held_body = release.take_body().ok_or(gone)?;
+        let checked = match direction {
+            Direction::Inbound => None,
+            Direction::Outbound => {
+                let _place = self.at_once.acquire().await.map_err(|_| QuarantineError::Closed)?;
+                let read = tokio::task::spawn_blocking(move || (octets(&mut held_body), held_body)).await;
+                let (octets, body) = read.map_err(|_| QuarantineError::Closed)?;
+                held_body = body;
+                let octets = octets.map_err(NotOut::from)?;
+                Some(recheck(&self.scanner, release.held(), octets, (self.spam.0)()).await?)
+            }
+        };
+        let body = match held_body {
             HeldBody::Memory(rest) => Body::Memory { head: Bytes::new(), rest },
             HeldBody::File { file, .. } => {
                 let draft = self.spool.draft()?;
@@ -122,7 +148,10 @@ impl HeldMail {
                 Body::File { head: Bytes::new(), draft }
             }
         };
-        Ok(NewMessage { id, meta, body })
+        Ok(match checked {
+            Some(checked) => NewMessage::outbound(checked, id, about, body),
+            None => NewMessage::inbound(id, about, body),
+        })
     }
 }
 

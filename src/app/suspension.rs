@@ -364,7 +364,7 @@ impl Keeper {
             return;
         };
         *told += 1;
-        let (id, meta) = (message.id, message.meta.clone());
+        let (id, meta) = (message.id(), message.meta().clone());
         match self.deps.spool.commit(vec![message]).await {
             // Nobody waits for a 250 here.
             Ok(receipts) => drop(receipts),

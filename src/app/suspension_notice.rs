@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::limits::suspension::{Change, text};
-use crate::model::{BodyKind, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, Timestamp};
-use crate::spool::{Body, Kind, Meta, NewMessage};
+use crate::model::{BodyKind, Envelope, MessageId, Origin, Recipient, ReversePath, Timestamp};
+use crate::spool::{About, Body, NewMessage};
 use crate::tenant::Tenant;
 
 pub(super) fn write(change: &Change, tenant: &Tenant, hostname: &str, now: Timestamp) -> NewMessage {
@@ -46,15 +46,8 @@ pub(super) fn write(change: &Change, tenant: &Tenant, hostname: &str, now: Times
         protocol: "LOCAL".into(),
         received_at: now,
     };
-    let meta = Meta {
-        tenant: tenant.id.clone(),
-        direction: Direction::Inbound,
-        origin,
-        envelope,
-        size: rest.len() as u64,
-        kind: Kind::Notice,
-    };
-    NewMessage { id, meta, body: Body::Memory { head: Bytes::new(), rest } }
+    let about = About { tenant: tenant.id.clone(), origin, envelope };
+    NewMessage::notice(id, about, Body::Memory { head: Bytes::new(), rest })
 }
 
 /// Encoded words of at most 75 characters, folded (RFC 2047 section 2).

@@ -27,6 +27,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::model::disposition::{Category, Disposition};
+use crate::model::egress::OutboundSpam;
 use crate::model::explanation::content::{Content, Decider};
 use crate::model::explanation::{ClientSeen, Explanation, Versions};
 use crate::model::finding::Score;
@@ -128,7 +129,8 @@ async fn scan(
         (Some(id), Some(settings)) => Some(find(id, settings).await?),
     };
     let scanner = app::scanner(settings.as_ref()).map_err(|error| Failure::Other(error.to_string()))?;
-    let question = Question { scanner, tenant, args };
+    let spam = settings.as_ref().map(|settings| settings.outbound.spam).unwrap_or_default();
+    let question = Question { scanner, tenant, spam, args };
     let files = match &*question.args.place {
         place if place == Path::new("-") => vec![PathBuf::from("-")],
         place if place.is_dir() => messages(place)?,
@@ -168,6 +170,8 @@ fn messages(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 struct Question {
     scanner: Scanner,
     tenant: Option<Tenant>,
+    /// The operator's rule for outbound spam.
+    spam: OutboundSpam,
     args: ScanArgs,
 }
 
@@ -204,20 +208,21 @@ impl Question {
         let scanned = self.scanner.scan(request).await.map_err(|error| error.to_string())?;
         let ruling = dispose(&Facts {
             direction,
-            verdict: Some(&scanned.verdict),
+            verdict: Some(scanned.verdict()),
             policy: self.policy(direction),
             skips: Skips::NONE,
             author: Author::Unproven,
             marks: &[],
-            mandatory: self.scanner.mandatory(),
+            mandatory: self.scanner.mandatory(direction),
             tries: 0,
-            signed: if scanned.specimen.is_signed() { Signed::Yes } else { Signed::No },
+            signed: if scanned.specimen().is_signed() { Signed::Yes } else { Signed::No },
+            spam: self.spam,
         });
         let mut symbols: Vec<Box<str>> =
-            scanned.verdict.findings.iter().map(|finding| finding.symbol.clone()).collect();
+            scanned.verdict().findings.iter().map(|finding| finding.symbol.clone()).collect();
         symbols.sort_unstable();
         symbols.dedup();
-        Ok(self.told(direction, ruling, &scanned.verdict, symbols))
+        Ok(self.told(direction, ruling, scanned.verdict(), symbols))
     }
 
     fn told(

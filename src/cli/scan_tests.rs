@@ -78,6 +78,7 @@ fn codes_follow_what_would_become_of_it() {
     let question = |words: &str| Question {
         scanner: app::scanner(None).unwrap(),
         tenant: None,
+        spam: OutboundSpam::default(),
         args: Words::try_parse_from(["scan", "-"].into_iter().chain(words.split_whitespace())).unwrap().args,
     };
     let told = |disposition, decided_by, categories: &[Category]| {

@@ -9,6 +9,7 @@ use super::content;
 use super::keys::find;
 use super::listeners::{self, Defaults};
 use super::merge::Merged;
+use super::outbound;
 use super::sender;
 use super::settings::{
     CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts, DnsSettings,
@@ -53,6 +54,8 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     let spool = spool(&mut take, &data_dir);
     let delivery = delivery(&mut take, hostname.as_ref());
     let content = content::fill(&mut take, &data_dir);
+    let helo_name = delivery.as_ref().map(|delivery| &delivery.helo_name);
+    let outbound = outbound::fill(merged, helo_name, take.problems);
     let listeners = listeners::fill(merged, &Defaults { tls: &tls, limits: &limits, smtp: &smtp }, take.problems);
     Some(Settings {
         hostname: hostname?,
@@ -72,6 +75,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         custody,
         spool,
         delivery: delivery?,
+        outbound,
         content,
     })
 }

@@ -413,7 +413,7 @@ pub static KEYS: &[Key] = &[
         "scan.off",
         Kind::Detectors,
         "[]",
-        "Detectors that are switched off, for all tenants: hashes, rules, feeds, yara, spamassassin, classifier, impersonation, bulk, files.",
+        "Detectors that are switched off for inbound mail, for all tenants: hashes, rules, feeds, yara, spamassassin, classifier, impersonation, bulk, files. Outbound mail is always seen by all.",
     ),
     fixed("scan.parts", Kind::Integer(10, 100_000), "1000", "Parts of one message, attached messages included."),
     fixed("scan.depth", Kind::Integer(4, 200), "64", "Layers of parts and attached messages."),
@@ -437,6 +437,13 @@ pub static KEYS: &[Key] = &[
     fixed("quarantine.keep", Kind::Span, "30d", "How long a message is kept there."),
     fixed("quarantine.min_free", Kind::Size, "512MiB", "Nothing is quarantined (452) while the disk has less free than this."),
     fixed("quarantine.messages", Kind::Integer(1000, 100_000_000), "1000000", "Messages kept at once; about 200 bytes of memory each."),
+    // -- outbound
+    live(
+        "outbound.spam",
+        Kind::Words(&["quarantine", "reject", "suspect-pool"]),
+        "quarantine",
+        "What becomes of tenants' spam; they can only be stricter. suspect-pool: it leaves by [[egress]] suspect, but for phishing and what is certain.",
+    ),
     // -- scanners of others
     fixed("clamd.servers", Kind::Servers, "[]", "Where clamd listens, tried in this order; none: it is not asked."),
     fixed("clamd.timeout", Kind::Span, "60s", "How long it may take for a message, all places together."),
@@ -569,8 +576,23 @@ pub static KNOWN_SOURCE_KEYS: &[Key] = &[
         .or("1.0.0.127, for domains invalid"),
 ];
 
+/// The keys of each `[[egress]]`.
+pub static EGRESS_KEYS: &[Key] = &[
+    fixed(
+        "egress.pool",
+        Kind::Words(&["normal", "suspect", "bulk"]),
+        "",
+        "Which mail to the internet takes these addresses: normal, spam that the operator lets out, or bulk mail. Tenants' next hops are not asked by them.",
+    )
+    .or("required"),
+    fixed("egress.source", Kind::Ips, "", "Addresses of this machine that connections come from, in turn.").or("required"),
+    fixed("egress.hostname", Kind::Hostname, "", "The name in EHLO: that of these addresses in the DNS.")
+        .or("delivery.helo_name"),
+];
+
 /// The lists of tables, each entry with a name of its own.
-pub static TABLES: &[(&str, &[Key])] = &[("listener", LISTENER_KEYS), ("known_source", KNOWN_SOURCE_KEYS)];
+pub static TABLES: &[(&str, &[Key])] =
+    &[("listener", LISTENER_KEYS), ("known_source", KNOWN_SOURCE_KEYS), ("egress", EGRESS_KEYS)];
 
 /// Every key there is.
 pub fn all() -> impl Iterator<Item = &'static Key> {

@@ -24,6 +24,8 @@ pub enum Kind {
     /// A domain that may hold a customer's key: shown nowhere.
     Zone,
     Networks,
+    /// At least one.
+    Ips,
     Sockets,
     Addresses,
     Texts,
@@ -59,6 +61,7 @@ impl Kind {
             Self::Words(words) => format!("one of {}", words.join(", ")),
             Self::Zone => "domain (never shown)".into(),
             Self::Networks => "list of networks, as 192.0.2.0/24".into(),
+            Self::Ips => "list of IP addresses".into(),
             Self::Sockets => "list of ip:port".into(),
             Self::Addresses => "list of mail addresses".into(),
             Self::Texts => "list of texts".into(),
@@ -76,6 +79,7 @@ impl Kind {
         matches!(
             self,
             Self::Networks
+                | Self::Ips
                 | Self::Sockets
                 | Self::Addresses
                 | Self::Texts

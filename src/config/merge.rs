@@ -2,7 +2,7 @@
 //!
 //! **Failure**: an unknown key, a wrong type, a bad value: a problem each; merging goes on.
 //! **Invariants**: files in the order given, then the environment; tables merge, lists and lists of tables (`[[listener]]`,
-//! `[[known_source]]`) replace.
+//! `[[known_source]]`, `[[egress]]`) replace.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -296,7 +296,8 @@ impl Entry {
 
     /// The name, for messages, whether or not it is written.
     pub(super) fn label(&self) -> String {
-        let name = self.values.iter().find(|(key, _)| key.strip_prefix(self.table) == Some(".name"));
+        let is_name = |key: &str| matches!(key.strip_prefix(self.table), Some(".name" | ".pool"));
+        let name = self.values.iter().find(|(key, _)| is_name(key));
         match name {
             Some((_, (Value::Text(name), _))) => name.clone(),
             _ => "?".into(),

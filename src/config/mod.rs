@@ -14,6 +14,7 @@ mod kind;
 mod known_sources;
 mod listeners;
 mod merge;
+mod outbound;
 mod secret;
 mod sender;
 mod settings;
@@ -27,17 +28,18 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use answers::CodeSettings;
-pub use keys::{Effect, KEYS, KNOWN_SOURCE_KEYS, Key, LISTENER_KEYS, TABLES, all, find, plain};
+pub use keys::{EGRESS_KEYS, Effect, KEYS, KNOWN_SOURCE_KEYS, Key, LISTENER_KEYS, TABLES, all, find, plain};
 pub use kind::Kind;
 pub use known_sources::MAX_KNOWN_SOURCES;
 pub use secret::SecretDomain;
 pub use settings::{
     AuthenticationSettings, BudgetSettings, CallAheadSettings, ConcurrencySettings, ContentSettings, CustodySettings,
-    DeliverySettings, DeliveryTimeouts, DnsSettings, GreylistSettings, HarvestSettings, KnownSourceKind,
-    KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat, LogSettings,
-    MailLogTarget, ObserveSettings, QuarantineSettings, RateSettings, RatesSettings, ReputationSettings, RetrySettings,
-    ScanSettings, ScannerSettings, ScannersSettings, SenderSettings, Settings, SignatureSettings, SmtpSettings,
-    SmtpTimeouts, SpoolSettings, SuspensionSettings, TlsFiles, TlsSettings, WidestScope,
+    DeliverySettings, DeliveryTimeouts, DnsSettings, EgressSettings, GreylistSettings, HarvestSettings,
+    KnownSourceKind, KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat,
+    LogSettings, MailLogTarget, ObserveSettings, OutboundSettings, QuarantineSettings, RateSettings, RatesSettings,
+    ReputationSettings, RetrySettings, ScanSettings, ScannerSettings, ScannersSettings, SenderSettings, Settings,
+    SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, SuspensionSettings, TlsFiles, TlsSettings,
+    WidestScope,
 };
 pub use value::Value;
 

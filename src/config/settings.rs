@@ -3,7 +3,7 @@
 //! The rooms don't know these types: the composition converts each section to its room's `Config`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::answers::CodeSettings;
 use super::secret::SecretDomain;
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
+use crate::model::egress::{OutboundSpam, Pool};
 use crate::model::units::Span;
 use crate::model::{Address, Direction, Domain};
 
@@ -35,7 +36,25 @@ pub struct Settings {
     pub custody: CustodySettings,
     pub spool: SpoolSettings,
     pub delivery: DeliverySettings,
+    pub outbound: OutboundSettings,
     pub content: ContentSettings,
+}
+
+/// What is for outbound mail alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundSettings {
+    pub spam: OutboundSpam,
+    /// At most one for each pool.
+    pub egress: Vec<EgressSettings>,
+}
+
+/// One `[[egress]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressSettings {
+    pub pool: Pool,
+    /// At least one.
+    pub source: Vec<IpAddr>,
+    pub hostname: Domain,
 }
 
 /// Everything that the content of messages is judged with.

@@ -1,6 +1,6 @@
 //! Takes merged values by name and kind, for [`super::fill`] and [`super::listeners`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -162,6 +162,22 @@ impl Taker<'_> {
                 Vec::new()
             }
         }
+    }
+
+    /// Empty where none are written.
+    pub(super) fn ips(&mut self, name: &str) -> Vec<IpAddr> {
+        match self.value(name) {
+            Value::Ips(list) => list,
+            Value::Unset => Vec::new(),
+            _ => {
+                self.odd(name);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn is_written(&mut self, name: &str) -> bool {
+        self.value(name) != Value::Unset
     }
 
     pub(super) fn addresses(&mut self, name: &str) -> Vec<Address> {

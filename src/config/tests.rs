@@ -91,6 +91,7 @@ fn every_key_does_something() {
             Kind::Span => "\"3h\"".into(),
             Kind::Words(words) => format!("{:?}", words.iter().find(|word| **word != key.default).unwrap()),
             Kind::Networks => "[\"10.0.0.0/8\"]".into(),
+            Kind::Ips => "[\"192.0.2.1\"]".into(),
             Kind::Sockets => "[\"127.0.0.1:1\"]".into(),
             Kind::Addresses => "[\"trap@a.example\"]".into(),
             Kind::Texts => "[\"infected\"]".into(),

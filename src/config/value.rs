@@ -17,6 +17,7 @@ use crate::model::{Address, Domain};
 use super::answers::CodeSettings;
 use super::content;
 use super::kind::Kind;
+use super::outbound;
 use super::secret::SecretDomain;
 use super::settings::RateSettings;
 
@@ -90,6 +91,7 @@ pub enum Value {
     Rate(RateSettings),
     Zone(SecretDomain),
     Networks(Vec<IpNet>),
+    Ips(Vec<IpAddr>),
     Sockets(Vec<SocketAddr>),
     Addresses(Vec<Address>),
     /// Texts, places of scanners, public keys: as written.
@@ -140,6 +142,7 @@ impl Value {
                 one_of(text, &pairs).map(|word| Self::Text(word.to_owned()))
             }
             (Kind::Networks, Raw::List(list)) => each(list, network).map(Self::Networks),
+            (Kind::Ips, Raw::List(list)) => each(list, outbound::ip).map(Self::Ips),
             (Kind::Sockets, Raw::List(list)) => each(list, socket).map(Self::Sockets),
             (Kind::Addresses, Raw::List(list)) => each(list, address).map(Self::Addresses),
             (Kind::Texts, Raw::List(list)) => each(list, content::text).map(Self::Texts),
@@ -172,6 +175,7 @@ impl Value {
             | Self::Rate(_)
             | Self::Zone(_) => self.plain().into(),
             Self::Networks(list) => texts(list).into(),
+            Self::Ips(list) => texts(list).into(),
             Self::Sockets(list) => texts(list).into(),
             Self::Addresses(list) => texts(list).into(),
             Self::Texts(list) => list.clone().into(),
@@ -205,6 +209,7 @@ impl fmt::Display for Value {
             Self::Bool(value) => value.fmt(f),
             Self::Integer(number) => number.fmt(f),
             Self::Networks(items) => write!(f, "[{}]", list(texts(items))),
+            Self::Ips(items) => write!(f, "[{}]", list(texts(items))),
             Self::Sockets(items) => write!(f, "[{}]", list(texts(items))),
             Self::Addresses(items) => write!(f, "[{}]", list(texts(items))),
             Self::Texts(items) => write!(f, "[{}]", list(items.clone())),

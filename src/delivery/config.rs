@@ -1,11 +1,12 @@
 //! What can be set about delivery.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Direction;
+use crate::model::egress::Pool;
 use crate::model::units::{ByteSize, Span};
 
 /// `[delivery]`.
@@ -62,6 +63,10 @@ pub struct Config {
     /// Our name in EHLO and in notices; the node's host name.
     #[serde(skip)]
     pub hostname: Box<str>,
+    /// The pools of addresses that mail leaves by. A pool that is not here takes the system's address and `hostname`; but
+    /// [`Pool::Suspect`] has addresses of its own or its mail waits, and [`Pool::Bulk`] takes those of [`Pool::Normal`].
+    #[serde(skip)]
+    pub egress: Vec<Egress>,
     /// Our other names.
     #[serde(skip)]
     pub own_names: Vec<Box<str>>,
@@ -70,6 +75,15 @@ pub struct Config {
     pub own_addresses: Vec<SocketAddr>,
     /// Mail exchangers and address literals may lead to loopback and link-local addresses. Tenants' next hops always may.
     pub private_targets: bool,
+}
+
+/// Source addresses of one pool, and the name in EHLO that belongs to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Egress {
+    pub pool: Pool,
+    /// Addresses of this machine, of either family; a server is reached from one of its own family or not at all.
+    pub source: Vec<IpAddr>,
+    pub hostname: Box<str>,
 }
 
 impl Default for Config {
@@ -106,6 +120,7 @@ impl Default for Config {
             probe_cache: 200_000,
             timeouts: Timeouts::default(),
             hostname: "localhost".into(),
+            egress: Vec::new(),
             own_names: Vec::new(),
             own_addresses: Vec::new(),
             private_targets: false,

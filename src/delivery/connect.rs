@@ -7,15 +7,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::config::Timeouts;
 use super::connection::{Connection, Until};
+use super::source::{Source, Sources};
 use super::trouble::Trouble;
 use crate::model::{Remote, Reply};
 use crate::net::client_tls::{self, ClientTls, PeerCheck};
 use crate::smtp::capabilities::Capabilities;
+use crate::spool::Exit;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Worked;
 use crate::tenant::TlsPolicy;
@@ -23,7 +24,7 @@ use crate::tenant::TlsPolicy;
 /// What every connection needs to begin.
 #[derive(Debug)]
 pub(super) struct Dialer {
-    pub hostname: Box<str>,
+    pub sources: Sources,
     pub tls: ClientTls,
     pub timeouts: Timeouts,
     pub metrics: Arc<Metrics>,
@@ -36,14 +37,17 @@ pub(super) struct Hop {
     pub ip: IpAddr,
     pub port: u16,
     pub tls: TlsPolicy,
+    /// `None`: a tenant's.
+    pub exit: Option<Exit>,
 }
 
 impl Dialer {
     /// Connects and greets.
     pub async fn open(&self, hop: &Hop) -> Result<Connection, Trouble> {
-        let result = match self.attempt(hop, hop.tls).await {
+        let source = self.sources.of(hop.exit, hop.ip)?;
+        let result = match self.attempt(hop, hop.tls, &source).await {
             Err(Trouble::Handshake(_)) if hop.tls == TlsPolicy::Opportunistic => {
-                self.attempt(hop, TlsPolicy::None).await
+                self.attempt(hop, TlsPolicy::None, &source).await
             }
             other => other,
         };
@@ -54,9 +58,9 @@ impl Dialer {
         })
     }
 
-    async fn attempt(&self, hop: &Hop, tls: TlsPolicy) -> Result<Connection, Trouble> {
+    async fn attempt(&self, hop: &Hop, tls: TlsPolicy, source: &Source<'_>) -> Result<Connection, Trouble> {
         let failed = |source| Trouble::Connect { host: format!("{} [{}]:{}", hop.host, hop.ip, hop.port), source };
-        let connecting = TcpStream::connect(SocketAddr::new(hop.ip, hop.port));
+        let connecting = source.connect(SocketAddr::new(hop.ip, hop.port));
         let stream = timeout(self.timeouts.connect, connecting)
             .await
             .map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?
@@ -68,21 +72,21 @@ impl Dialer {
         if greeting.code() != 220 {
             return Err(Trouble::Refused(greeting));
         }
-        self.greet(&mut connection).await?;
+        self.greet(&mut connection, source).await?;
         if tls != TlsPolicy::None {
-            self.secure(&mut connection, hop, tls).await?;
+            self.secure(&mut connection, (hop, source), tls).await?;
         }
         Ok(connection)
     }
 
-    async fn greet(&self, connection: &mut Connection) -> Result<(), Trouble> {
-        let hello = self.command(connection, &["EHLO ", &self.hostname], "the answer to EHLO").await?;
+    async fn greet(&self, connection: &mut Connection, source: &Source<'_>) -> Result<(), Trouble> {
+        let hello = self.command(connection, &["EHLO ", source.hostname], "the answer to EHLO").await?;
         if hello.code() == 250 {
             connection.capabilities = Capabilities::from_ehlo(&hello);
             return Ok(());
         }
         if hello.is_permanent() {
-            let hello = self.command(connection, &["HELO ", &self.hostname], "the answer to HELO").await?;
+            let hello = self.command(connection, &["HELO ", source.hostname], "the answer to HELO").await?;
             if hello.code() == 250 {
                 connection.capabilities = Capabilities::default();
                 return Ok(());
@@ -92,7 +96,12 @@ impl Dialer {
         Err(Trouble::Refused(hello))
     }
 
-    async fn secure(&self, connection: &mut Connection, hop: &Hop, tls: TlsPolicy) -> Result<(), Trouble> {
+    async fn secure(
+        &self,
+        connection: &mut Connection,
+        (hop, source): (&Hop, &Source<'_>),
+        tls: TlsPolicy,
+    ) -> Result<(), Trouble> {
         let needed = matches!(tls, TlsPolicy::Required | TlsPolicy::Verified);
         if !connection.capabilities.starttls {
             return if needed { Err(Trouble::NoTls) } else { Ok(()) };
@@ -109,7 +118,7 @@ impl Dialer {
         let stream = shaken.map_err(Trouble::Handshake)?;
         let facts = client_tls::facts(&stream);
         connection.put_tls(stream, facts);
-        self.greet(connection).await
+        self.greet(connection, source).await
     }
 
     async fn command(

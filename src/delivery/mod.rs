@@ -5,7 +5,7 @@
 //!
 //! **Failure**: whatever can't be delivered now stays in the spool; only words of the next hop or of the domain's owner, or
 //! the end of a message's lifetime, end it otherwise.
-//! **Invariants**: a recipient is reported delivered only from a server's 2xx to the whole message; after shutdown was asked
+//! **Invariants**: nothing leaves for a mail exchanger but by a lease with an exit ([`crate::spool::Exit`]); a recipient is reported delivered only from a server's 2xx to the whole message; after shutdown was asked
 //! no transaction begins.
 //! **Elsewhere**: why this is not built on a client library: `manual::decisions`, number 3.
 
@@ -24,6 +24,7 @@ mod scheduler;
 mod settle;
 mod shared;
 mod site;
+mod source;
 mod transaction;
 mod trouble;
 mod ways;
@@ -38,7 +39,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{Config, Timeouts};
+pub use config::{Config, Egress, Timeouts};
 pub use handoff::{HandOn, HandOnResult, Handoff};
 pub use probe::{Answer as ProbeAnswer, Probe};
 
@@ -53,6 +54,7 @@ use connect::Dialer;
 use pool::Pool;
 use settle::Settler;
 use shared::Shared;
+use source::Sources;
 use ways::Ways;
 
 /// What delivery is built from.
@@ -84,7 +86,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
     let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, shutdown } = deps;
     let config = Arc::new(config);
     let dialer = Dialer {
-        hostname: config.hostname.clone(),
+        sources: Sources::new(&config),
         tls,
         timeouts: config.timeouts.clone(),
         metrics: Arc::clone(&metrics),

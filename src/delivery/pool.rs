@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::ways::{NoWay, Ways};
-use crate::model::{Direction, Domain, Outcome};
+use crate::model::{Domain, Outcome};
+use crate::spool::Way;
 
 /// How long a domain without connection is left alone.
 const DOWN: Duration = Duration::from_secs(5);
@@ -65,7 +66,7 @@ impl Pool {
 
     /// Lends a connection. `fresh_only` passes over those on the shelf.
     pub async fn lend(&self, domain: &Domain, by: Instant, fresh_only: bool) -> Result<Lent, NotLent> {
-        if let Some(reply) = self.ways.homeless(domain, Direction::Inbound) {
+        if let Some(reply) = self.ways.homeless(domain, Way::Inside) {
             return Err(NotLent::NoWay(Outcome::of_ours(reply, None)));
         }
         // Taken under the lock: a shelf nobody has a place of may be swept away, and with it what is known of the domain.
@@ -97,7 +98,7 @@ impl Pool {
         }
         let Ok(shared) = Arc::clone(&self.share).try_acquire_owned() else { return Err(NotLent::Busy) };
         let Ok(of_all) = Arc::clone(&self.all).try_acquire_owned() else { return Err(NotLent::Busy) };
-        match timeout_at(by, self.ways.open(domain, Direction::Inbound)).await {
+        match timeout_at(by, self.ways.open(domain, Way::Inside)).await {
             Ok(Ok(connection)) => Ok(Lent { connection, places: (own, (shared, of_all)), fresh: true }),
             Ok(Err(NoWay::Final(outcome) | NoWay::Later(outcome))) => {
                 self.mark_down(domain, &outcome);

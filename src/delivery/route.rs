@@ -13,7 +13,8 @@ use super::config::Config;
 use super::connect::Hop;
 use super::ourselves::{is_our_address, is_our_name, is_reachable_for_others};
 use crate::dns::{Answer, Asking, Mx, Resolver};
-use crate::model::{Direction, Domain, Enhanced, Reply};
+use crate::model::{Domain, Enhanced, Reply};
+use crate::spool::{Exit, Way};
 use crate::telemetry::metrics::{DeliveryMetrics, DnsResult};
 use crate::tenant::{Host, NextHop, Snapshot, TenantDomain, TlsPolicy};
 
@@ -40,23 +41,30 @@ pub(super) struct Router<'a> {
 }
 
 impl Router<'_> {
-    pub async fn route(&self, domain: &Domain, direction: Direction, snapshot: &Snapshot) -> Route {
+    pub async fn route(&self, domain: &Domain, way: Way, snapshot: &Snapshot) -> Route {
         if let Some(ours) = snapshot.domain(domain.as_str()) {
             return self.by_next_hops(ours.domain).await;
         }
-        if direction == Direction::Inbound {
-            return Route::Later(HOMELESS);
-        }
+        let exit = match way {
+            Way::Inside => return Route::Later(HOMELESS),
+            Way::Out(exit) => exit,
+        };
         if let Some(ip) = domain.as_ip() {
-            let hop =
-                Hop { host: domain.as_str().into(), ip, port: self.config.mx_port, tls: TlsPolicy::Opportunistic };
+            let host = domain.as_str().into();
+            let hop = self.outside(exit, host, ip);
             return match ip {
                 ip if self.is_us(domain.as_str(), &[ip]) => Route::Final(LOOP),
                 ip if !self.may_go_to(ip) => Route::Final(NOT_THERE),
                 _ => Route::Hops(vec![hop]),
             };
         }
-        self.by_mx(domain).await
+        self.by_mx(domain, exit).await
+    }
+
+    /// The only hops that are no tenant's: nobody has an exit but for mail that may leave.
+    fn outside(&self, exit: Exit, host: Box<str>, ip: IpAddr) -> Hop {
+        let (port, tls) = (self.config.mx_port, TlsPolicy::Opportunistic);
+        Hop { host, ip: ip.to_canonical(), port, tls, exit: Some(exit) }
     }
 
     /// The next hops of one of our domains.
@@ -77,6 +85,7 @@ impl Router<'_> {
                     ip: ip.to_canonical(),
                     port: *port,
                     tls: domain.tls,
+                    exit: None,
                 })),
                 Answer::Temporary(text) => why = text,
                 Answer::NoSuchDomain | Answer::NoRecords => {}
@@ -95,7 +104,7 @@ impl Router<'_> {
         Route::Hops(hops)
     }
 
-    async fn by_mx(&self, domain: &Domain) -> Route {
+    async fn by_mx(&self, domain: &Domain, exit: Exit) -> Route {
         let mut records = match self.asked(self.resolver.mx(domain.as_str())).await {
             Answer::Found(records) if records.is_empty() => implicit(domain),
             Answer::Found(records) => records,
@@ -112,11 +121,11 @@ impl Router<'_> {
         records.sort();
         records.truncate(MOST);
         let is_implicit = matches!(&*records, [only] if &*only.exchange == domain.as_str() && only.preference == 0);
-        self.by_preference(&records, is_implicit).await
+        self.by_preference(&records, is_implicit, exit).await
     }
 
     /// Resolves one preference after the other, up to where we stand ourselves.
-    async fn by_preference(&self, records: &[Mx], implicit: bool) -> Route {
+    async fn by_preference(&self, records: &[Mx], implicit: bool, exit: Exit) -> Route {
         let mut hops: Vec<Hop> = Vec::new();
         let mut trouble = None;
         let mut looped = false;
@@ -138,12 +147,7 @@ impl Router<'_> {
             let start = usize::from(shuffle()) % found.len().max(1);
             found.rotate_left(start);
             for (host, ips) in found {
-                let hop = |ip: IpAddr| Hop {
-                    host: host.clone(),
-                    ip: ip.to_canonical(),
-                    port: self.config.mx_port,
-                    tls: TlsPolicy::Opportunistic,
-                };
+                let hop = |ip: IpAddr| self.outside(exit, host.clone(), ip);
                 let (good, bad): (Vec<IpAddr>, Vec<IpAddr>) = ips.into_iter().partition(|ip| self.may_go_to(*ip));
                 forbidden |= !bad.is_empty();
                 hops.extend(good.into_iter().map(hop));

@@ -21,7 +21,7 @@ use crate::model::{
     BodyKind, Direction, Enhanced, Envelope, MessageId, Notify, Origin, Outcome, OutcomeKind, Recipient, ReturnContent,
     ReversePath, Timestamp, TlsFacts,
 };
-use crate::spool::{Body, Kind, Lease, Meta, NewMessage, RecipientState, Settlement};
+use crate::spool::{Body, Lease, Meta, NewMessage, RecipientState, Settlement};
 use crate::telemetry::metrics::NoticeKind;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 
@@ -105,7 +105,7 @@ impl Settler {
             .notices
             .iter()
             .zip(&abouts)
-            .map(|(notice, about)| (notice.id, notice.meta.size, *about))
+            .map(|(notice, about)| (notice.id(), notice.meta().size, *about))
             .collect();
         if let Err(error) = lease.settle(settlement).await {
             self.stuck.store(true, Ordering::Relaxed);
@@ -185,7 +185,9 @@ impl Settler {
                 fate: one.fate,
             });
             let told: Vec<Told<'_>> = told.collect();
+            // Whoever forges a sender must not be able to have us write its text to others: strangers get the header back.
             let full = *about == About::Failure
+                && meta.direction == Direction::Outbound
                 && meta.envelope.ret == Some(ReturnContent::Full)
                 && content.file.is_none()
                 && content.len() <= self.config.notice_return_full.0;
@@ -201,21 +203,16 @@ impl Settler {
                 returned: if full { Returned::Full } else { Returned::Header },
                 content,
             };
-            notices.push(self.message(&notice, &told, meta));
+            notices.push(self.message(lease, &notice, &told));
         }
         notices
     }
 
-    fn message(&self, notice: &Notice<'_>, told: &[Told<'_>], meta: &Meta) -> NewMessage {
+    fn message(&self, lease: &Lease, notice: &Notice<'_>, told: &[Told<'_>]) -> NewMessage {
         let composed = compose(notice, told);
         let mut envelope = Envelope::from_sender(ReversePath::Null);
-        envelope.recipients = meta.envelope.sender.address().cloned().map(Recipient::new).into_iter().collect();
         envelope.smtputf8 = composed.utf8;
         envelope.body = if composed.bytes.is_ascii() { BodyKind::SevenBit } else { BodyKind::EightBitMime };
-        let direction = match meta.direction {
-            Direction::Inbound => Direction::Outbound,
-            Direction::Outbound => Direction::Inbound,
-        };
         let origin = Origin {
             ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             helo: self.config.hostname.clone(),
@@ -223,9 +220,7 @@ impl Settler {
             protocol: "LOCAL".into(),
             received_at: notice.at,
         };
-        let size = composed.bytes.len() as u64;
-        let meta = Meta { tenant: meta.tenant.clone(), direction, origin, envelope, size, kind: Kind::Notice };
-        NewMessage { id: notice.id, meta, body: Body::Memory { head: Bytes::new(), rest: composed.bytes } }
+        lease.notice(notice.id, origin, envelope, Body::Memory { head: Bytes::new(), rest: composed.bytes })
     }
 
     /// One line and one count for each recipient.

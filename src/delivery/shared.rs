@@ -19,6 +19,7 @@ use super::ways::Ways;
 use super::worker;
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::model::egress::Pool;
 use crate::model::{Domain, Enhanced, Outcome, OutcomeKind, Reply, Timestamp};
 use crate::spool::Lease;
 use crate::telemetry::Metrics;
@@ -39,7 +40,7 @@ pub(super) struct Shared {
     pub settler: Settler,
     pub shutdown: CancellationToken,
     pub tracker: TaskTracker,
-    pub sites: Mutex<HashMap<Domain, Arc<Site>>>,
+    pub sites: Mutex<HashMap<(Domain, Pool), Arc<Site>>>,
     pub places: Arc<Semaphore>,
     pub starved: Mutex<VecDeque<Arc<Site>>>,
     /// Leases waiting in queues.
@@ -60,7 +61,7 @@ impl Shared {
             lease.postpone(until);
             return;
         }
-        let Some(site) = lease.domain().map(|domain| self.site(domain)) else { return };
+        let Some(site) = lease.domain().map(|domain| self.site(domain, lease.way().pool())) else { return };
         if lease.is_hastened() {
             site.end_rest();
         }
@@ -96,13 +97,16 @@ impl Shared {
         self.clock.now().plus(self.config.retry_first.0.mul_f64(spread))
     }
 
-    fn site(&self, domain: &Domain) -> Arc<Site> {
+    /// A destination is kept apart for each pool of addresses: one that takes no mail from one of them may take it from another, and
+    /// no connection is used for mail of two pools.
+    fn site(&self, domain: &Domain, pool: Pool) -> Arc<Site> {
+        let key = (domain.clone(), pool);
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(site) = sites.get(domain) {
+        if let Some(site) = sites.get(&key) {
             return Arc::clone(site);
         }
         let site = Arc::new(Site::new(domain.clone(), self.config.initial_connections));
-        sites.insert(domain.clone(), Arc::clone(&site));
+        sites.insert(key, Arc::clone(&site));
         self.metrics.delivery.sites.set(i64::try_from(sites.len()).unwrap_or(i64::MAX));
         site
     }

@@ -4,7 +4,9 @@
 //! server or of the DNS make 5xx.
 
 use std::io;
+use std::net::IpAddr;
 
+use crate::model::egress::Pool;
 use crate::model::{Enhanced, Reply};
 use crate::smtp::reply_reader::ReplyError;
 
@@ -30,6 +32,9 @@ pub enum Trouble {
     Handshake(io::Error),
     #[error("no host of the destination has an address: {0}")]
     NoAddress(String),
+    /// Ours: the pool of addresses that the message leaves by has none for this server.
+    #[error("the egress pool {pool} has no address to reach {ip} from")]
+    NoSource { pool: Pool, ip: IpAddr },
     /// Ours, not the server's.
     #[error("the message can't be read: {0}")]
     Spool(io::Error),
@@ -49,6 +54,7 @@ impl Trouble {
             Self::NotSmtp(_) | Self::OutOfStep { .. } => (451, Enhanced(4, 5, 0)),
             Self::NoTls | Self::Handshake(_) => (451, Enhanced(4, 7, 5)),
             Self::Spool(_) => (451, Enhanced(4, 3, 0)),
+            Self::NoSource { .. } => (451, Enhanced(4, 3, 5)),
             Self::NoAddress(_) => (451, Enhanced(4, 4, 4)),
         };
         Reply::with_text(code, enhanced, &self.to_string())

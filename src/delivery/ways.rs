@@ -18,7 +18,8 @@ use super::route::{HOMELESS, Route, Router};
 use super::trouble::Trouble;
 use crate::dns::Resolver;
 use crate::model::outcome::as_temporary;
-use crate::model::{Direction, Domain, Enhanced, Outcome, OutcomeKind, Remote, Reply};
+use crate::model::{Domain, Enhanced, Outcome, OutcomeKind, Remote, Reply};
+use crate::spool::Way;
 use crate::tenant::{Host, Snapshot};
 
 /// How long a host that did not answer stands at the end of the row.
@@ -46,10 +47,10 @@ pub(super) struct Ways {
 
 impl Ways {
     /// Opens a connection for mail to the domain.
-    pub async fn open(&self, domain: &Domain, direction: Direction) -> Result<Connection, NoWay> {
+    pub async fn open(&self, domain: &Domain, way: Way) -> Result<Connection, NoWay> {
         let snapshot = self.snapshot.load_full();
         let router = Router { resolver: &*self.resolver, config: &self.config, metrics: &self.dialer.metrics.delivery };
-        let mut hops = match router.route(domain, direction, &snapshot).await {
+        let mut hops = match router.route(domain, way, &snapshot).await {
             Route::Hops(hops) => hops,
             Route::Final(reply) => return Err(NoWay::Final(Outcome::of_ours(reply, None))),
             Route::Later(reply) => return Err(NoWay::Later(Outcome::of_ours(reply, None))),
@@ -76,9 +77,9 @@ impl Ways {
         Err(NoWay::Later(Outcome { kind: OutcomeKind::Deferred, reply, remote, said_by_remote }))
     }
 
-    /// Why mail in this direction has nowhere to go now, whatever connection is open for the domain.
-    pub fn homeless(&self, domain: &Domain, direction: Direction) -> Option<Reply> {
-        let gone = direction == Direction::Inbound && self.snapshot.load().domain(domain.as_str()).is_none();
+    /// Why mail of this way has nowhere to go now, whatever connection is open for the domain.
+    pub fn homeless(&self, domain: &Domain, way: Way) -> Option<Reply> {
+        let gone = way == Way::Inside && self.snapshot.load().domain(domain.as_str()).is_none();
         gone.then_some(HOMELESS)
     }
 

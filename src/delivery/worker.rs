@@ -91,7 +91,7 @@ async fn deliver(shared: &Arc<Shared>, site: &Arc<Site>, line: &mut Option<Conne
         lease.postpone(until);
         return Next::Lease;
     }
-    if let Some(reply) = shared.ways.homeless(&site.domain, lease.meta().direction) {
+    if let Some(reply) = shared.ways.homeless(&site.domain, lease.way()) {
         // Says nothing about the destination: mail of tenants to the same domain may go there.
         let outcomes = vec![Outcome::of_ours(reply, None); lease.recipients().count()];
         settle(shared, lease, Attempt { outcomes, ..Attempt::default() }).await;
@@ -193,7 +193,7 @@ async fn transmit(
                     if let Some(spent) = line.take() {
                         spent.quit(shared.config.timeouts.quit).await;
                     }
-                    match shared.ways.open(&site.domain, lease.meta().direction).await {
+                    match shared.ways.open(&site.domain, lease.way()).await {
                         Ok(connection) => (connection, true),
                         Err(no_way) if outcomes.is_empty() => return Err(no_way),
                         Err(NoWay::Final(outcome) | NoWay::Later(outcome)) => {

@@ -19,7 +19,7 @@ use crate::model::finding::Verdict;
 use crate::model::{Address, Direction, Domain, Reply};
 use crate::policy::content::{Author, Decider, Facts, Ruling, Signed, Together, dispose, same_edits, together};
 use crate::policy::explain::content_group;
-use crate::scan::{Request, Scanned};
+use crate::scan::{Checked, Request, Scanned, Terms, unscanned};
 use crate::telemetry::metrics::{Judged, ScanTrouble};
 use crate::tenant::{ContentPolicy, Snapshot, Tenant};
 
@@ -30,6 +30,8 @@ pub(super) struct Share {
     pub(super) copies: Copies,
     /// What the message counts as, first of all.
     pub(super) category: Category,
+    /// Outbound mail that is delivered has it.
+    pub(super) checked: Option<Checked>,
 }
 
 /// What becomes of a share; refusals are not here, they are for the whole transaction.
@@ -68,45 +70,82 @@ impl Connection {
         let direction = self.listener.config.direction;
         let fingerprint = fingerprint(transaction, octets);
         let request = self.request(transaction, &lanes, (octets, judged), fingerprint);
-        let (verdict, specimen) = match intake.deps.scanner.scan(request).await {
-            Ok(Scanned { verdict, specimen }) => (Some(verdict), specimen),
+        let scanned = match intake.deps.scanner.scan(request).await {
+            Ok(scanned) => Some(scanned),
             Err(error) => {
                 tracing::error!(%error, "a message was not scanned");
-                (None, Specimen::default())
+                None
             }
         };
-        let author = author(judged, direction);
-        let signed = if specimen.is_signed() { Signed::Yes } else { Signed::No };
+        let author = author(judged);
+        let verdict = scanned.as_ref().map(Scanned::verdict);
+        let is_signed = scanned.as_ref().is_some_and(|scanned| scanned.specimen().is_signed());
+        let signed = if is_signed { Signed::Yes } else { Signed::No };
         let tries = intake.put_off.get(&fingerprint).unwrap_or(0);
         let nothing = Told::default();
         let mut rulings: Vec<Ruling> = Vec::new();
+        let mut checks: Vec<Option<Checked>> = Vec::new();
         for lane in &lanes {
             for recipient in &lane.envelope.recipients {
+                let policy = policy(&transaction.snapshot, &lane.tenant, transaction, &recipient.address, direction);
+                if direction == Direction::Outbound {
+                    let (ruling, checked) = self.check(scanned.as_ref(), transaction, (policy, tries));
+                    rulings.push(ruling);
+                    checks.push(checked);
+                    continue;
+                }
                 let known = judged.and_then(|judged| judged.told.get(&recipient.address)).unwrap_or(&nothing);
+                checks.push(None);
                 rulings.push(dispose(&Facts {
                     direction,
-                    verdict: verdict.as_ref(),
-                    policy: policy(&transaction.snapshot, &lane.tenant, transaction, &recipient.address, direction),
+                    verdict,
+                    policy,
                     skips: known.skips,
                     author,
                     marks: &known.marks,
-                    mandatory: intake.deps.scanner.mandatory(),
+                    mandatory: intake.deps.scanner.mandatory(direction),
                     tries,
                     signed,
+                    spam: self.config.outbound_spam,
                 }));
             }
         }
         let answer = together(&mut rulings);
         self.count(&rulings);
-        *told = Some(Box::new(self.explained(&lanes, &rulings, verdict.as_ref())));
+        *told = Some(Box::new(self.explained(&lanes, &rulings, verdict)));
         match answer {
             Together::Defer(reply) => {
                 intake.put_off.insert(fingerprint, tries.saturating_add(1));
                 Outcome::Refused(reply)
             }
             Together::Reject(reply) => Outcome::Refused(reply),
-            Together::Settle => Outcome::Divided(Divided { shares: shares(lanes, &rulings), specimen, verdict }),
+            Together::Settle => {
+                let shares = shares(lanes, rulings.iter().zip(&checks));
+                let (verdict, specimen) = scanned.map(Scanned::into_parts).unzip();
+                Outcome::Divided(Divided { shares, specimen: specimen.unwrap_or_default(), verdict })
+            }
         }
+    }
+
+    /// Outbound mail. Malware is told to somebody of the tenant's whether or not it named anybody.
+    fn check(
+        &self,
+        scanned: Option<&Scanned>,
+        transaction: &Transaction,
+        (policy, tries): (&ContentPolicy, u32),
+    ) -> (Ruling, Option<Checked>) {
+        let terms = Terms { policy, tries, spam: self.config.outbound_spam };
+        let (mut ruling, checked) = match scanned {
+            Some(scanned) => scanned.check(&terms),
+            None => (unscanned(&terms), None),
+        };
+        let is_malware = ruling.disposition == Disposition::Quarantine { category: Category::Malware };
+        if is_malware && ruling.copies.notify.is_empty() {
+            let domain = transaction.sender.address().map(Address::domain);
+            let postmaster = domain.and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
+            ruling.copies.notify.extend(postmaster);
+        }
+        (ruling, checked)
     }
 
     fn request(
@@ -170,13 +209,12 @@ impl Connection {
 /// Most domains of the recipients' tenants that detectors are told of.
 const MAX_OWN: usize = 1_000;
 
-fn author(judged: Option<&judging::Judged>, direction: Direction) -> Author {
+fn author(judged: Option<&judging::Judged>) -> Author {
     let proven = judged.is_some_and(|judged| {
         let found = &judged.authentication;
         found.from.as_ref().is_some_and(|from| found.authenticates(from))
     });
-    // An outbound client has shown who it is before it said MAIL.
-    if proven || direction == Direction::Outbound { Author::Authenticated } else { Author::Unproven }
+    if proven { Author::Authenticated } else { Author::Unproven }
 }
 
 /// Inbound, of the recipient's domain; outbound, of the sender's.
@@ -203,19 +241,21 @@ fn fingerprint(transaction: &Transaction, octets: &Bytes) -> u64 {
     hasher.finish()
 }
 
-/// Each lane, parted into recipients that are treated alike. The rulings are those of the recipients in order.
-fn shares(lanes: Vec<Lane>, rulings: &[Ruling]) -> Vec<Share> {
+/// Each lane, parted into recipients that are treated alike. The rulings, with their checks, are those of the recipients in order.
+fn shares<'r>(lanes: Vec<Lane>, mut rulings: impl Iterator<Item = (&'r Ruling, &'r Option<Checked>)>) -> Vec<Share> {
     let mut shares = Vec::new();
-    let mut rulings = rulings.iter();
     for Lane { tenant, envelope } in lanes {
-        let mut parts: Vec<(&Ruling, Vec<_>)> = Vec::new();
-        for (recipient, ruling) in envelope.recipients.iter().zip(rulings.by_ref()) {
-            match parts.iter_mut().find(|(other, _)| same_edits(other, ruling)) {
+        let mut parts: Vec<((&Ruling, &Option<Checked>), Vec<_>)> = Vec::new();
+        for (recipient, (ruling, checked)) in envelope.recipients.iter().zip(rulings.by_ref()) {
+            let same = |other: &&mut ((&Ruling, &Option<Checked>), Vec<_>)| {
+                same_edits(other.0.0, ruling) && other.0.1 == checked
+            };
+            match parts.iter_mut().find(same) {
                 Some((_, recipients)) => recipients.push(recipient.clone()),
-                None => parts.push((ruling, vec![recipient.clone()])),
+                None => parts.push(((ruling, checked), vec![recipient.clone()])),
             }
         }
-        for (ruling, recipients) in parts {
+        for ((ruling, checked), recipients) in parts {
             let fate = match &ruling.disposition {
                 Disposition::Deliver(edits) => Fate::Deliver(edits.clone()),
                 Disposition::Discard => Fate::Discard,
@@ -227,7 +267,7 @@ fn shares(lanes: Vec<Lane>, rulings: &[Ruling]) -> Vec<Share> {
             };
             let lane = Lane { tenant: tenant.clone(), envelope: envelope.with_recipients(recipients) };
             let category = ruling.categories.first().copied().unwrap_or(Category::Unscannable);
-            shares.push(Share { lane, fate, copies: ruling.copies.clone(), category });
+            shares.push(Share { lane, fate, copies: ruling.copies.clone(), category, checked: checked.clone() });
         }
     }
     shares

@@ -35,6 +35,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::limits::suspension::Suspensions;
 use crate::model::ConnectionId;
+use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
 use crate::quarantine::Quarantine;
 use crate::scan::Scanner;
@@ -74,6 +75,8 @@ pub struct Config {
     pub inline_deadline: Duration,
     /// Suspended senders are told 550 instead of 450.
     pub reject_suspended: bool,
+    /// What becomes of outbound spam.
+    pub outbound_spam: OutboundSpam,
 }
 
 /// What intake works with.

@@ -15,8 +15,8 @@ use super::connection::Connection;
 use super::content::Fate;
 use super::lanes::Lane;
 use crate::message::specimen::Specimen;
-use crate::model::{Address, BodyKind, Direction, Envelope, Origin, Recipient, ReversePath, Timestamp};
-use crate::spool::{Body, Kind, Meta, NewMessage};
+use crate::model::{Address, BodyKind, Envelope, Origin, Recipient, ReversePath, Timestamp};
+use crate::spool::{About, Body, NewMessage};
 
 /// Most recipients named.
 const NAMED: usize = 10;
@@ -62,16 +62,8 @@ pub(super) fn of(
         received_at: now,
     };
     let rest = Bytes::from(octets);
-    let meta = Meta {
-        tenant: lane.tenant.id.clone(),
-        // To the tenant's own addresses.
-        direction: Direction::Inbound,
-        origin,
-        envelope,
-        size: rest.len() as u64,
-        kind: Kind::Notice,
-    };
-    Some(NewMessage { id, meta, body: Body::Memory { head: Bytes::new(), rest } })
+    let about = About { tenant: lane.tenant.id.clone(), origin, envelope };
+    Some(NewMessage::notice(id, about, Body::Memory { head: Bytes::new(), rest }))
 }
 
 fn text(lane: &Lane, fate: &Fate, specimen: &Specimen) -> String {

@@ -4,7 +4,6 @@
 //! **Invariants**: fields whose names are ours ([`RESERVED_FIELDS`](crate::model::disposition::RESERVED_FIELDS)) and fields that
 //! claim our authserv-id are passed on to nobody; a message that was changed is sealed. What is quarantined is kept as it came.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,12 +16,13 @@ use super::lanes::Lane;
 use super::notice;
 use super::seal::Finding;
 use crate::message::edit;
-use crate::message::specimen::{Limits, Specimen};
+use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Edits};
 use crate::model::receipt::Receipt;
 use crate::model::{Direction, Recipient, Reply, Timestamp};
 use crate::policy::replies;
 use crate::quarantine::{self, NewHeld, QuarantineError};
+use crate::scan::{Changed, Checked, Edited, changed};
 use crate::spool::{Draft, NewMessage, SpoolError};
 
 /// A message for some recipients, ready for custody.
@@ -45,7 +45,8 @@ pub(super) struct Shown {
 /// Everything that is made of one message.
 #[derive(Default)]
 pub(super) struct Parcels {
-    pub(super) deliver: Vec<Parcel>,
+    /// Outbound, each with its check.
+    pub(super) deliver: Vec<(Parcel, Option<Checked>)>,
     pub(super) quarantine: Vec<(Parcel, Category)>,
     pub(super) discard: Vec<Lane>,
     pub(super) notices: Vec<NewMessage>,
@@ -56,6 +57,10 @@ pub(super) struct Parcels {
 /// The message with one set of changes.
 struct Edition {
     edits: Edits,
+    /// Of the message as it came.
+    check: Option<Checked>,
+    /// Of this one.
+    checked: Option<Checked>,
     /// Our fields of the content.
     fields: String,
     /// `None`: as it came.
@@ -80,7 +85,7 @@ impl Connection {
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
-        for Share { lane, fate, copies, category } in shares {
+        for Share { lane, fate, copies, category, checked } in shares {
             let parcel = |lane, fields: &str, body, direction| Parcel {
                 lane,
                 fields: fields.to_owned(),
@@ -90,7 +95,7 @@ impl Connection {
             };
             let own = self.listener.config.direction;
             if let Some(notice) = notice::of(self, &lane, (&fate, &copies.notify), &specimen, now) {
-                parcels.more += notice.meta.envelope.recipients.len();
+                parcels.more += notice.meta().envelope.recipients.len();
                 parcels.notices.push(notice);
             }
             match fate {
@@ -101,7 +106,9 @@ impl Connection {
                     parcels.quarantine.push((parcel(lane, fields, body, own), category));
                 }
                 Fate::Deliver(edits) => {
-                    let Some(edition) = editions.iter().find(|edition| edition.edits == edits) else {
+                    let Some(edition) =
+                        editions.iter().find(|edition| edition.edits == edits && edition.check == checked)
+                    else {
                         return Err(SpoolError::Closed);
                     };
                     if edition.is_left_in {
@@ -117,10 +124,10 @@ impl Connection {
                             Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.with_recipients(recipients) };
                         let body = store.edition(edition.octets.as_ref()).await?;
                         // Their addresses are the tenant's own: they go the way of its inbound mail.
-                        parcels.deliver.push(parcel(lane, &edition.fields, body, Direction::Inbound));
+                        parcels.deliver.push((parcel(lane, &edition.fields, body, Direction::Inbound), None));
                     }
                     let body = store.edition(edition.octets.as_ref()).await?;
-                    parcels.deliver.push(parcel(lane, &edition.fields, body, own));
+                    parcels.deliver.push((parcel(lane, &edition.fields, body, own), edition.checked.clone()));
                 }
             }
         }
@@ -139,11 +146,19 @@ impl Connection {
         let mut editions: Vec<Edition> = Vec::new();
         for share in shares {
             let Fate::Deliver(edits) = &share.fate else { continue };
-            if editions.iter().any(|edition| edition.edits == *edits) {
+            if editions.iter().any(|edition| edition.edits == *edits && edition.check == share.checked) {
                 continue;
             }
             let forged = judged.map(|judged| judged.forged.as_slice()).unwrap_or_default();
-            let (octets, is_left_in) = changed(specimen, whole, edits, forged);
+            let (changed, checked) = match &share.checked {
+                // Under its check, or it is kept here.
+                Some(check) => match check.edited(specimen, whole, edits, forged) {
+                    Some(Edited { checked, changed }) => (changed, Some(checked)),
+                    None => (Changed { octets: None, is_left_in: true }, None),
+                },
+                None => (changed(specimen, whole, edits, forged), None),
+            };
+            let Changed { octets, is_left_in } = changed;
             let mut fields = String::new();
             if let Some(judged) = judged {
                 if let Some(octets) = &octets {
@@ -159,7 +174,8 @@ impl Connection {
                 fields.push_str(&judged.results);
             }
             fields.push_str(&edit::fields(&edits.fields));
-            editions.push(Edition { edits: edits.clone(), fields, octets, is_left_in });
+            let (edits, check) = (edits.clone(), share.checked.clone());
+            editions.push(Edition { edits, check, checked, fields, octets, is_left_in });
         }
         editions
     }
@@ -196,38 +212,6 @@ impl Connection {
             }
         })
     }
-}
-
-/// The changed message (`None`: nothing is to be changed), and whether a file that was to be taken out is still in it.
-fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, forged: &[Range<usize>]) -> (Option<Bytes>, bool) {
-    // Fields of ours are not part of the message: they go before it.
-    let edits = Edits { fields: Vec::new(), ..edits.clone() };
-    // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
-    if specimen.raw != *whole {
-        return (None, true);
-    }
-    let style = edit::Style::default();
-    let edited = if forged.is_empty() {
-        edit::apply(specimen, &edits, &style)
-    } else {
-        let clean = Bytes::from(kept(whole, forged));
-        let specimen = Specimen::parse(clean, &Limits::default(), &|| false);
-        edit::apply(&specimen, &edits, &style)
-    };
-    let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
-    ((edited.octets != *whole).then_some(edited.octets), is_left_in)
-}
-
-/// The message without some ranges, which rise and don't overlap.
-fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(whole.len());
-    let mut from = 0;
-    for range in ranges {
-        kept.extend_from_slice(whole.get(from..range.start).unwrap_or_default());
-        from = range.end;
-    }
-    kept.extend_from_slice(whole.get(from..).unwrap_or_default());
-    kept
 }
 
 /// Where the octets of parcels come from.

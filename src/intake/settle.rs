@@ -27,8 +27,9 @@ use crate::model::explanation::content::Content;
 use crate::model::receipt::{AcceptedReply, Receipt};
 use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantId, Timestamp};
 use crate::policy::{message, replies};
+use crate::scan::Checked;
 use crate::smtp::{MessageQuestion, MessageReply};
-use crate::spool::{Body, Kind, Meta, NewMessage, SpoolError};
+use crate::spool::{About, Body, Kind, NewMessage, SpoolError};
 use crate::telemetry::metrics::{Fallback, MessageResult};
 use crate::telemetry::{Event, EventName};
 use crate::tenant::Tenant;
@@ -201,7 +202,7 @@ impl Connection {
     async fn settle(&mut self, transaction: &Transaction, parcels: Parcels, owed: usize, size: u64) -> Settled {
         let Parcels { deliver, quarantine, discard, notices, more } = parcels;
         let inline = self.listener.config.direction == Direction::Inbound;
-        if let ([parcel], true) = (deliver.as_slice(), inline && transaction.all_inline())
+        if let ([(parcel, None)], true) = (deliver.as_slice(), inline && transaction.all_inline())
             && quarantine.is_empty()
             && discard.is_empty()
             && notices.is_empty()
@@ -224,7 +225,12 @@ impl Connection {
                 Err(reply) => return deferred(reply),
             }
         }
-        let mut messages: Vec<NewMessage> = deliver.into_iter().map(|parcel| self.message(parcel)).collect();
+        let messages: Option<Vec<NewMessage>> =
+            deliver.into_iter().map(|(parcel, checked)| self.message(parcel, checked)).collect();
+        let Some(mut messages) = messages else {
+            tracing::error!("outbound mail without a check; put off");
+            return deferred(replies::LOCAL_TROUBLE);
+        };
         messages.extend(notices);
         if !messages.is_empty() {
             match self.commit(messages).await {
@@ -245,7 +251,8 @@ impl Connection {
         Settled::Kept { receipts, recipients: owed + more, id, how: MessageResult::Queued }
     }
 
-    fn message(&self, parcel: Parcel) -> NewMessage {
+    /// `None`: it is outbound and has no check.
+    fn message(&self, parcel: Parcel, checked: Option<Checked>) -> Option<NewMessage> {
         let Parcel { lane, fields, body, direction, .. } = parcel;
         let (id, origin) = (self.new_id(), self.origin(&lane));
         let head = self.head(&lane, &origin, (id, &fields));
@@ -253,7 +260,11 @@ impl Connection {
             Complete::Memory(rest) => Body::Memory { head, rest },
             Complete::File(draft) => Body::File { head, draft },
         };
-        self.new_message(lane, direction, id, origin, body)
+        let about = About { tenant: lane.tenant.id.clone(), origin, envelope: lane.envelope };
+        match direction {
+            Direction::Inbound => Some(NewMessage::inbound(id, about, body)),
+            Direction::Outbound => Some(NewMessage::outbound(checked?, id, about, body)),
+        }
     }
 
     /// Takes recipients whose own lists block the author out of their lanes.
@@ -339,9 +350,9 @@ impl Connection {
     }
 
     async fn commit(&self, messages: Vec<NewMessage>) -> Result<(MessageId, Vec<Receipt>), SpoolError> {
-        let id = messages.first().map(|message| message.id).ok_or(SpoolError::Closed)?;
+        let id = messages.first().map(NewMessage::id).ok_or(SpoolError::Closed)?;
         let deps = &self.listener.intake.deps;
-        let logged: Vec<_> = messages.iter().map(|m| (m.id, m.meta.clone())).collect();
+        let logged: Vec<_> = messages.iter().map(|m| (m.id(), m.meta().clone())).collect();
         let receipts = deps.spool.commit(messages).await?;
         for (id, meta) in &logged {
             deps.log.log(&Event {
@@ -381,18 +392,6 @@ impl Connection {
         let hostname = &self.config.hostname;
         let received = received::received(&Trace { hostname, origin, tls: self.tls.as_ref(), id, only_recipient });
         if results.is_empty() { received.into() } else { [results, &received].concat().into() }
-    }
-
-    fn new_message(&self, lane: Lane, direction: Direction, id: MessageId, origin: Origin, body: Body) -> NewMessage {
-        let meta = Meta {
-            tenant: lane.tenant.id.clone(),
-            direction,
-            origin,
-            envelope: lane.envelope,
-            size: body.len(),
-            kind: Kind::Mail,
-        };
-        NewMessage { id, meta, body }
     }
 
     fn log_handed_on(&self, lane: &Lane, (id, size): (MessageId, u64), reply: &Reply, remote: &Remote) {

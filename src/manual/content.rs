@@ -11,11 +11,11 @@
 //! | `malware` | one finding | `quarantine` | `quarantine`, always |
 //! | `risky-file` | one finding | `quarantine` | `quarantine` |
 //! | `ambiguous` | one finding: mail programs read the message in different ways | `quarantine` | `quarantine` |
-//! | `unscannable` | something that was not looked at: damage, a budget, an unknown format, time | `quarantine` | `quarantine` |
+//! | `unscannable` | something that was not looked at: damage, a budget, an unknown format, time | `quarantine` | kept back, always |
 //! | `encrypted` | a file with a password that we don't have | `stamp` | `deliver` |
-//! | `phishing` | points of phishing | `quarantine` | `quarantine` or `reject`, always |
+//! | `phishing` | points of phishing | `quarantine` | kept back, always ([`egress`](super::egress)) |
 //! | `impersonation` | points of impersonation | `stamp` | `deliver` |
-//! | `spam` | points of spam, phishing and impersonation together | `quarantine` | `quarantine` or `reject`, always |
+//! | `spam` | points of spam, phishing and impersonation together | `quarantine` | as the operator says ([`egress`](super::egress)) |
 //! | `suspected` | the same points, fewer than for spam | `tag` | `deliver` |
 //! | `bulk` | points of bulk mail, which are no points of spam | `tag` | `deliver` |
 //!
@@ -40,8 +40,9 @@
 //!
 //! * No policy delivers malware, and no allow entry spares a message anything but points: malware, files and what could not be
 //!   inspected are judged as everybody's. An allowed sender is spared spam, suspected, phishing, impersonation and bulk.
-//! * Outbound, no list spares anything. Malware is quarantined; spam and phishing are quarantined or rejected, by the medium level
-//!   or the tenant's own stricter one. All tenants send from the same addresses.
+//! * Outbound, no list spares anything. Malware is quarantined; what could not be inspected is kept back; spam and phishing are
+//!   quarantined or rejected, by the medium level or the tenant's own stricter one, unless the operator lets spam out over addresses of
+//!   its own. All tenants send from the same addresses: [`egress`](super::egress).
 //! * A scan that could not be done is 451, and so is one without a detector that must answer: hashes, rules, YARA, SpamAssassin's rules,
 //!   file rules, clamd and ICAP where they are configured and required. What malware was found meanwhile counts at once. After three such
 //!   answers for the same message it is quarantined as unscannable.

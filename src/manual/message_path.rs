@@ -29,6 +29,7 @@
 //! | 5 | RCPT: tricks refused, domain to tenant, recipient valid by list, call-ahead or any | `intake`, `policy` | `Decision` |
 //! | 6 | body bytes: dot-unstuffed, held to strict CRLF and to every limit, kept in memory or in a draft file | `smtp`, `intake` | draft |
 //! | 7 | end of data: loops refused, recipients grouped by tenant | `policy`, `intake` | `Lane`s |
+//! | 7a | outbound: scanned whole and checked, or it goes nowhere ([`egress`](super::egress)) | `scan`, `policy` | `Checked` |
 //! | 8 | custody of every lane settled: durable commit, or the next hop's own 250 | `spool`, `delivery` | `Receipt`s |
 //! | 9 | receipts folded to one reply | `intake` | 250, or 4xx/5xx |
 //! | 10 | what is due is leased, a branch (one message, one recipient domain) to one worker | `spool` | `Lease` |

@@ -7,6 +7,7 @@
 //! | [`tenancy`] | tenants, snapshots, lanes, custody |
 //! | [`sender`] | how a sender is judged, lists, what a tenant may set |
 //! | [`content`] | how the content of mail is judged, what a tenant may set |
+//! | [`egress`] | what may leave for the internet, what nobody can edit, and by which addresses |
 //! | [`explanation`] | the record of one judgement, `explanation/v1` |
 //! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
@@ -21,6 +22,7 @@
 pub mod content;
 pub mod decisions;
 pub mod durability;
+pub mod egress;
 pub mod explanation;
 pub mod lists;
 pub mod message_path;

@@ -32,6 +32,13 @@
 //! `[[known_source]]` tables into a file of their own in `conf.d`, readable by the gateway's user alone. A list answers questions
 //! from a resolver of one's own; the large lists refuse public resolvers, and `dnsxl_lists_degraded` says so.
 //!
+//! ## Settings of outbound mail
+//!
+//! | section | keys |
+//! |---|---|
+//! | `[outbound]` | `spam` (comes into force with a reload) |
+//! | `[[egress]]` | `pool`, `source`, `hostname` (at a restart): see [`egress`](super::egress) |
+//!
 //! # Signals and health
 //!
 //! | signal | does |
@@ -212,6 +219,7 @@
 //! | `spool_segments` | | segment files |
 //! | `spool_relocated_total` | | messages copied forward |
 //! | `spool_corrupt_total` | | damaged ranges and files: **alert if it grows** |
+//! | `spool_unchecked_total` | | recipients of outbound mail on hold because no check is known of it: **alert if it grows** |
 //! | `spool_missing_frames_total` | | frames that recovery missed: **alert if it grows** |
 //! | `spool_troubles_total` | kind | failed disk operations |
 //! | `spool_healthy` | | **alert if 0** |

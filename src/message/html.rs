@@ -18,6 +18,7 @@ mod style;
 mod tokens;
 
 pub use entities::{Place, decode};
+pub use signs::shortened;
 
 use super::specimen::{LinkSource, MarkupSigns};
 

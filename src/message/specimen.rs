@@ -137,6 +137,8 @@ pub struct Part {
     pub other_octets: Vec<Bytes>,
     /// For text and HTML: its source in Unicode; for a file that is text, too.
     pub text: Option<Box<str>>,
+    /// Its source as other mail programs read the same octets.
+    pub other_texts: Vec<Box<str>>,
 }
 
 /// Where a text comes from.

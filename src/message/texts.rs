@@ -10,8 +10,10 @@ use super::specimen::{Limits, LinkSource, Part, PartKind, Specimen, Text, TextSo
 use super::{charset, html, links};
 use crate::model::finding::{Reason, Unchecked};
 
+/// Characters of hidden text that are looked at as if they were shown, where less is.
+const MUCH_HIDDEN: usize = 100;
 /// Readings of one text in other octets that are looked at.
-const MAX_OTHERS: usize = 2;
+const MAX_OTHERS: usize = 4;
 
 /// Adds the texts of all parts that are shown, and all links in them and in the header.
 pub fn read(specimen: &mut Specimen, limits: &Limits, time_up: TimeUp<'_>) {
@@ -63,6 +65,12 @@ impl Reader<'_> {
     fn part(&mut self, index: usize, part: &Part, source: TextSource, flow: Flow) {
         let text = part.text.as_deref().unwrap_or_default();
         self.text(index, &part.path, source, flow, text);
+        for other in &part.other_texts {
+            self.text(index, &part.path, source, flow, other);
+        }
+        if part.other_octets.len() > MAX_OTHERS {
+            self.miss(Reason::Count, &part.path);
+        }
         for other in part.other_octets.iter().take(MAX_OTHERS) {
             let text = charset::decode(other, part.charset.as_deref());
             self.text(index, &part.path, source, flow, &text);
@@ -92,6 +100,14 @@ impl Reader<'_> {
             seen.signs = read.signs;
         } else {
             seen.visible = flow.shown(&without_files(text)).into();
+        }
+        // What we take for hidden is most of it: perhaps it is we who are deceived. Then it is looked at as if it were shown.
+        let (shown, hidden) = (seen.visible.chars().count(), seen.hidden.chars().count());
+        if hidden >= MUCH_HIDDEN && hidden > shown {
+            self.links_in(index, LinkSource::Text, &seen.hidden);
+            let folded = fold(&seen.hidden).into();
+            let visible = seen.hidden.clone();
+            self.texts.push(Text { part: index, source: Some(source), visible, folded, ..Text::default() });
         }
         // Addresses that nobody made a link of are made one by the mail program.
         self.links_in(index, LinkSource::Text, &seen.visible);

@@ -10,7 +10,8 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// Most findings of one message that are kept; further ones still count towards the score.
+/// Most findings of one message that are kept, and one more of each class that has none; further ones still count towards the
+/// score.
 pub const MAX_FINDINGS: usize = 256;
 /// Longest evidence, in characters.
 pub const MAX_EVIDENCE: usize = 200;
@@ -287,7 +288,8 @@ impl Verdict {
         if finding.class.is_scored() {
             self.score += finding.score;
         }
-        if self.findings.len() < MAX_FINDINGS {
+        // One of each class stays whatever came before it: however many findings a message brings, no virus hides among them.
+        if self.findings.len() < MAX_FINDINGS || !self.has(finding.class) {
             self.findings.push(finding);
         } else {
             self.left_out = self.left_out.saturating_add(1);
@@ -337,6 +339,19 @@ mod tests {
         assert_eq!((verdict.findings.len(), verdict.left_out), (MAX_FINDINGS, 1));
         assert_eq!(verdict.score, Score(i32::try_from(MAX_FINDINGS).unwrap() + 1));
         assert_eq!(&*verdict.findings[0].evidence, "a  b");
+    }
+
+    #[test]
+    fn no_number_of_findings_hides_a_virus() {
+        let mut verdict = Verdict::new(1);
+        for _ in 0..MAX_FINDINGS * 2 {
+            verdict.find(Finding::new(Detector::Rules, "R", Class::Spam, Score::ZERO, ""));
+        }
+        for _ in 0..3 {
+            verdict.find(Finding::new(Detector::Hashes, "Eicar", Class::Malware, Score::ZERO, ""));
+        }
+        assert!(verdict.has(Class::Malware));
+        assert_eq!(verdict.findings.len(), MAX_FINDINGS + 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod authentication;
 pub mod decision;
 pub mod detectors;
 pub mod disposition;
+pub mod egress;
 pub mod envelope;
 pub mod explanation;
 pub mod finding;

@@ -123,6 +123,10 @@ pub const SCAN_UNAVAILABLE: Reply =
 pub const SCAN_BUSY: Reply =
     Reply::new(451, Enhanced(4, 3, 2), "Too many messages are being inspected, try again in a minute");
 
+/// Outbound: what nobody can look into does not leave.
+pub const TOO_LARGE_TO_INSPECT: Reply =
+    Reply::new(552, Enhanced(5, 3, 4), "The message or a file in it is too large to be inspected, send it in parts");
+
 /// Refused for good because of this.
 #[must_use]
 pub const fn content(category: Category) -> Reply {

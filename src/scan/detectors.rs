@@ -1,7 +1,7 @@
 //! The detectors of this process, in their order, each timed and contained.
 //!
 //! **Failure**: one that panics or has no time left is unavailable, and the others go on; what it had found by then stays.
-//! **Invariants**: every detector that is switched on has run or is named in the Verdict.
+//! **Invariants**: every detector that is switched on has run or is named in the Verdict; for outbound mail none is switched off.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -13,13 +13,15 @@ use super::{bulk, classifier, facts, feeds, files, rules, spamassassin};
 use crate::message::files::{password_words, walk};
 use crate::message::specimen::{Specimen, TimeUp};
 use crate::model::Direction;
+use crate::model::detectors::Detectors;
 use crate::model::finding::{Detector, Unavailable, Verdict};
 use crate::signatures::SignatureSet;
 use crate::telemetry::metrics::ScanMetrics;
 
 /// One message on its way through the detectors.
 struct Course<'a> {
-    config: &'a Config,
+    /// Who is asked.
+    on: Detectors,
     metrics: &'a ScanMetrics,
     time_up: TimeUp<'a>,
     verdict: Verdict,
@@ -32,7 +34,11 @@ pub(super) fn run(
     request: &Request,
     time_up: TimeUp<'_>,
 ) -> (Specimen, Verdict) {
-    let mut course = Course { config, metrics, time_up, verdict: Verdict::new(set.number) };
+    let on = match request.direction {
+        Direction::Inbound => config.on,
+        Direction::Outbound => Detectors::all(),
+    };
+    let mut course = Course { on, metrics, time_up, verdict: Verdict::new(set.number) };
     let mut specimen = Specimen::default();
     // Nobody can switch this off: without it nothing is seen, and nothing can be delivered.
     course.must(Detector::Structure, |_| {
@@ -81,7 +87,7 @@ pub(super) fn run(
 impl Course<'_> {
     /// Runs one, if it is switched on.
     fn take(&mut self, detector: Detector, work: impl FnOnce(&mut Verdict)) {
-        if self.config.on.has(detector) {
+        if self.on.has(detector) {
             self.must(detector, work);
         }
     }
@@ -93,7 +99,11 @@ impl Course<'_> {
         }
         let (begun, before) = (Instant::now(), self.verdict.findings.len());
         // What it leaves behind when it breaks is a list of findings, which is whole after every step.
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.verdict)));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            super::checked::tests::break_if_asked(detector);
+            work(&mut self.verdict);
+        }));
         self.metrics.detector_seconds.of(detector).observe(begun.elapsed().as_secs_f64());
         let found = self.verdict.findings.len().saturating_sub(before);
         self.metrics.findings.of(detector).inc_by(found as u64);

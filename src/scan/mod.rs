@@ -2,10 +2,13 @@
 //! Verdict.
 //!
 //! **Failure**: a detector that fails is named in the Verdict as unavailable; it is never "clean".
+//! **Invariants**: outbound mail leaves with a [`Checked`] or not at all, and only the check makes one.
 
 pub mod bulk;
+pub mod checked;
 pub mod classifier;
 mod detectors;
+mod edited;
 pub mod external;
 mod facts;
 pub mod feeds;
@@ -19,7 +22,9 @@ pub mod spamassassin;
 mod structure;
 pub mod symbols;
 
-pub use scanner::{Config, Request, ScanError, Scanned, Scanner};
+pub use checked::{Checked, Edited, Scanned, Terms, unscanned};
+pub use edited::{Changed, changed};
+pub use scanner::{Config, Request, ScanError, Scanner};
 
 #[cfg(test)]
 mod starter_tests;

@@ -7,7 +7,7 @@
 //! **Failure**: [`ScanError`] where nothing was scanned: no place in the pool, or a detector that broke. Both are our trouble:
 //! 4xx. A detector that had no time is in [`Verdict::unavailable`], what was not looked at in [`Verdict::unchecked`].
 //! **Invariants**: a message is scanned by one set, the one picked when its scan begins. Nothing switches a detector off but the
-//! operator's settings.
+//! operator's settings, and nothing at all for outbound mail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
 use super::pool::{Pool, PoolError};
-use crate::message::specimen::{Limits, Specimen, TimeUp};
+use crate::message::specimen::{Limits, TimeUp};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
-use crate::model::finding::{Class, Detector, Score, Verdict};
+use crate::model::finding::{Class, Detector, Score};
 use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
 use crate::signatures::sets::Sets;
 use crate::telemetry::Metrics;
@@ -40,7 +41,7 @@ pub struct Config {
     /// Longest time for one message in this process.
     pub time: Duration,
     pub limits: Limits,
-    /// Detectors that are asked; the operator's word alone.
+    /// Detectors that are asked about inbound mail; the operator's word alone. Outbound, all are.
     pub on: Detectors,
     /// Tried on files with passwords, after the words of the mail.
     pub passwords: Vec<Box<str>>,
@@ -77,14 +78,6 @@ pub struct Request {
     pub own_domains: Vec<Domain>,
     /// `None`: nobody asked.
     pub authentication: Option<Authentication>,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub struct Scanned {
-    pub verdict: Verdict,
-    /// For whoever edits the message.
-    pub specimen: Specimen,
 }
 
 /// Nothing was scanned.
@@ -164,12 +157,13 @@ impl Scanner {
             }
             answer.tell(&mut scanned.verdict);
         }
+        scanned.is_whole = true;
         metrics.unchecked.inc_by(scanned.verdict.unchecked.len() as u64);
         timer.observe_duration();
         Ok(scanned)
     }
 
-    /// The same here and now, without a place in the pool and without scanners elsewhere: for tools.
+    /// The same here and now, without a place in the pool and without scanners elsewhere: for tools. Nothing can leave by it.
     #[must_use]
     pub fn scan_here(&self, request: &Request) -> Scanned {
         self.0.scan(request)
@@ -177,16 +171,8 @@ impl Scanner {
 
     /// Detectors whose silence puts a message off.
     #[must_use]
-    pub fn mandatory(&self) -> Detectors {
-        // Of the scanners of others, those that the operator says.
-        let here = external::DETECTORS.into_iter().fold(Detectors::mandatory(), Detectors::without);
-        self.0
-            .external
-            .required()
-            .into_iter()
-            .fold(here, Detectors::with)
-            .and(self.0.config.on)
-            .with(Detector::Structure)
+    pub fn mandatory(&self, direction: Direction) -> Detectors {
+        self.0.mandatory(direction)
     }
 
     /// Scanners of others, for those who ask whether they are there.
@@ -233,6 +219,22 @@ impl Drop for Waiting {
 }
 
 impl Inner {
+    fn mandatory(&self, direction: Direction) -> Detectors {
+        // Of the scanners of others, those that the operator says.
+        let required = self.external.required().into_iter();
+        let without_others = |all: Detectors| external::DETECTORS.into_iter().fold(all, Detectors::without);
+        let here = match direction {
+            Direction::Inbound => without_others(Detectors::mandatory()),
+            // Who looks at outbound mail at all must have looked: the others add points, and spam leaves for want of points.
+            Direction::Outbound => without_others(Detectors::all()).without(Detector::Impersonation),
+        };
+        let all = required.fold(here, Detectors::with);
+        match direction {
+            Direction::Inbound => all.and(self.config.on).with(Detector::Structure),
+            Direction::Outbound => all,
+        }
+    }
+
     fn scan(&self, request: &Request) -> Scanned {
         let begun = Instant::now();
         let time_up: TimeUp<'_> = &|| begun.elapsed() >= self.config.time;
@@ -240,6 +242,13 @@ impl Inner {
         let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, time_up);
         let hit = verdict.score >= HIT || verdict.findings.iter().any(|found| found.class == Class::Malware);
         self.sets.told(&picked, hit, begun.elapsed());
-        Scanned { verdict, specimen }
+        Scanned {
+            verdict,
+            specimen,
+            sum: sum(&request.octets),
+            direction: request.direction,
+            mandatory: self.mandatory(request.direction),
+            is_whole: false,
+        }
     }
 }

@@ -24,6 +24,9 @@ pub enum SpoolError {
     /// What is on disk isn't what was written; the message is put on hold and a copy in `corrupt/`.
     #[error("message {0} is damaged on disk: {1}")]
     Damaged(MessageId, Arc<str>),
+    /// Outbound mail that is not the message that was checked: 451, and a fault of ours to be told.
+    #[error("message {0} is not taken: {1}")]
+    Unchecked(MessageId, Arc<str>),
     /// The message has left the spool.
     #[error("message {0} is not in the spool")]
     Gone(MessageId),

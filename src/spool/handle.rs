@@ -12,15 +12,16 @@ use super::committer::Committer;
 use super::config::Config;
 use super::error::{OpenError, SpoolError, is_full};
 use super::keeper::{self, Stop};
-use super::lease::Lease;
-use super::prepare::{NewMessage, new_draft, prepare};
+use super::lease::{Lease, NoLease};
+use super::message::{NewMessage, UNCHECKED};
+use super::prepare::{new_draft, prepare};
 use super::queue::{Class, Request};
 use super::recover::{Recovered, RecoveryReport, recover};
 use super::segment::{Active, fill, preallocate, sync_dir};
 use super::shared::{Deps, Dirs, Shared, lock};
 use super::spare;
-use crate::model::Timestamp;
 use crate::model::receipt::Receipt;
+use crate::model::{MessageId, Timestamp};
 use crate::telemetry::EventName;
 
 /// The durable queue of this node. Cheap to clone; the last clone closes it.
@@ -203,10 +204,26 @@ impl Spool {
             match Lease::new(shared, item) {
                 Ok(lease) => leases.push(lease),
                 // Was decoded when it came in, so this is memory gone bad: leave it leased, for the next start.
-                Err(id) => shared.tell(EventName::Alert, Some(id), "the envelope in memory can't be read"),
+                Err(NoLease::Unchecked(id, number)) => self.hold_unchecked(id, number),
+                Err(NoLease::Unreadable(id)) => {
+                    shared.tell(EventName::Alert, Some(id), "the envelope in memory can't be read")
+                }
             }
         }
         leases
+    }
+
+    /// Whoever released it: without the mark it goes nowhere. Not written: every start finds it out again.
+    fn hold_unchecked(&self, id: MessageId, number: u32) {
+        let shared = self.shared();
+        let change = {
+            let mut index = shared.index();
+            index.give_back(id, number, None);
+            index.hold(id, number, Some(UNCHECKED), shared.now())
+        };
+        shared.deps.metrics.balance.hold(change.held);
+        shared.deps.metrics.spool.unchecked.inc_by(change.held);
+        shared.tell(EventName::Alert, Some(id), UNCHECKED);
     }
 
     /// Messages in the spool.
@@ -289,6 +306,12 @@ fn tell_recovery(shared: &Shared, report: &RecoveryReport) {
     metrics.spool.messages.set(i64::try_from(report.messages).unwrap_or(i64::MAX));
     metrics.spool.recipients.set(i64::try_from(report.queued + report.held).unwrap_or(i64::MAX));
     metrics.spool.healthy.set(1);
+    if report.unchecked > 0 {
+        metrics.spool.unchecked.inc_by(report.unchecked);
+        let text = format!("spool: {} recipients are on hold: {UNCHECKED}", report.unchecked);
+        tracing::error!("{text}");
+        shared.tell(EventName::Alert, None, &text);
+    }
     for line in &report.damaged {
         tracing::error!("spool: kept in corrupt/: {line}");
         shared.tell(EventName::Corrupt, None, line);

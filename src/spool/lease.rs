@@ -1,4 +1,5 @@
-//! One worker's right to one branch: at most one lease per branch is out at any time.
+//! One worker's right to one branch: at most one lease per branch is out at any time, and none for outbound mail that was not
+//! checked.
 //!
 //! **Failure**: a lease that is dropped comes due again soon; one that can't be settled because the spool is wedged stays
 //! out, because what can't be recorded must not be tried again.
@@ -7,17 +8,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::body::LoadedBody;
+use super::body::{Body, LoadedBody};
 use super::error::SpoolError;
 use super::index::{Branch, Taken};
+use super::message::{About, NewMessage, Way};
 use super::meta::Meta;
-use super::prepare::{NewMessage, prepare};
+use super::prepare::prepare;
 use super::queue::{Class, Effect, Request};
 use super::read;
 use super::record::{Progress, RecipientState, progress};
 use super::shared::Shared;
 use crate::faults::Point;
-use crate::model::{Domain, MessageId, Timestamp};
+use crate::model::{Domain, Envelope, MessageId, Origin, Recipient, Timestamp};
 
 /// See the module.
 #[derive(Debug)]
@@ -26,10 +28,18 @@ pub struct Lease {
     id: MessageId,
     number: u32,
     meta: Arc<Meta>,
+    way: Way,
     queued_at: Timestamp,
     state: Branch,
     body: Option<(Bytes, Bytes)>,
     out: bool,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(super) enum NoLease {
+    Unreadable(MessageId),
+    Unchecked(MessageId, u32),
 }
 
 /// What an attempt came to.
@@ -47,14 +57,15 @@ pub struct Settlement {
 }
 
 impl Lease {
-    pub(super) fn new(shared: &Arc<Shared>, taken: Taken) -> Result<Self, MessageId> {
+    pub(super) fn new(shared: &Arc<Shared>, taken: Taken) -> Result<Self, NoLease> {
         let Taken { id, branch: number, queued_at, state, meta, body, .. } = taken;
         let meta = match meta {
             Ok(meta) => meta,
-            Err(encoded) => Arc::new(Meta::decode(&encoded).map_err(|_| id)?),
+            Err(encoded) => Arc::new(Meta::decode(&encoded).map_err(|_| NoLease::Unreadable(id))?),
         };
+        let way = meta.way().ok_or(NoLease::Unchecked(id, number))?;
         let queued_at = Timestamp::from_millis(queued_at);
-        Ok(Self { shared: Arc::clone(shared), id, number, meta, queued_at, state, body, out: true })
+        Ok(Self { shared: Arc::clone(shared), id, number, meta, way, queued_at, state, body, out: true })
     }
 
     #[must_use]
@@ -65,6 +76,22 @@ impl Lease {
     #[must_use]
     pub fn meta(&self) -> &Arc<Meta> {
         &self.meta
+    }
+
+    /// Where it may go.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// A notice about this message to its sender, from nobody, in the other direction: for [`Settlement::notices`]. Who is
+    /// named in `envelope` doesn't count.
+    #[must_use]
+    pub fn notice(&self, id: MessageId, origin: Origin, mut envelope: Envelope, body: Body) -> NewMessage {
+        let to = self.meta.envelope.sender.address().cloned().map(Recipient::new);
+        envelope.recipients = to.into_iter().collect();
+        let about = About { tenant: self.meta.tenant.clone(), origin, envelope };
+        NewMessage::answer(id, self.meta.direction, about, body)
     }
 
     /// The routing domain that the recipients share.

@@ -6,13 +6,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::message::Mark;
 use super::wire::{Malformed, Put, Reader};
+use crate::model::egress::Pool;
 use crate::model::{
     Address, BodyKind, Direction, Domain, Envelope, Notify, Origin, OriginalRecipient, Recipient, ReturnContent,
     ReversePath, TenantId, Timestamp,
 };
 
 const VERSION: u8 = 1;
+/// Before the pool and the set's number; other octets there mean that no mark is known.
+const CHECKED: u8 = 1;
 
 /// Mail of a client, or a notice of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +35,8 @@ pub struct Meta {
     /// Octets of the message as delivered.
     pub size: u64,
     pub kind: Kind,
+    /// Made by the check of outbound mail alone ([`Meta::way`]).
+    pub(super) mark: Option<Mark>,
 }
 
 impl Meta {
@@ -93,6 +99,13 @@ impl Meta {
         for recipient in &self.envelope.recipients {
             put_recipient(out, recipient);
         }
+        match self.mark {
+            None => out.push(0),
+            Some(Mark { pool, set }) => {
+                out.extend([CHECKED, pool.code()]);
+                out.put_varint(set);
+            }
+        }
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -128,6 +141,15 @@ impl Meta {
         for _ in 0..count {
             recipients.push(take_recipient(reader)?);
         }
+        // Records of earlier releases end here.
+        let mark = if reader.is_empty() || reader.u8()? != CHECKED {
+            None
+        } else {
+            let pool = Pool::from_code(reader.u8()?);
+            let set = reader.varint()?;
+            // A pool that this release doesn't know: nobody could say which addresses it may take.
+            pool.map(|pool| Mark { pool, set })
+        };
         let ret = match flags >> 4 & 3 {
             0 => None,
             1 => Some(ReturnContent::Full),
@@ -141,6 +163,7 @@ impl Meta {
             envelope: Envelope { sender, body, smtputf8: flags & 1 << 3 != 0, ret, envid, recipients },
             size,
             kind: if flags & 1 << 1 != 0 { Kind::Notice } else { Kind::Mail },
+            mark,
         })
     }
 }
@@ -229,6 +252,7 @@ mod tests {
             envelope,
             size: 5_120,
             kind: Kind::Mail,
+            mark: Some(Mark { pool: Pool::Suspect, set: 300 }),
         }
     }
 
@@ -244,11 +268,33 @@ mod tests {
 
     #[test]
     fn a_cut_meta_is_malformed() {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut old) = (Vec::new(), Vec::new());
         sample().encode(&mut bytes);
-        for end in 0..bytes.len() {
+        Meta { mark: None, ..sample() }.encode(&mut old);
+        // An earlier release wrote no mark, not even that there is none.
+        let before_the_mark = old.len() - 1;
+        for end in (0..bytes.len()).filter(|end| *end != before_the_mark) {
             assert!(Meta::decode(&bytes[..end]).is_err(), "cut at {end}");
         }
+        assert_eq!(Meta::decode(&bytes[..before_the_mark]), Ok(Meta { mark: None, ..sample() }));
+    }
+
+    #[test]
+    fn outbound_mail_without_a_mark_may_go_nowhere() {
+        let unmarked = Meta { mark: None, ..sample() };
+        assert_eq!((sample().way().map(crate::spool::Way::pool), unmarked.way()), (Some(Pool::Suspect), None));
+        assert!(Meta { kind: Kind::Notice, ..unmarked.clone() }.way().is_some());
+        assert_eq!(Meta { direction: Direction::Inbound, ..unmarked }.way(), Some(crate::spool::Way::Inside));
+    }
+
+    #[test]
+    fn a_mark_of_an_unknown_pool_is_none() {
+        let mut bytes = Vec::new();
+        sample().encode(&mut bytes);
+        let at = bytes.len() - 3;
+        assert_eq!(bytes[at], Pool::Suspect.code());
+        bytes[at] = 77;
+        assert_eq!(Meta::decode(&bytes).unwrap().mark, None);
     }
 
     #[test]

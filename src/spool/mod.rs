@@ -9,7 +9,7 @@
 //! **Failure**: out of space: `Full` for new mail, outcomes wait (and have a reserve), delivery pauses while one waits.
 //! Failed write or sync: wedged until restart, nothing acknowledged, nothing delivered. Damage on disk: kept in
 //! `corrupt/`, counted, told; blocks nothing else; never delivered in part.
-//! **Invariants**: nobody is answered before the sync; a branch has one lease; an outcome's record outlives its message's.
+//! **Invariants**: outbound mail comes in with its check and goes out with the mark of it (`message`); nobody is answered before the sync; a branch has one lease; an outcome's record outlives its message's.
 //! **Elsewhere**: the format and its reasons are decision 0002; retry times are `delivery`'s; free-space answers are
 //! `intake`'s.
 
@@ -24,6 +24,7 @@ mod index;
 mod keeper;
 mod lease;
 mod measures;
+mod message;
 mod meta;
 mod operator;
 mod prepare;
@@ -43,9 +44,9 @@ pub use config::Config;
 pub use error::{OpenError, SpoolError};
 pub use handle::{Health, Spool};
 pub use lease::{Lease, Settlement};
+pub use message::{About, Exit, Mark, NewMessage, Way};
 pub use meta::{Kind, Meta};
 pub use operator::{DomainSummary, Done, Filter, QueueDetail, QueueItem};
-pub use prepare::NewMessage;
 pub use record::RecipientState;
 pub use recover::RecoveryReport;
 pub use shared::Deps;

@@ -11,20 +11,12 @@ use bytes::Bytes;
 use super::body::{Body, Draft, Kept};
 use super::error::SpoolError;
 use super::index::{Cached, Entry, Place};
-use super::meta::{Kind, Meta};
+use super::message::{NewMessage, compare};
+use super::meta::Kind;
 use super::queue::{Class, Effect, NewEntry, Source};
 use super::record::{MessageFields, message_head};
 use super::segment::sync_dir;
 use super::shared::Shared;
-use crate::model::MessageId;
-
-/// A message to take into custody.
-#[derive(Debug)]
-pub struct NewMessage {
-    pub id: MessageId,
-    pub meta: Meta,
-    pub body: Body,
-}
 
 /// Chunks and effects of one frame.
 #[derive(Debug, Default)]
@@ -54,7 +46,7 @@ pub(super) async fn prepare(
     let together: u64 = messages.iter().map(|message| message.body.len()).sum();
     let crowded = together > shared.config.segment_size / 2;
     for message in messages {
-        let NewMessage { id, mut meta, body } = message;
+        let NewMessage { id, mut meta, body, checked } = message;
         meta.size = body.len();
         let body = match body {
             Body::Memory { head, rest }
@@ -72,6 +64,13 @@ pub(super) async fn prepare(
                 (head, Bytes::new(), Some(blocking(move || draft.keep(&large, id)).await?))
             }
         };
+        if let Some(checked) = &checked {
+            let rest = match &kept {
+                Some(kept) => (kept.length, kept.crc),
+                None => (rest.len() as u64, crc32c::crc32c(&rest)),
+            };
+            compare(id, checked, &head, rest)?;
+        }
         let crc = match &kept {
             Some(kept) => kept.crc,
             None => crc32c::crc32c_append(crc32c::crc32c(&head), &rest),

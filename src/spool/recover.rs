@@ -14,6 +14,7 @@ use super::corrupt;
 use super::error::OpenError;
 use super::frame::{FrameKind, Stretch, Walk};
 use super::index::{Entry, Index, Place};
+use super::message::UNCHECKED;
 use super::meta::Meta;
 use super::record::{self, MessageRecord, Record, Stored};
 use super::segment::{Name, SEGMENT_HEADER, sync_dir};
@@ -28,6 +29,8 @@ pub struct RecoveryReport {
     pub queued: u64,
     /// Recipients on hold.
     pub held: u64,
+    /// Of those, recipients of outbound mail without a mark of its check.
+    pub unchecked: u64,
     pub segments: u64,
     pub frames: u64,
     pub bytes: u64,
@@ -57,6 +60,8 @@ struct Recovery<'a> {
     last_sequence: Option<u64>,
     /// Large bodies of messages that are done.
     finished: HashSet<MessageId>,
+    /// Outbound mail without a mark.
+    unmarked: HashSet<MessageId>,
 }
 
 /// Reads the whole spool. Blocks.
@@ -67,6 +72,7 @@ pub(super) fn recover(dirs: &Dirs) -> Result<Recovered, OpenError> {
         report: RecoveryReport::default(),
         last_sequence: None,
         finished: HashSet::new(),
+        unmarked: HashSet::new(),
     };
     let mut next_number = 1;
     for name in this.segments()? {
@@ -76,6 +82,7 @@ pub(super) fn recover(dirs: &Dirs) -> Result<Recovered, OpenError> {
     this.drafts()?;
     this.large()?;
     this.dead()?;
+    this.hold_unmarked();
     for entry in this.index.entries() {
         this.report.messages += 1;
         for branch in entry.branches.as_slice() {
@@ -199,7 +206,11 @@ impl Recovery<'_> {
         let mut entries = Vec::new();
         for item in &records {
             if let Record::Message(message) | Record::Moved(message, _) = item {
-                entries.push(Some(entry(message, name, at, payload).map_err(|error| why(&error))?));
+                let (entry, is_unmarked) = entry(message, name, at, payload).map_err(|error| why(&error))?;
+                if is_unmarked {
+                    self.unmarked.insert(message.id);
+                }
+                entries.push(Some(entry));
             } else {
                 entries.push(None);
             }
@@ -239,6 +250,18 @@ impl Recovery<'_> {
             self.index.relocate(entry.id, entry.place);
         } else {
             self.index.insert(entry);
+        }
+    }
+
+    /// Written before there were marks, or by nobody who had the right to.
+    fn hold_unmarked(&mut self) {
+        for id in std::mem::take(&mut self.unmarked) {
+            let Some(entry) = self.index.get(id) else { continue };
+            let branches = entry.branches.as_slice().len();
+            self.report.unchecked += entry.pending();
+            for number in 0..u32::try_from(branches).unwrap_or(u32::MAX) {
+                self.index.hold(id, number, Some(UNCHECKED), 0);
+            }
         }
     }
 
@@ -289,7 +312,12 @@ impl Recovery<'_> {
     }
 }
 
-fn entry(message: &MessageRecord<'_>, name: Name, at: usize, payload: &[u8]) -> Result<Box<Entry>, record_error::Bad> {
+fn entry(
+    message: &MessageRecord<'_>,
+    name: Name,
+    at: usize,
+    payload: &[u8],
+) -> Result<(Box<Entry>, bool), record_error::Bad> {
     let meta = Meta::decode(message.meta)?;
     let (inline, file_length) = match message.stored {
         Stored::Inline(bytes) => (bytes, None),
@@ -304,7 +332,8 @@ fn entry(message: &MessageRecord<'_>, name: Name, at: usize, payload: &[u8]) -> 
         crc: message.crc,
         file_length,
     };
-    Ok(Box::new(Entry::new(message.id, place, &meta, message.meta, message.queued_at)))
+    let entry = Entry::new(message.id, place, &meta, message.meta, message.queued_at);
+    Ok((Box::new(entry), meta.way().is_none()))
 }
 
 mod record_error {

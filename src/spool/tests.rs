@@ -36,6 +36,7 @@ fn meta(number: u64) -> Meta {
         envelope,
         size: 5_120,
         kind: Kind::Mail,
+        mark: None,
     }
 }
 
@@ -50,7 +51,8 @@ fn deps() -> Deps {
 
 fn message(number: u64) -> NewMessage {
     let body = Body::Memory { head: Bytes::new(), rest: Bytes::from_static(b"Subject: x\r\n\r\nx\r\n") };
-    NewMessage { id: MessageId::new(1, number.into()), meta: meta(number), body }
+    let Meta { tenant, origin, envelope, .. } = meta(number);
+    NewMessage::inbound(MessageId::new(1, number.into()), About { tenant, origin, envelope }, body)
 }
 
 /// A committer whose segment is this file.
@@ -233,4 +235,35 @@ fn a_million_messages_fit() {
     println!("{each} bytes of memory for a queued message");
     assert!(each < 500, "{each} bytes for a queued message");
     assert_eq!(index.take_due(u64::MAX, 10).len(), 10);
+}
+
+/// As an earlier release wrote it, or somebody who had no right to: it is never delivered, and nobody can let it go.
+#[tokio::test]
+async fn outbound_mail_without_a_mark_is_held_at_every_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || Config { min_free_bytes: 0, min_free_inodes: 0, segment_size: 1 << 20, ..Config::new(dir.path()) };
+    let later = Timestamp(u64::MAX);
+    let told = |deps: &Deps| deps.log.lines().iter().filter(|line| line.contains("alert")).count();
+    let first = deps();
+    let (spool, _) = Spool::open(config(), first.clone()).unwrap();
+    let new = message(1);
+    let unmarked = NewMessage { meta: Meta { direction: Direction::Outbound, ..new.meta }, ..new };
+    spool.commit(vec![unmarked, message(2)]).await.unwrap();
+    let leases = spool.take_due(later, 10);
+    assert_eq!(leases.iter().map(|lease| lease.id().as_u128()).collect::<Vec<_>>(), [message(2).id.as_u128()]);
+    let sums = first.metrics.balance.sums();
+    assert_eq!((sums.held, sums.queued, sums.balance(), told(&first)), (1, 1, 0, 1));
+    assert_eq!(first.metrics.spool.unchecked.get(), 1);
+    drop((leases, spool));
+    let deps = deps();
+    let (spool, report) = Spool::open(config(), deps.clone()).unwrap();
+    assert_eq!((report.unchecked, report.held, report.queued), (1, 1, 1));
+    assert_eq!((deps.metrics.spool.unchecked.get(), told(&deps)), (1, 1));
+    let other = spool.take_due(later, 10);
+    assert_eq!(other.len(), 1);
+    spool.release(&Filter::default(), "somebody insists").await.unwrap();
+    assert!(spool.take_due(later, 10).is_empty());
+    assert_eq!(spool.next_due(), None, "it is on hold again");
+    drop(other);
+    assert_eq!((deps.metrics.balance.sums().held, deps.metrics.balance.sums().balance()), (1, 0));
 }

@@ -230,6 +230,8 @@ pub struct SpoolMetrics {
     pub corrupt: IntCounter,
     /// Frames that the numbering says were there.
     pub missing_frames: IntCounter,
+    /// Recipients of outbound mail that was put on hold because no check is known of it.
+    pub unchecked: IntCounter,
     pub troubles: Counters<SpoolTrouble>,
     /// 1: commits work; 0: low on space or wedged.
     pub healthy: IntGauge,
@@ -252,6 +254,10 @@ impl SpoolMetrics {
             relocated: r.counter("spool_relocated_total", "Messages copied forward out of old segments."),
             corrupt: r.counter("spool_corrupt_total", "Damaged ranges and files moved to corrupt/."),
             missing_frames: r.counter("spool_missing_frames_total", "Frames a start found missing from the log."),
+            unchecked: r.counter(
+                "spool_unchecked_total",
+                "Recipients of outbound mail put on hold because no check is known of it.",
+            ),
             troubles: r.counters("spool_troubles_total", "Failed disk operations."),
             healthy: r.gauge("spool_healthy", "1 if commits work, 0 if low on space or wedged."),
             free_bytes: r.gauge("spool_free_bytes", "Free bytes of the spool's file system."),

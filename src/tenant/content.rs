@@ -177,6 +177,8 @@ pub struct ContentPolicy {
     pub level: Sensitivity,
     pub thresholds: Thresholds,
     treatments: [Treatment; Category::ALL.len()],
+    /// One bit for each category whose treatment somebody has written.
+    written: u16,
     tags: BTreeMap<Category, Box<str>>,
     stamps: BTreeMap<Category, Box<str>>,
     /// Our header fields on everything that is delivered.
@@ -214,11 +216,13 @@ impl ContentPolicy {
         // What is spam is not suspected; a threshold above that of spam would never be met.
         thresholds.suspected = thresholds.suspected.min(thresholds.spam);
         let written = |category| spec.actions.get(&category).copied();
+        let bits = spec.actions.keys().fold(0, |bits, category| bits | bit(*category));
         Self {
             level,
             thresholds,
             treatments: Category::ALL
                 .map(|category| written(category).unwrap_or_else(|| default_treatment(direction, category))),
+            written: bits,
             tags: spec.tags,
             stamps: spec.stamps,
             headers: spec.headers.unwrap_or(direction == Direction::Inbound),
@@ -234,6 +238,12 @@ impl ContentPolicy {
         self.treatments.get(category as usize).copied().unwrap_or(Treatment::plain(Fate::Quarantine))
     }
 
+    /// Whether that is the tenant's word, and not the default.
+    #[must_use]
+    pub fn is_written(&self, category: Category) -> bool {
+        self.written & bit(category) != 0
+    }
+
     /// What stands before the subject.
     #[must_use]
     pub fn tag(&self, category: Category) -> &str {
@@ -245,6 +255,10 @@ impl ContentPolicy {
     pub fn stamp(&self, category: Category) -> &str {
         self.stamps.get(&category).map_or_else(|| content_texts::stamp(category), AsRef::as_ref)
     }
+}
+
+const fn bit(category: Category) -> u16 {
+    1 << category as u16
 }
 
 /// The defaults (`manual::content`).

@@ -36,6 +36,7 @@ mod never_open_relay;
 mod next_hop_down_then_back;
 mod next_hop_manners;
 mod one_of_three_refused;
+mod outbound_never_leaves;
 mod pipelining_after_data;
 mod proxy_v1_v2;
 mod quarantine_cli;

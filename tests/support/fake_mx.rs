@@ -81,6 +81,9 @@ pub struct Command {
 #[derive(Debug, Clone)]
 pub struct Received {
     pub connection: usize,
+    /// Where it came from.
+    #[allow(dead_code, reason = "not every test program asks")]
+    pub client: Option<IpAddr>,
     pub at: Instant,
     pub helo: String,
     pub tls: bool,

@@ -1,7 +1,7 @@
 //! One connection of a [`super::FakeMx`]: the server's side of RFC 5321, with an eye on the client's manners.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -40,6 +40,7 @@ struct Session<'a> {
     wire: Wire,
     unread: Vec<u8>,
     number: usize,
+    client: Option<IpAddr>,
     script: &'a Script,
     seen: &'a Seen,
     helo: String,
@@ -58,7 +59,9 @@ type Talk = Result<(), Over>;
 type EndOfData = fn(&[u8], usize) -> Option<(usize, usize)>;
 
 pub(super) fn serve(stream: Socket, number: usize, script: &Script, seen: &Seen) {
+    let client = stream.0.peer_addr().ok().map(|peer| peer.ip());
     let mut session = Session {
+        client,
         wire: Wire::Plain(stream),
         unread: Vec::new(),
         number,
@@ -234,6 +237,7 @@ impl Session<'_> {
         let (from, from_params) = self.from.clone().unwrap_or_default();
         let received = Received {
             connection: self.number,
+            client: self.client,
             at: Instant::now(),
             helo: self.helo.clone(),
             tls: self.tls,

@@ -38,27 +38,36 @@ const ESCAPES: [(&[u8], Set); 12] = [
 /// Whether there is an escape to Japanese.
 #[must_use]
 pub fn has_escapes(octets: &[u8]) -> bool {
-    memchr::memchr_iter(0x1b, octets).take(10_000).any(|at| {
+    memchr::memchr_iter(0x1b, octets).any(|at| {
         let rest = octets.get(at + 1..).unwrap_or_default();
         ESCAPES.iter().any(|(escape, set)| *set != Set::Ascii && rest.starts_with(escape))
     })
 }
 
+/// What was read.
+#[derive(Debug)]
+pub struct Japanese {
+    pub text: String,
+    /// Between escapes to kanji stands what is no kanji: blanks, single octets, pairs that nobody defined.
+    pub is_odd: bool,
+}
+
 /// ISO-2022-JP, as mail really writes it.
 #[must_use]
-pub fn japanese(octets: &[u8]) -> String {
+pub fn japanese(octets: &[u8]) -> Japanese {
     let mut reader = Reader {
         out: String::with_capacity(octets.len()),
         pending: Vec::new(),
         set: Set::Ascii,
         has_escapes: has_escapes(octets),
+        strays: 0,
     };
     let mut at = 0;
     while let Some(byte) = octets.get(at) {
         at += reader.step(*byte, octets.get(at + 1..).unwrap_or_default());
     }
     reader.flush();
-    reader.out
+    Japanese { text: reader.out, is_odd: reader.strays > 0 }
 }
 
 struct Reader {
@@ -68,6 +77,8 @@ struct Reader {
     set: Set,
     /// There is kanji in seven bits: what has the eighth one is kana.
     has_escapes: bool,
+    /// Octets in kanji that are none.
+    strays: usize,
 }
 
 impl Reader {
@@ -90,13 +101,19 @@ impl Reader {
             (0x80.., _) => self.eight_bit(byte, rest),
             (0x21..=0x7e, Set::Kanji | Set::Further) => match rest.first() {
                 Some(second @ 0x21..=0x7e) => self.pair(byte, *second),
-                _ => self.character(char::from(byte)),
+                _ => self.stray(byte),
             },
+            (b' ' | b'\t', Set::Kanji | Set::Further) => self.stray(byte),
             (0x21..=0x5f, Set::Kana) => {
                 self.character(char::from_u32(0xff40 + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER))
             }
             _ => self.character(char::from(byte)),
         }
+    }
+
+    fn stray(&mut self, byte: u8) -> usize {
+        self.strays += 1;
+        self.character(char::from(byte))
     }
 
     fn shift(&mut self, set: Set) -> usize {

@@ -55,41 +55,99 @@ fn is_iso2022jp(label: &str) -> bool {
         .any(|start| label.strip_prefix(start).is_some_and(|rest| !rest.contains("cn")))
 }
 
-/// The text of a part.
+/// What mail programs make of the octets of a part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What most of them show.
+    pub text: String,
+    /// What the others show, where label, mark and escapes disagree.
+    pub other: Option<String>,
+    /// They disagree in a way that no honest program brings about.
+    pub is_odd: bool,
+}
+
+impl Reading {
+    fn sure(text: String) -> Self {
+        Self { text, other: None, is_odd: false }
+    }
+}
+
+/// The text of a part, in the likeliest reading.
 #[must_use]
 pub fn decode(octets: &[u8], label: Option<&str>) -> String {
-    if let Some((encoding, mark)) = Encoding::for_bom(octets) {
-        return encoding.decode_without_bom_handling(octets.get(mark..).unwrap_or_default()).0.into_owned();
-    }
+    read(octets, label).text
+}
+
+/// The text of a part.
+#[must_use]
+pub fn read(octets: &[u8], label: Option<&str>) -> Reading {
     let claim = claim(label);
-    if let Some(text) = shifted(octets, &claim) {
-        return text;
+    let Some((encoding, mark)) = Encoding::for_bom(octets) else { return unmarked(octets, &claim) };
+    let rest = octets.get(mark..).unwrap_or_default();
+    let text = encoding.decode_without_bom_handling(rest).0.into_owned();
+    let agrees = match claim {
+        Claim::Known(known) => known == encoding,
+        Claim::Utf16 => encoding != UTF_8,
+        // A text in UTF-16 has its zeros; without them it is another text behind a false mark.
+        Claim::Nothing => encoding == UTF_8 || memchr::memchr_iter(0, rest).count() * 8 > rest.len(),
+        Claim::Iso2022Jp | Claim::Iso2022Kr | Claim::HzGb | Claim::Old(_) => false,
+    };
+    if agrees && !(encoding == UTF_8 && iso2022::has_escapes(rest)) {
+        return Reading::sure(text);
     }
-    if octets.is_ascii() {
-        return String::from_utf8_lossy(octets).into_owned();
+    // Programs differ on which of the two counts, the mark or the label.
+    let other = unmarked(rest, &claim).text;
+    if other == text || (encoding == UTF_8 && is_same_but_for_wide(&text, &other)) {
+        return Reading::sure(text);
     }
+    Reading { text, other: Some(other), is_odd: true }
+}
+
+/// Whether both differ in what isn't ASCII alone: the label of a text in UTF-8 is wrong, and all can see it.
+fn is_same_but_for_wide(one: &str, other: &str) -> bool {
+    fn ascii(text: &str) -> impl Iterator<Item = char> {
+        text.chars().filter(char::is_ascii)
+    }
+    ascii(one).eq(ascii(other))
+}
+
+/// Without a mark of its own.
+fn unmarked(octets: &[u8], claim: &Claim) -> Reading {
+    match claim {
+        Claim::Utf16 => Reading::sure(utf16(octets)),
+        Claim::Known(encoding) if *encoding == UTF_16LE || *encoding == UTF_16BE => {
+            Reading::sure(encoding.decode_without_bom_handling(octets).0.into_owned())
+        }
+        Claim::Old(decoder) if octets.is_ascii() => Reading::sure(decoder(octets)),
+        Claim::Iso2022Kr => Reading::sure(iso2022::korean(octets)),
+        Claim::HzGb if octets.is_ascii() => Reading::sure(iso2022::hz(octets)),
+        Claim::Iso2022Jp => {
+            let read = iso2022::japanese(octets);
+            // Strict programs stay in kanji where ours goes back to letters.
+            let strict =
+                read.is_odd.then(|| encoding_rs::ISO_2022_JP.decode_without_bom_handling(octets).0.into_owned());
+            Reading { text: read.text, other: strict, is_odd: read.is_odd }
+        }
+        // Without its escapes a text of kanji is a row of letters: nobody writes these by chance. Who goes by the label
+        // shows the letters.
+        _ if iso2022::has_escapes(octets) => {
+            let read = iso2022::japanese(octets);
+            let is_japanese = |known: &&'static Encoding| [SHIFT_JIS, EUC_JP].contains(known);
+            let labelled = matches!(claim, Claim::Known(known) if !is_japanese(known));
+            let other = (labelled || read.is_odd).then(|| plain(octets, claim));
+            Reading { text: read.text, other, is_odd: read.is_odd }
+        }
+        _ => Reading::sure(plain(octets, claim)),
+    }
+}
+
+/// By the label as far as the octets bear it out; escapes are no more than characters.
+fn plain(octets: &[u8], claim: &Claim) -> String {
     match (std::str::from_utf8(octets), claim) {
         (Ok(text), _) => text.to_owned(),
         (Err(_), Claim::Known(encoding)) => known(octets, encoding),
         (Err(_), Claim::Old(decoder)) => decoder(octets),
         (Err(_), _) => guess::decode(octets),
-    }
-}
-
-/// Charsets that look like ASCII, and UTF-16, which looks like nothing else.
-fn shifted(octets: &[u8], claim: &Claim) -> Option<String> {
-    match claim {
-        Claim::Utf16 => Some(utf16(octets)),
-        Claim::Known(encoding) if *encoding == UTF_16LE || *encoding == UTF_16BE => {
-            Some(encoding.decode_without_bom_handling(octets).0.into_owned())
-        }
-        Claim::Old(decoder) if octets.is_ascii() => Some(decoder(octets)),
-        Claim::Iso2022Kr => Some(iso2022::korean(octets)),
-        Claim::HzGb if octets.is_ascii() => Some(iso2022::hz(octets)),
-        Claim::Iso2022Jp => Some(iso2022::japanese(octets)),
-        // Without its escapes a text of kanji is a row of letters: nobody writes these by chance.
-        _ if iso2022::has_escapes(octets) => Some(iso2022::japanese(octets)),
-        _ => None,
     }
 }
 
@@ -217,6 +275,47 @@ mod tests {
         assert_eq!(decode(b"\x1b$)C\x0e0!\x0f!", Some("iso-2022-kr")), "가!");
         assert_eq!(decode(b"~{<:Ky2;~}.", Some("hz-gb-2312")), "己所不.");
         assert_eq!(decode(b"plain", Some("no-such-charset")), "plain");
+    }
+
+    #[test]
+    fn an_escape_hides_no_text_that_others_show() {
+        let page = b"<!--\x1b$B-->Verify your account <a href=\"https://evil.example/\">here</a>";
+        for label in [None, Some("utf-8"), Some("iso-8859-1"), Some("us-ascii")] {
+            let read = read(page, label);
+            assert!(read.is_odd, "{label:?}");
+            assert!(read.other.is_some_and(|text| text.contains("Verify your account <a href")), "{label:?}");
+        }
+        // Nothing but kanji between the escapes: honest, and read once where no label says otherwise.
+        for label in [None, Some("iso-2022-jp"), Some("us-ascii"), Some("shift_jis")] {
+            assert_eq!(read(&jis(PHRASE), label), Reading::sure(PHRASE.into()), "{label:?}");
+        }
+        let mislabelled = read(&jis(PHRASE), Some("utf-8"));
+        assert_eq!((mislabelled.text.as_str(), mislabelled.is_odd), (PHRASE, false));
+        assert!(mislabelled.other.is_some());
+    }
+
+    #[test]
+    fn a_kanji_shift_that_is_left_open_has_two_readings() {
+        let read = read(b"\x1b$B$\"\n0a0b verify\x1b(B", Some("iso-2022-jp"));
+        assert!(!read.is_odd, "a line begins in ASCII: {read:?}");
+        let read = super::read(b"\x1b$B$\" verify your\x1b(B", Some("iso-2022-jp"));
+        assert!(read.is_odd && read.other.is_some(), "{read:?}");
+    }
+
+    #[test]
+    fn a_mark_and_a_label_that_disagree_are_both_read() {
+        let page = b"\xff\xfe<html>Verify your account</html>";
+        for label in [None, Some("iso-8859-1"), Some("utf-8")] {
+            let read = read(page, label);
+            assert!(read.is_odd, "{label:?}");
+            assert!(read.other.is_some_and(|text| text.contains("Verify your account")), "{label:?}");
+        }
+        let honest: Vec<u8> =
+            [0xff, 0xfe].into_iter().chain("日本 text\r\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        assert_eq!(read(&honest, None), Reading::sure("日本 text\r\n".into()));
+        assert_eq!(read(&honest, Some("utf-16")), Reading::sure("日本 text\r\n".into()));
+        let marked = "\u{feff}café".as_bytes();
+        assert_eq!(read(marked, Some("iso-8859-1")), Reading::sure("café".into()));
     }
 
     #[test]

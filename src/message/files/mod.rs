@@ -101,6 +101,7 @@ pub fn walk_octets(
         octets,
         other_octets: Vec::new(),
         text: None,
+        other_texts: Vec::new(),
     });
     walk(&mut specimen, limits, passwords, time_up, visitor);
     specimen

@@ -41,6 +41,7 @@ pub mod attributes {
     pub const HIDDEN: Key = key(b"hidden");
     pub const HTTP_EQUIV: Key = key(b"http-equiv");
     pub const ID: Key = key(b"id");
+    pub const MEDIA: Key = key(b"media");
     pub const PLACEHOLDER: Key = key(b"placeholder");
     pub const SRCSET: Key = key(b"srcset");
     pub const TEXT: Key = key(b"text");
@@ -48,6 +49,74 @@ pub mod attributes {
     pub const VALUE: Key = key(b"value");
     pub const WIDTH: Key = key(b"width");
     pub const XLINK_HREF: Key = key(b"xlink:href");
+}
+
+/// Attributes that say what is seen or where it leads.
+pub fn matters(name: Key) -> bool {
+    use attributes::*;
+    matches!(
+        name,
+        HREF | SRC
+            | STYLE
+            | ACTION
+            | ALT
+            | BACKGROUND
+            | BGCOLOR
+            | CLASS
+            | COLOR
+            | CONTENT
+            | DATA
+            | DOWNLOAD
+            | FORMACTION
+            | HEIGHT
+            | HIDDEN
+            | HTTP_EQUIV
+            | ID
+            | MEDIA
+            | PLACEHOLDER
+            | SRCSET
+            | TEXT
+            | TYPE
+            | VALUE
+            | WIDTH
+            | XLINK_HREF
+    )
+}
+
+/// Pictures and formulas in the page, whose elements are none of HTML's.
+pub fn is_foreign(name: Key) -> bool {
+    const SVG: Key = key(b"svg");
+    const MATH: Key = key(b"math");
+    matches!(name, SVG | MATH)
+}
+
+/// Elements that end a picture or formula they stand in (WHATWG HTML section 13.2.6.5).
+pub fn ends_foreign(name: Key) -> bool {
+    const NAMES: [Key; 22] = [
+        key(b"b"),
+        key(b"big"),
+        key(b"body"),
+        key(b"code"),
+        key(b"em"),
+        key(b"embed"),
+        key(b"head"),
+        key(b"hr"),
+        key(b"i"),
+        key(b"menu"),
+        key(b"meta"),
+        key(b"nobr"),
+        key(b"ruby"),
+        key(b"s"),
+        key(b"small"),
+        key(b"span"),
+        key(b"strong"),
+        key(b"strike"),
+        key(b"sub"),
+        key(b"sup"),
+        key(b"tt"),
+        key(b"u"),
+    ];
+    is_block(name) || matches!(name, BR | IMG | FONT) || NAMES.contains(&name)
 }
 
 /// Elements without an end (WHATWG HTML section 13.1.2).

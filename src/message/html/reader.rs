@@ -2,12 +2,12 @@
 
 use super::elements::{
     A, BODY, BR, BUTTON, FONT, HREF, HTML, IMG, INPUT, LI, P, PRE, SRC, STYLE, TABLE, TD, TEMPLATE, TH, TITLE, TR,
-    attributes, is_block, is_void,
+    attributes, ends_foreign, is_block, is_foreign, is_void,
 };
 use super::entities::{Place, decode};
 use super::flow::{Flow, Gap};
 use super::signs::{address, bare_colour, invisible_in_words, is_made_here, is_pixel, smuggles};
-use super::style::{Effect, Paint, Rgb, Sheet, alike};
+use super::style::{Declared, Effect, Paint, Rgb, Sheet, alike, is_for_screens};
 use super::tokens::{Key, Token, Tokens, key};
 use super::{HtmlLink, HtmlRead, MAX_LINKS, MAX_SHOWN};
 use crate::message::specimen::{LinkSource, MarkupSigns};
@@ -16,6 +16,10 @@ use crate::message::specimen::{LinkSource, MarkupSigns};
 const MAX_DEPTH: usize = 512;
 /// Octets of an alternative text.
 const MAX_ALT: usize = 1_024;
+const SCRIPT: Key = key(b"script");
+const IFRAME: Key = key(b"iframe");
+const NOEMBED: Key = key(b"noembed");
+const NOFRAMES: Key = key(b"noframes");
 /// Octets of a script that are looked at.
 const MAX_SCRIPT: usize = 256 << 10;
 
@@ -76,6 +80,8 @@ pub struct Reader<'a> {
     cut: bool,
     /// A word was interrupted by something that isn't seen.
     interrupted: bool,
+    /// The outermost picture or formula that is open; [`MAX_DEPTH`]: one too deep to be remembered.
+    foreign: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -94,6 +100,7 @@ impl<'a> Reader<'a> {
             signs: MarkupSigns::default(),
             cut: false,
             interrupted: false,
+            foreign: None,
         }
     }
 
@@ -106,7 +113,8 @@ impl<'a> Reader<'a> {
                 Token::Comment(from, to) => self.comment(from, to),
                 Token::Leave => {
                     self.close_anchor();
-                    self.stack.truncate(self.outside.take().unwrap_or_default());
+                    let outside = self.outside.take().unwrap_or_default();
+                    self.truncate(outside);
                 }
             }
         }
@@ -155,19 +163,36 @@ impl<'a> Reader<'a> {
         let conditional = inside.trim_ascii_start().get(..3).is_some_and(|start| start.eq_ignore_ascii_case("[if"));
         if conditional && self.outside.is_none() {
             if let Some(close) = inside.find("]>") {
-                self.tokens.enter(from + close + 2, to);
-                self.close_anchor();
-                let look = Look { gone: true, ..self.here().look };
-                self.outside = Some(self.stack.len());
-                // Only some programs show it. Beyond the depth, too: there is one such element at a time.
-                self.stack.push(Element { name: 0, look, hidden: true });
+                self.aside_of_some(from + close + 2, to);
             }
         } else if to > from {
             self.interrupted |= self.visible.is_inside_word();
         }
     }
 
+    /// Reads as markup what only some programs show.
+    fn aside_of_some(&mut self, from: usize, to: usize) {
+        self.tokens.enter(from, to);
+        self.close_anchor();
+        let look = Look { gone: true, ..self.here().look };
+        self.outside = Some(self.stack.len());
+        // Beyond the depth, too: there is one such element at a time.
+        self.stack.push(Element { name: 0, look, hidden: true });
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.stack.truncate(length);
+        // One that was too deep to be remembered is never closed: its inside stays markup.
+        self.foreign = self.foreign.filter(|foreign| *foreign < length || *foreign >= MAX_DEPTH);
+    }
+
     fn start(&mut self, name: Key) {
+        if let Some(foreign) = self.foreign
+            && foreign < MAX_DEPTH
+            && ends_foreign(name)
+        {
+            self.truncate(foreign);
+        }
         self.close_implied(name);
         if is_block(name) {
             self.visible.gap(Gap::Line);
@@ -179,6 +204,9 @@ impl<'a> Reader<'a> {
         let element = self.element(name);
         self.signs.scripts |= self.tokens.has_handlers();
         self.special(name, &element);
+        if is_foreign(name) {
+            self.foreign.get_or_insert(self.stack.len().min(MAX_DEPTH));
+        }
         if !is_void(name) && self.stack.len() < MAX_DEPTH {
             self.stack.push(element);
         }
@@ -192,25 +220,31 @@ impl<'a> Reader<'a> {
         if name == A && look.colour == Some([0; 3]) {
             look.colour = Some([0, 0, 238]);
         }
-        look.gone |= name == TEMPLATE;
+        // Inside a picture a style sheet is an element like others, which nobody sees.
+        look.gone |= name == TEMPLATE || (self.foreign.is_some() && matches!(name, STYLE | SCRIPT));
         let styled = self.tokens.has_attributes() || !self.sheet.is_empty();
         if !styled {
             return Element { name, look, hidden: look.is_hidden() };
         }
         let mut effect = self.hints(name);
+        let mut important = Effect::default();
         if !self.sheet.is_empty() {
             let class = self.tokens.attribute(attributes::CLASS);
             let id = self.tokens.attribute(attributes::ID);
-            effect = effect.then(self.sheet.of(name, id, class));
+            let sheet = self.sheet.of(name, id, class);
+            effect = effect.then(sheet.usual);
+            important = sheet.important;
         }
         if let Some(style) = self.tokens.attribute(STYLE) {
             let style = decode(style, Place::Attribute);
-            let inline = Effect::parse(&style);
-            if inline.loads {
+            let inline = Declared::parse(&style);
+            if inline.usual.loads || inline.important.loads {
                 self.loads(&style);
             }
-            effect = effect.then(inline);
+            effect = effect.then(inline.usual);
+            important = important.then(inline.important);
         }
+        effect = effect.then(important);
         if effect == Effect::default() {
             return Element { name, look, hidden: look.is_hidden() };
         }
@@ -273,7 +307,6 @@ impl<'a> Reader<'a> {
         const META: Key = key(b"meta");
         const BASE: Key = key(b"base");
         const LINK: Key = key(b"link");
-        const IFRAME: Key = key(b"iframe");
         const FRAME: Key = key(b"frame");
         const EMBED: Key = key(b"embed");
         const OBJECT: Key = key(b"object");
@@ -389,7 +422,6 @@ impl<'a> Reader<'a> {
 
     /// Elements whose inside is no markup.
     fn raw(&mut self, name: Key) {
-        const SCRIPT: Key = key(b"script");
         const TEXTAREA: Key = key(b"textarea");
         const XMP: Key = key(b"xmp");
         let text = match name {
@@ -398,13 +430,25 @@ impl<'a> Reader<'a> {
             TITLE => "title",
             TEXTAREA => "textarea",
             XMP => "xmp",
+            IFRAME => "iframe",
+            NOEMBED => "noembed",
+            NOFRAMES => "noframes",
             _ => return,
         };
         self.signs.scripts |= name == SCRIPT;
+        if self.foreign.is_some() {
+            return;
+        }
+        if matches!(name, IFRAME | NOEMBED | NOFRAMES) {
+            self.alternative(name, text);
+            return;
+        }
         let Some(inside) = self.tokens.raw(name, text) else { return };
         match name {
             STYLE => {
-                self.sheet.add(inside);
+                if self.tokens.attribute(attributes::MEDIA).is_none_or(is_for_screens) {
+                    self.sheet.add(inside);
+                }
                 if memchr::memmem::find(inside.as_bytes(), b"url(").is_some() {
                     self.loads(inside);
                 }
@@ -418,6 +462,18 @@ impl<'a> Reader<'a> {
             _ => self.visible.push_lines(&decode(inside, Place::Text)),
         }
         self.end(name);
+    }
+
+    /// What programs show that have no frames: browsers take none of it for markup.
+    fn alternative(&mut self, name: Key, text: &str) {
+        let from = self.tokens.position();
+        // Inside another one it is hidden already, and goes on as markup.
+        if self.outside.is_none()
+            && let Some(inside) = self.tokens.raw(name, text)
+        {
+            self.end(name);
+            self.aside_of_some(from, from + inside.len());
+        }
     }
 
     fn open_anchor(&mut self) {
@@ -488,7 +544,7 @@ impl<'a> Reader<'a> {
         let floor = self.outside.map_or(0, |outside| outside + 1);
         for (at, element) in self.stack.iter().enumerate().skip(floor).rev() {
             if element.name == name {
-                self.stack.truncate(at);
+                self.truncate(at);
                 return;
             }
             if barrier(element.name) {

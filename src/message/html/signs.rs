@@ -1,5 +1,7 @@
 //! Small judgements on attributes, scripts and characters.
 
+use std::borrow::Cow;
+
 use super::MAX_ADDRESS;
 use super::entities::{Place, decode};
 use super::style::{Paint, paint};
@@ -15,18 +17,41 @@ pub fn bare_colour(value: &str) -> Paint {
     }
 }
 
-/// References decoded; without the line ends and tabs that browsers take out, too; bounded.
+/// References decoded; without the blanks, line ends and tabs that browsers take out, too; bounded.
 pub fn address(value: &str) -> Box<str> {
-    let value = value.get(..value.floor_char_boundary(4 * MAX_ADDRESS)).unwrap_or_default();
+    // Blanks that are written as references come in any number, too: all of it is decoded before anything is cut.
     let decoded = decode(value, Place::Attribute);
     let trimmed = decoded.trim_matches(|c: char| c <= ' ');
-    let mut clean = if trimmed.contains(['\n', '\r', '\t']) {
-        trimmed.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect::<String>()
+    if trimmed.contains(['\n', '\r', '\t']) {
+        let clean = trimmed.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect::<String>();
+        shortened(&clean).into()
     } else {
-        trimmed.to_owned()
+        shortened(trimmed).into()
+    }
+}
+
+/// At most [`MAX_ADDRESS`] octets, its host among them: what stands before the host (user and password) is left out where it is
+/// long.
+pub fn shortened(address: &str) -> Cow<'_, str> {
+    if address.len() <= MAX_ADDRESS {
+        return Cow::Borrowed(address);
+    }
+    let cut = |text: &str| text.get(..text.floor_char_boundary(MAX_ADDRESS)).unwrap_or_default().to_owned();
+    let Some((scheme, rest)) = address.split_once(':').filter(|(scheme, _)| scheme.len() <= 24) else {
+        return Cow::Owned(cut(address));
     };
-    clean.truncate(clean.floor_char_boundary(MAX_ADDRESS));
-    clean.into()
+    let behind = rest.trim_start_matches(['/', '\\']);
+    let authority = behind.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@').filter(|_| behind.len() < rest.len()) {
+        Some(at) => {
+            let host = behind.get(at + 1..).unwrap_or_default();
+            Cow::Owned(cut(&format!(
+                "{scheme}://{}",
+                host.get(..host.floor_char_boundary(MAX_ADDRESS)).unwrap_or_default()
+            )))
+        }
+        None => Cow::Owned(cut(address)),
+    }
 }
 
 /// An address whose content is in the mail itself.

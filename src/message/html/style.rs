@@ -30,8 +30,14 @@ pub enum Paint {
 /// What some declarations change; `None` leaves it as it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// Nothing inside can undo it: `display: none`, no opacity, off the page.
+    /// `display: none`; nothing inside can undo this and the next two.
     pub gone: Option<bool>,
+    /// No opacity.
+    pub faded: Option<bool>,
+    /// Off the page, by an indent or a margin.
+    pub moved: Option<bool>,
+    /// Made small beyond sight.
+    pub shrunk: Option<bool>,
     /// `visibility: hidden`
     pub invisible: Option<bool>,
     /// Letters of a pixel or less.
@@ -45,12 +51,20 @@ pub struct Effect {
     pub loads: bool,
 }
 
-impl Effect {
+/// What declarations change, and what of it no usual one changes again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Declared {
+    pub usual: Effect,
+    /// With `!important`.
+    pub important: Effect,
+}
+
+impl Declared {
     /// Reads declarations: `a: b; c: d`.
     #[must_use]
     pub fn parse(css: &str) -> Self {
-        let mut effect = Self::default();
-        let mut offset = [false; 2];
+        let mut declared = Self::default();
+        let mut offset = Offset::default();
         // Declarations are short: plain loops over octets beat the searches of the library.
         let mut rest = css;
         while !rest.is_empty() {
@@ -60,15 +74,52 @@ impl Effect {
             let Some(colon) = declaration.bytes().position(|byte| byte == b':') else { continue };
             let name = declaration.get(..colon).unwrap_or_default();
             let value = declaration.get(colon + 1..).unwrap_or_default();
-            effect.declare(name.trim_ascii(), value.trim_ascii(), &mut offset);
+            let (value, is_important) = unmarked(value.trim_ascii());
+            let effect = if is_important { &mut declared.important } else { &mut declared.usual };
+            effect.declare(name.trim_ascii(), value, &mut offset);
         }
-        if offset == [true, true] {
-            effect.gone = Some(true);
+        if offset.is_away() {
+            declared.usual.moved = Some(true);
         }
-        effect
+        declared
     }
 
-    fn declare(&mut self, name: &str, value: &str, offset: &mut [bool; 2]) {
+    /// `later` decides where it says something, but for what is important.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self { usual: self.usual.then(later.usual), important: self.important.then(later.important) }
+    }
+
+    #[cfg(test)]
+    fn effect(self) -> Effect {
+        self.usual.then(self.important)
+    }
+}
+
+/// The value without `!important`, and whether that was there.
+fn unmarked(value: &str) -> (&str, bool) {
+    match value.rsplit_once('!') {
+        Some((value, mark)) if mark.trim_ascii().eq_ignore_ascii_case("important") => (value.trim_ascii_end(), true),
+        _ => (value, false),
+    }
+}
+
+/// A box that is moved away: out of the flow, and far from its place.
+#[derive(Debug, Default)]
+struct Offset {
+    free: bool,
+    left: bool,
+    top: bool,
+}
+
+impl Offset {
+    fn is_away(&self) -> bool {
+        self.free && (self.left || self.top)
+    }
+}
+
+impl Effect {
+    fn declare(&mut self, name: &str, value: &str, offset: &mut Offset) {
         const DISPLAY: Key = key(b"display");
         const VISIBILITY: Key = key(b"visibility");
         const OPACITY: Key = key(b"opacity");
@@ -90,13 +141,9 @@ impl Effect {
         const MARGIN_LEFT: Key = key(b"margin-left");
         const TRANSFORM: Key = key(b"transform");
         match key(name.as_bytes()) {
-            DISPLAY => self.gone = Some(starts(value, "none")),
-            VISIBILITY => self.invisible = Some(starts(value, "hidden") || starts(value, "collapse")),
-            OPACITY => {
-                if number(value).is_some_and(|(opacity, _)| opacity <= 0.05) {
-                    self.gone = Some(true);
-                }
-            }
+            DISPLAY => self.gone = Some(is(value, "none")),
+            VISIBILITY => self.invisible = Some(is(value, "hidden") || is(value, "collapse")),
+            OPACITY => self.faded = number(value).map(|(opacity, _)| opacity <= 0.05).or(self.faded),
             FONT_SIZE => self.tiny = tiny(value).or(self.tiny),
             FONT => {
                 // `font: 700 0/0 a`: a weight is three digits without a unit.
@@ -108,17 +155,18 @@ impl Effect {
             BACKGROUND_COLOR => self.background = Some(paint(value)),
             BACKGROUND | BACKGROUND_IMAGE => {
                 self.loads |= has_url(value);
-                if !(name.len() == BACKGROUND_IMAGE_LENGTH && starts(value, "none")) {
+                if !(name.len() == BACKGROUND_IMAGE_LENGTH && is(value, "none")) {
                     self.background = Some(paint(value));
                 }
             }
             WIDTH | MAX_WIDTH => self.no_width = Some(at_most(value, 0.0)),
             HEIGHT | MAX_HEIGHT => self.no_height = Some(at_most(value, 0.0) || starts(value, "1px")),
-            OVERFLOW => self.clips = Some(starts(value, "hidden") || starts(value, "clip")),
-            POSITION => offset[0] = starts(value, "absolute") || starts(value, "fixed"),
-            LEFT | TOP => offset[1] |= far(value),
-            TEXT_INDENT | MARGIN_LEFT if far(value) => self.gone = Some(true),
-            TRANSFORM if starts(value, "scale(0)") => self.gone = Some(true),
+            OVERFLOW => self.clips = Some(is(value, "hidden") || is(value, "clip")),
+            POSITION => offset.free = is(value, "absolute") || is(value, "fixed"),
+            LEFT => offset.left = far(value),
+            TOP => offset.top = far(value),
+            TEXT_INDENT | MARGIN_LEFT => self.moved = Some(far(value)),
+            TRANSFORM => self.shrunk = Some(starts(value, "scale(0)")),
             _ => self.loads |= value.len() > 6 && has_url(value),
         }
     }
@@ -128,6 +176,9 @@ impl Effect {
     pub fn then(self, later: Self) -> Self {
         Self {
             gone: later.gone.or(self.gone),
+            faded: later.faded.or(self.faded),
+            moved: later.moved.or(self.moved),
+            shrunk: later.shrunk.or(self.shrunk),
             invisible: later.invisible.or(self.invisible),
             tiny: later.tiny.or(self.tiny),
             colour: later.colour.or(self.colour),
@@ -143,7 +194,8 @@ impl Effect {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let boxed = self.no_width == Some(true) || self.no_height == Some(true);
-        self.gone == Some(true) || (boxed && self.clips == Some(true))
+        let away = [self.gone, self.faded, self.moved, self.shrunk].contains(&Some(true));
+        away || (boxed && self.clips == Some(true))
     }
 }
 
@@ -151,6 +203,19 @@ const BACKGROUND_IMAGE_LENGTH: usize = "background-image".len();
 
 fn starts(value: &str, word: &str) -> bool {
     value.as_bytes().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The one word of a value.
+fn is(value: &str, word: &str) -> bool {
+    value.eq_ignore_ascii_case(word)
+}
+
+/// Whether a style sheet for these media is one for screens.
+#[must_use]
+pub fn is_for_screens(media: &str) -> bool {
+    let media = media.trim_ascii();
+    let is_plain = |medium: &str| is(medium.trim_ascii(), "all") || is(medium.trim_ascii(), "screen");
+    media.is_empty() || media.split(',').any(is_plain)
 }
 
 fn has_url(value: &str) -> bool {
@@ -280,7 +345,7 @@ pub fn alike(one: Rgb, other: Rgb) -> bool {
 /// Rules of `<style>` whose selector is a class, an id or a tag.
 #[derive(Debug, Default)]
 pub struct Sheet {
-    rules: HashMap<Box<str>, Vec<(Key, Effect)>>,
+    rules: HashMap<Box<str>, Vec<(Key, Declared)>>,
     /// A bit for each selector by [`bit`]: most names of a page have no rule.
     bits: u64,
     count: usize,
@@ -313,8 +378,8 @@ impl Sheet {
     }
 
     fn rule(&mut self, selectors: &str, declarations: &str) {
-        let effect = Effect::parse(declarations);
-        if effect == Effect::default() {
+        let effect = Declared::parse(declarations);
+        if effect == Declared::default() {
             return;
         }
         for selector in selectors.split(',').take(64) {
@@ -333,8 +398,8 @@ impl Sheet {
 
     /// What the rules say of an element; the name of its tag is packed.
     #[must_use]
-    pub fn of(&self, tag: Key, id: Option<&str>, classes: Option<&str>) -> Effect {
-        let mut effect = Effect::default();
+    pub fn of(&self, tag: Key, id: Option<&str>, classes: Option<&str>) -> Declared {
+        let mut effect = Declared::default();
         let bytes = tag.to_be_bytes();
         let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
         let name = bytes.get(start..).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
@@ -356,7 +421,7 @@ impl Sheet {
         effect
     }
 
-    fn apply(&self, tag: Key, selector: &str, effect: &mut Effect) {
+    fn apply(&self, tag: Key, selector: &str, effect: &mut Declared) {
         if self.bits & bit(selector) == 0 {
             return;
         }
@@ -435,12 +500,22 @@ mod tests {
             "position:absolute;left:-9999px",
             "text-indent:-9999px",
         ] {
-            assert!(Effect::parse(css).is_gone(), "{css}");
+            assert!(Declared::parse(css).effect().is_gone(), "{css}");
         }
-        for css in
-            ["display:block", "opacity:.8", "max-height:0", "overflow:hidden", "left:-9999px", "text-indent:-2em"]
-        {
-            assert!(!Effect::parse(css).is_gone(), "{css}");
+        for css in [
+            "display:block",
+            "opacity:.8",
+            "max-height:0",
+            "overflow:hidden",
+            "left:-9999px",
+            "text-indent:-2em",
+            "opacity:0;opacity:1",
+            "display:nonesuch",
+            "display:block !important;display:none",
+            "position:absolute;left:-9999px;left:0",
+            "text-indent:-9999px;text-indent:0",
+        ] {
+            assert!(!Declared::parse(css).effect().is_gone(), "{css}");
         }
         for (css, tiny) in [
             ("font-size:0", Some(true)),
@@ -451,7 +526,7 @@ mod tests {
             ("font-size:14px", Some(false)),
             ("font-size:small", None),
         ] {
-            assert_eq!(Effect::parse(css).tiny, tiny, "{css}");
+            assert_eq!(Declared::parse(css).usual.tiny, tiny, "{css}");
         }
     }
 
@@ -474,11 +549,11 @@ mod tests {
             "/* x */ @import 'a'; @media (max-width: 9px) { .m { display:none } .n {display:none} }
              .gone, td.cell {display:none} body #Id{font-size:0} em{visibility:hidden} .a.b{display:none} .x:hover{display:none}",
         );
-        let gone = |tag: &str, id, class| sheet.of(key(tag.as_bytes()), id, class).is_gone();
+        let gone = |tag: &str, id, class| sheet.of(key(tag.as_bytes()), id, class).effect().is_gone();
         assert!(gone("p", None, Some("x GONE")));
         assert!(gone("td", None, Some("cell")) && !gone("p", None, Some("cell")));
         assert!(!gone("p", None, Some("m")) && !gone("p", None, Some("a b x n")));
-        assert_eq!(sheet.of(key(b"p"), Some("id"), None).tiny, Some(true));
-        assert_eq!(sheet.of(key(b"em"), None, None).invisible, Some(true));
+        assert_eq!(sheet.of(key(b"p"), Some("id"), None).usual.tiny, Some(true));
+        assert_eq!(sheet.of(key(b"em"), None, None).usual.invisible, Some(true));
     }
 }

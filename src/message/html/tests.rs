@@ -129,3 +129,58 @@ proptest::proptest! {
         proptest::prop_assert!(read.visible.len() + read.hidden.len() <= 4 * source.len() + 64);
     }
 }
+
+#[test]
+fn what_is_text_to_a_browser_is_read_like_one() {
+    for name in ["noembed", "noframes", "iframe"] {
+        let source = format!("<{name}><!--</{name}>Verify <a href='https://evil.example/'>here</a><!-- --><p>end");
+        let page = read(&source);
+        assert!(page.visible.contains("Verify here"), "{name}: {page:?}");
+        assert_eq!(page.links.len(), 1, "{name}");
+        // What only programs without frames show is hidden, links and all.
+        let page = read(&format!("<{name}>Only <a href='https://other.example/'>some</a></{name}>seen"));
+        assert_eq!((&*page.visible, &*page.hidden), ("seen", "Only some"), "{name}");
+        assert_eq!(page.links.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_style_inside_a_picture_is_an_element_like_others() {
+    for outer in ["svg", "math"] {
+        for inner in ["style", "script", "title"] {
+            let page = read(&format!(
+                "<{outer}><{inner}><p>Verify <a href='https://evil.example/'>here</a></{inner}></{outer}>"
+            ));
+            assert!(page.visible.contains("Verify here"), "{outer} {inner}: {page:?}");
+            assert_eq!(page.links.len(), 1);
+        }
+        let page = read(&format!("<{outer}><style>.a {{ fill: red }}</style></{outer}><p>seen"));
+        assert_eq!(&*page.visible, "seen");
+    }
+    let deep = "<b>".repeat(600) + "<svg><style><p>Verify";
+    assert!(read(&deep).visible.contains("Verify"), "beyond the depth, too");
+}
+
+#[test]
+fn an_address_is_found_behind_any_number_of_attributes_and_blanks() {
+    let many: String = (0..100).map(|number| format!("b{number} ")).collect();
+    let page = read(&format!("<a {many} href='https://evil.example/'>Login</a>"));
+    assert_eq!(page.links.len(), 1);
+    for blank in [" ", "\n", "&#32;", "&Tab;"] {
+        let page = read(&format!("<a href=\"{}https://evil.example/\">x</a>", blank.repeat(20_000)));
+        assert_eq!(&*page.links[0].written, "https://evil.example/", "{blank:?}");
+    }
+}
+
+#[test]
+fn what_is_declared_last_or_important_decides_what_is_hidden() {
+    for (source, visible) in [
+        ("<body style='opacity:0;opacity:1'>seen", "seen"),
+        ("<style>.x{display:block!important}</style><p class=x style='display:none'>seen", "seen"),
+        ("<style media=print>.x{display:none}</style><p class=x>seen", "seen"),
+        ("<style media='screen, print'>.x{display:none}</style><p class=x>unseen</p>seen", "seen"),
+        ("<style>.x{display:none!important}</style><p class=x style='display:block'>unseen</p>seen", "seen"),
+    ] {
+        assert_eq!(&*read(source).visible, visible, "{source}");
+    }
+}

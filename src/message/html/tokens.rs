@@ -4,7 +4,7 @@
 //! **Failure**: there is none: every sequence of characters is HTML. A tag that the end of the text cuts off still counts.
 //! **Invariants**: the position only moves forward; a search that found nothing is never repeated.
 
-/// Most attributes of one tag that are kept.
+/// Most attributes of one tag that are kept, whatever their names; those that matter are kept behind them, too.
 const MAX_ATTRIBUTES: usize = 64;
 
 /// A name in lower case, packed: up to 16 octets as they are, longer ones as a hash with the highest bit set.
@@ -106,6 +106,11 @@ impl<'a> Tokens<'a> {
             self.unclosed[1].clear();
             (self.at, self.end) = (from, to);
         }
+    }
+
+    /// Where the next token begins.
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// The inside of an element that holds no markup; the position moves behind its end tag. `None` if there is no end tag:
@@ -227,8 +232,12 @@ impl<'a> Tokens<'a> {
             value = self.value();
         }
         self.handlers |= name.len() > 4 && name.get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on"));
-        if self.attributes.len() < MAX_ATTRIBUTES {
-            self.attributes.push(Attribute { name: key(name), value });
+        let name = key(name);
+        if self.attributes.len() < MAX_ATTRIBUTES
+            // The first of a name counts: there is room for each once.
+            || (super::elements::matters(name) && self.attribute(name).is_none())
+        {
+            self.attributes.push(Attribute { name, value });
         }
         true
     }

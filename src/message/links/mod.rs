@@ -49,16 +49,24 @@ pub fn add(links: &mut Vec<Link>, link: Link, limit: usize) -> bool {
 #[must_use]
 pub fn in_html(part: usize, html: &HtmlRead, limit: usize) -> Vec<Link> {
     let mut links = Vec::with_capacity(html.links.len().min(limit));
+    // Where all relative addresses lead to.
+    if let Some(base) = html.base.as_deref().and_then(|base| link(part, LinkSource::Anchor, base, None))
+        && !add(&mut links, base, limit)
+    {
+        return links;
+    }
     for found in &html.links {
         let shown = found.shown.as_deref();
-        let made = link(part, found.source, &found.written, shown).or_else(|| {
-            let whole = normal::join(html.base.as_deref()?, &found.written)?;
-            link(part, found.source, &whole, shown)
-        });
-        if let Some(link) = made
-            && !add(&mut links, link, limit)
-        {
-            break;
+        let absolute = link(part, found.source, &found.written, shown);
+        let joined = html
+            .base
+            .as_deref()
+            .and_then(|base| normal::join(base, &found.written))
+            .and_then(|whole| link(part, found.source, &whole, shown));
+        for link in absolute.into_iter().chain(joined) {
+            if !add(&mut links, link, limit) {
+                return links;
+            }
         }
     }
     links

@@ -3,7 +3,7 @@
 use idna::AsciiDenyList;
 use url::{Host, Url};
 
-use crate::message::html::MAX_ADDRESS;
+use crate::message::html::{MAX_ADDRESS, shortened};
 
 /// Longest host that is a domain name (RFC 1035 section 2.3.4).
 const MAX_HOST: usize = 253;
@@ -30,8 +30,9 @@ pub fn registrable(host: &str) -> Option<&str> {
 #[must_use]
 pub fn normalize(written: &str) -> Option<Normal> {
     let written = written.trim_matches(|c: char| c <= ' ');
-    let written = written.get(..written.floor_char_boundary(MAX_ADDRESS))?;
-    if let Some(rest) = written.strip_prefix("//") {
+    let written = &*shortened(written);
+    // `/\` and `\/` are `//` to browsers.
+    if let Some(rest) = ["//", "/\\", "\\/"].iter().find_map(|start| written.strip_prefix(start)) {
         return web(&format!("http://{rest}"));
     }
     if written.starts_with("\\\\") {
@@ -51,11 +52,14 @@ pub fn normalize(written: &str) -> Option<Normal> {
     }
 }
 
-/// An address that only means something on its page.
+/// An address that only means something on its page. `https:a/b` is one where the page's is `https:`, too (WHATWG URL section
+/// 4.4).
 #[must_use]
 pub fn join(base: &str, written: &str) -> Option<String> {
-    let scheme = written.split_once(':').map_or("", |(scheme, _)| scheme);
-    if written.starts_with('#') || (!scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+    let (scheme, rest) = written.split_once(':').unwrap_or(("", written));
+    let is_absolute = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    if written.starts_with('#') || (is_absolute && !(is_web && !rest.starts_with(['/', '\\']))) {
         return None;
     }
     Url::parse(base).ok()?.join(written).ok().map(String::from)

@@ -102,8 +102,8 @@ fn redirects_name_their_target() {
 fn relative_addresses_belong_to_the_base() {
     let read = crate::message::html::read("<base href='https://evil.example.net/d/'><a href=x>a</a><a href='#t'>b</a>");
     let links = in_html(3, &read, 10);
-    assert_eq!(links.len(), 1);
-    assert_eq!((&*links[0].url, links[0].part), ("https://evil.example.net/d/x", 3));
+    let urls: Vec<_> = links.iter().map(|link| (&*link.url, link.part)).collect();
+    assert_eq!(urls, [("https://evil.example.net/d/", 3), ("https://evil.example.net/d/x", 3)]);
 }
 
 #[test]
@@ -132,4 +132,29 @@ proptest::proptest! {
             proptest::prop_assert!(!link.host.contains('@'));
         }
     }
+}
+
+#[test]
+fn the_host_is_what_browsers_take_for_it_however_long_the_rest() {
+    let long = "A".repeat(5_000);
+    for written in [
+        format!("https://google.com:{long}@evil.example/x"),
+        format!("https://{long}@{long}@evil.example/x"),
+        format!("https:\\\\google.com{long}@evil.example"),
+    ] {
+        let page = crate::message::html::read(&format!("<a href='{written}'>x</a>"));
+        let links = in_html(0, &page, 10);
+        assert_eq!(&*links[0].host, "evil.example", "{}", &written[..40]);
+    }
+    let plain = normalize(&format!("https://good.example/{long}@evil.example")).unwrap();
+    assert_eq!(&*plain.host, "good.example");
+}
+
+#[test]
+fn a_base_is_where_relative_addresses_lead_to() {
+    let page = crate::message::html::read("<base href='https://evil.example/'><a href='https:good.example/x'>x</a>");
+    let hosts: Vec<_> = in_html(0, &page, 10).into_iter().map(|link| link.url.to_string()).collect();
+    assert!(hosts.contains(&"https://evil.example/good.example/x".to_owned()), "{hosts:?}");
+    assert!(hosts.contains(&"https://good.example/x".to_owned()), "{hosts:?}");
+    assert_eq!(normalize("/\\evil.example/x").map(|link| link.host), Some("evil.example".into()));
 }

@@ -11,6 +11,8 @@ use crate::message::specimen::Ambiguity;
 
 /// Types of one part that are followed up.
 const MAX_MEDIAS: usize = 3;
+/// Charsets of one type that are tried beside the first.
+const MAX_CHARSETS: usize = 3;
 /// Boundaries of one type that are tried.
 const MAX_BOUNDARIES: usize = 6;
 
@@ -22,6 +24,8 @@ pub struct Media {
     /// In every reading; the strict one first.
     pub boundaries: Vec<Vec<u8>>,
     pub charset: Option<String>,
+    /// Named beside it: who takes the last one shows another text.
+    pub other_charsets: Vec<String>,
     /// RFC 3676.
     pub flowed: bool,
     pub deletes_space: bool,
@@ -39,6 +43,15 @@ impl Media {
     #[must_use]
     pub fn is_message(&self) -> bool {
         matches!(self.name.as_str(), "message/rfc822" | "message/global" | "message/news" | "message/rfc2822")
+    }
+
+    fn also_charsets(&mut self, labels: impl IntoIterator<Item = String>) {
+        for label in labels {
+            let is_known = self.charset.as_ref() == Some(&label) || self.other_charsets.contains(&label);
+            if !is_known && self.other_charsets.len() < MAX_CHARSETS {
+                self.other_charsets.push(label);
+            }
+        }
     }
 
     /// Whether both lead to the same reading of the body.
@@ -123,6 +136,9 @@ impl Heading {
     }
 
     fn disposition(&mut self, read: &Params) {
+        if read.is_cut {
+            self.note(Ambiguity::OddSyntax);
+        }
         let attachment = match read.value.as_str() {
             "" => return,
             value => value != "inline",
@@ -142,10 +158,18 @@ impl Heading {
             name: if is_type { strict.value.clone() } else { fallback.to_owned() },
             boundaries: boundaries(strict),
             charset: text(strict, "charset"),
+            other_charsets: Vec::new(),
             flowed: text(strict, "format").is_some_and(|format| format == "flowed"),
             deletes_space: text(strict, "delsp").is_some_and(|delsp| delsp == "yes"),
             sealed: text(strict, "smime-type").is_some_and(|kind| kind == "enveloped-data"),
         };
+        let further = strict.named("charset").skip(1).chain(bare.named("charset"));
+        let further: Vec<_> =
+            further.map(|param| String::from_utf8_lossy(param.first()).to_ascii_lowercase()).collect();
+        media.also_charsets(further);
+        if strict.is_cut || bare.is_cut {
+            self.note(Ambiguity::OddSyntax);
+        }
         for boundary in boundaries(bare) {
             if !media.boundaries.contains(&boundary) && media.boundaries.len() < MAX_BOUNDARIES {
                 media.boundaries.push(boundary);
@@ -154,7 +178,8 @@ impl Heading {
         if strict.named("boundary").filter(|param| param.section.is_none()).count() > 1 && media.is_multipart() {
             self.note(Ambiguity::DuplicateParameter);
         }
-        if self.medias.iter().any(|known| known.reads_like(&media)) {
+        if let Some(known) = self.medias.iter_mut().find(|known| known.reads_like(&media)) {
+            known.also_charsets(media.charset.into_iter().chain(media.other_charsets));
             return;
         }
         if !self.medias.is_empty() {

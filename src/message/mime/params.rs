@@ -37,6 +37,8 @@ pub struct Params {
     pub params: Vec<Param>,
     /// There is a comment, or what looks like one, outside quotes.
     pub has_comment: bool,
+    /// There are more parameters than are looked at.
+    pub is_cut: bool,
 }
 
 impl Params {
@@ -61,11 +63,11 @@ pub fn read(raw: &[u8], comments: bool) -> Params {
                 continue;
             }
         }
-        if let Some(param) = equals.and_then(|_| param(&segment))
-            && params.params.len() < MAX_PARAMS
-        {
-            params.params.push(param);
+        if params.params.len() >= MAX_PARAMS {
+            params.is_cut = true;
+            break;
         }
+        params.params.extend(equals.and_then(|_| param(&segment)));
     }
     params.has_comment = cutter.has_comment;
     params

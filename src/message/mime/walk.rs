@@ -1,7 +1,8 @@
 //! Walks the tree of a message, and the trees that other programs would see in it.
 //!
 //! **Failure**: what lies beyond a limit is in [`Specimen::unchecked`].
-//! **Invariants**: no recursion; at most [`Limits::parts`] parts, [`Limits::depth`] layers, and [`WORK`] passes over the message.
+//! **Invariants**: no recursion; at most [`Limits::parts`] parts, [`Limits::depth`] layers, [`WORK`] passes over the message and
+//! [`KEPT`] copies of it; a small one may have more of both.
 
 use bytes::Bytes;
 
@@ -12,8 +13,14 @@ use crate::message::specimen::{Ambiguity, HeaderField, Limits, Part, PartKind, S
 use crate::message::{charset, words};
 use crate::model::finding::{Reason, Unchecked};
 
-/// How often all of the message may be looked through, all layers and readings together.
-const WORK: usize = 100;
+/// How often all of the message may be looked through, all layers and readings together...
+const WORK: usize = 20;
+/// ...and so many octets besides: a small message may be as deep as it likes.
+const FREE_WORK: usize = 64 << 20;
+/// Octets that are kept beside the message itself (decoded bodies, texts), as often as the message is long...
+const KEPT: usize = 3;
+/// ...and so many besides.
+const FREE_KEPT: usize = 32 << 20;
 /// Of the fields of parts, as many times [`Limits::fields`] in all.
 const PART_FIELDS: usize = 4;
 
@@ -56,7 +63,8 @@ pub fn walk(specimen: &mut Specimen, limits: &Limits, time_up: TimeUp<'_>) {
     let place = Place { prefix: String::new(), number: 1, parent: None, depth: 0, of_message: true, second: false };
     let mut walk = Walk {
         hint: hint(&raw),
-        work: raw.len().saturating_mul(WORK).max(1 << 20),
+        work: raw.len().saturating_mul(WORK).saturating_add(FREE_WORK),
+        room: raw.len().saturating_mul(KEPT).saturating_add(FREE_KEPT),
         fields_left: limits.fields.saturating_mul(PART_FIELDS),
         specimen,
         limits,
@@ -83,6 +91,8 @@ struct Walk<'a> {
     /// The charset that the message names first.
     hint: Option<String>,
     work: usize,
+    /// Octets that may still be kept.
+    room: usize,
     fields_left: usize,
     /// Lines that begin like a delimiter of one multipart: harmless if they are one of another.
     almost: Vec<Vec<u8>>,
@@ -119,14 +129,31 @@ impl Walk<'_> {
             Reason::Count
         } else if place.depth > self.limits.depth {
             Reason::Depth
-        } else if self.work < octets || (self.time_up)() {
-            Reason::Time
         } else {
-            self.work -= octets;
-            return true;
+            return self.spend(octets, &place.path(false));
         };
         self.unchecked(beyond, &place.path(false));
         false
+    }
+
+    /// Whether that many octets more may be kept; they are counted then.
+    fn keep(&mut self, octets: usize, path: &str) -> bool {
+        let Some(room) = self.room.checked_sub(octets) else {
+            self.unchecked(Reason::Bytes, path);
+            return false;
+        };
+        self.room = room;
+        true
+    }
+
+    /// Whether that many octets more may be looked through; they are counted then.
+    fn spend(&mut self, octets: usize, path: &str) -> bool {
+        let Some(work) = self.work.checked_sub(octets).filter(|_| !(self.time_up)()) else {
+            self.unchecked(Reason::Time, path);
+            return false;
+        };
+        self.work = work;
+        true
     }
 
     fn visit(&mut self, todo: Todo) {
@@ -169,6 +196,7 @@ impl Walk<'_> {
                 octets: Bytes::new(),
                 other_octets: Vec::new(),
                 text: None,
+                other_texts: Vec::new(),
             };
             if media.is_multipart() {
                 self.multipart(part, media, &heading, &body, at, &place);
@@ -227,12 +255,24 @@ impl Walk<'_> {
     fn decoded(&mut self, part: &mut Part, heading: &Heading, body: &Bytes) -> (Decoded, bool) {
         let first = heading.transfers.first().copied().unwrap_or(Transfer::Identity);
         let mut decoded = transfer::decode(body, first);
+        if decoded.octets.as_ptr() != body.as_ptr() && !self.keep(decoded.octets.len(), &part.path) {
+            decoded.octets = Bytes::new();
+        }
+        decoded.others.retain(|other| self.keep(other.len(), &part.path));
         for further in heading.transfers.iter().skip(1).take(3) {
+            if !self.spend(body.len(), &part.path) {
+                break;
+            }
             let other = transfer::decode(body, *further).octets;
             if other != decoded.octets && !decoded.others.contains(&other) {
-                decoded.others.push(other);
                 decoded.odd = Some(Ambiguity::DuplicateField);
+                if self.keep(other.len(), &part.path) {
+                    decoded.others.push(other);
+                }
             }
+        }
+        if heading.transfers.len() > 4 {
+            self.unchecked(Reason::Count, &part.path);
         }
         part.octets = decoded.octets.clone();
         part.other_octets.clone_from(&decoded.others);
@@ -256,7 +296,7 @@ impl Walk<'_> {
         self.odd_leaf(&part, &decoded);
         self.unreadable(&part, media);
         if is_text || media.name.starts_with("text/") {
-            part.text = Some(charset::decode(&part.octets, media.charset.as_deref()).into());
+            self.text(&mut part, media);
         }
         let embedded = if part.kind == PartKind::Text { embedded::find(&part.octets) } else { Vec::new() };
         let (path, names_hint) = (part.path.clone(), self.hint.clone());
@@ -281,7 +321,29 @@ impl Walk<'_> {
                 octets: file.octets.into(),
                 other_octets: Vec::new(),
                 text: None,
+                other_texts: Vec::new(),
             });
+        }
+    }
+
+    /// The source in Unicode, in each way in which label and octets let it be read.
+    fn text(&mut self, part: &mut Part, media: &Media) {
+        let read = charset::read(&part.octets, media.charset.as_deref());
+        if read.is_odd {
+            self.note(Ambiguity::Charset);
+        }
+        let mut others: Vec<String> = read.other.into_iter().collect();
+        for label in &media.other_charsets {
+            let other = charset::decode(&part.octets, Some(label));
+            if other != read.text && !others.contains(&other) {
+                self.note(Ambiguity::DuplicateParameter);
+                others.push(other);
+            }
+        }
+        others.retain(|other| self.keep(other.len(), &part.path));
+        part.other_texts = others.into_iter().map(Into::into).collect();
+        if self.keep(read.text.len(), &part.path) {
+            part.text = Some(read.text.into());
         }
     }
 
@@ -331,12 +393,15 @@ impl Walk<'_> {
         let cut = self.pieces(body, at, media, &inner, fallback);
         // No multipart may be encoded (RFC 2045 section 6.4); who takes the encoding off sees other parts.
         for transfer in heading.transfers.iter().filter(|transfer| **transfer != Transfer::Identity) {
+            if !self.spend(body.len(), &inner.prefix) {
+                return;
+            }
             let decoded = transfer::decode(body, *transfer).octets;
             let differs = |boundary: &Vec<u8>| {
                 let count = |octets: &[u8]| split::cut(octets, boundary, self.limits.parts).parts.len();
                 count(&decoded) > cut
             };
-            if media.boundaries.iter().any(differs) {
+            if media.boundaries.iter().any(differs) && self.keep(decoded.len(), &inner.prefix) {
                 self.note(Ambiguity::BrokenHeader);
                 let place = Place { second: true, ..inner.clone() };
                 self.pieces(&decoded, None, media, &place, fallback);
@@ -356,6 +421,9 @@ impl Walk<'_> {
         let left = self.limits.parts.saturating_sub(self.specimen.parts.len()).max(1);
         let mut readings: Vec<split::Pieces> = Vec::new();
         for boundary in &media.boundaries {
+            if !self.spend(body.len(), &place.prefix) {
+                break;
+            }
             let pieces = split::cut(body, boundary, left);
             if pieces.parts.is_empty() && pieces.further.is_empty() {
                 continue;
@@ -428,6 +496,9 @@ impl Walk<'_> {
             let place = Place { second: true, ..place.clone() };
             self.queue(body, at, &pieces, &place, fallback);
             return pieces.parts.len();
+        }
+        if !self.keep(body.len(), &place.prefix) {
+            return 0;
         }
         // An empty header before it makes it a text.
         let data: Bytes = [b"\r\n", body.as_ref()].concat().into();

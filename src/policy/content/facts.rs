@@ -2,6 +2,7 @@
 
 use crate::model::Direction;
 use crate::model::detectors::Detectors;
+use crate::model::egress::OutboundSpam;
 use crate::model::finding::Verdict;
 use crate::model::rule::{Rule, Skips};
 use crate::tenant::ContentPolicy;
@@ -42,4 +43,6 @@ pub struct Facts<'a> {
     /// How often this very message was put off before because it could not be inspected.
     pub tries: u32,
     pub signed: Signed,
+    /// The operator's rule for spam; counts outbound only.
+    pub spam: OutboundSpam,
 }

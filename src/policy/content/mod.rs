@@ -8,8 +8,9 @@
 //! the same message it is quarantined. What was not looked at is unscannable or encrypted, never
 //! clean.
 //! **Invariants**: pure. No policy delivers malware, and an allowed sender is spared points only, never malware, files or what
-//! could not be inspected. Of outbound mail, malware is quarantined and spam and phishing are quarantined or rejected by our own
-//! thresholds or stricter ones, whatever a tenant's policy or list says (`forced`).
+//! could not be inspected. Of outbound mail, malware is quarantined, what could not be inspected is kept back or refused, and spam
+//! and phishing are quarantined or rejected by our own thresholds or stricter ones, whatever a tenant's policy or list says; only
+//! the operator can let spam out (`forced`).
 //! **Elsewhere**: what tenants write is in `tenant::content`; the words for people are in [`super::explain`].
 
 mod facts;

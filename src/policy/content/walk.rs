@@ -55,11 +55,12 @@ impl Judged {
 fn judge(facts: &Facts<'_>, verdict: &Verdict, thresholds: Thresholds) -> Judged {
     let author = if facts.direction == Direction::Inbound { facts.author } else { Author::Unproven };
     let points = points(verdict, &thresholds, author, facts.marks);
+    let is_certain = facts.direction == Direction::Outbound && forced::is_certain(verdict);
     let mut judged = Judged { points, ..Judged::none(thresholds) };
     for category in Category::ALL {
         let (has, threshold) = (points.of(category), thresholds.of(category));
         let counts = match (has, threshold) {
-            (Some(has), Some(threshold)) => has >= threshold,
+            (Some(has), Some(threshold)) => has >= threshold || (is_certain && category == Category::Spam),
             _ => is_found(verdict, category),
         };
         let is_more = category == Category::Suspected && points.spam >= thresholds.spam;
@@ -73,7 +74,7 @@ fn judge(facts: &Facts<'_>, verdict: &Verdict, thresholds: Thresholds) -> Judged
         };
         judged.steps.push(Weighed { category, points: has, threshold, effect });
         if effect == Effect::Passed {
-            let (treatment, is_forced) = forced::treatment(facts.direction, facts.policy, category);
+            let (treatment, is_forced) = forced::treatment(facts, category, is_certain);
             let treatment = whole_or_nothing(verdict, category, treatment);
             judged.found.push(Found { category, treatment, is_forced });
         }
@@ -156,7 +157,14 @@ fn decide(facts: &Facts<'_>, verdict: &Verdict, judged: Judged) -> Ruling {
         copies.notify = facts.policy.notify.to_vec();
     }
     let disposition = match decisive {
-        Some(Found { category, treatment, .. }) => kept_back(category, treatment.fate),
+        Some(Found { category, treatment, .. }) => match forced::too_large(facts, verdict, category) {
+            Some(reply) => Disposition::Reject(reply),
+            // What else is thrown away may be; what does harm outside is kept for somebody to see.
+            None if treatment.fate == Fate::Discard && harms(facts, &categories) => {
+                Disposition::Quarantine { category }
+            }
+            None => kept_back(category, treatment.fate),
+        },
         None => {
             if has(Extra::Bcc) {
                 copies.bcc = facts.policy.bcc.to_vec();
@@ -169,6 +177,11 @@ fn decide(facts: &Facts<'_>, verdict: &Verdict, judged: Judged) -> Ruling {
         }
     };
     Ruling { disposition, copies, decided_by, categories, points, thresholds, steps }
+}
+
+fn harms(facts: &Facts<'_>, categories: &[Category]) -> bool {
+    let unwanted = [Category::Malware, Category::Phishing, Category::Spam];
+    facts.direction == Direction::Outbound && unwanted.iter().any(|category| categories.contains(category))
 }
 
 fn kept_back(category: Category, fate: Fate) -> Disposition {

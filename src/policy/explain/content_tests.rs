@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::detectors::Detectors;
 use crate::model::disposition::{Category, Disposition};
+use crate::model::egress::OutboundSpam;
 use crate::model::explanation::content::{Content, Effect, MAX_EXPLAINED, MAX_GROUPS, MAX_NAMED, MAX_UNCHECKED};
 use crate::model::explanation::{ClientSeen, Explanation, Versions};
 use crate::model::finding::{Class, Detector, Finding, Reason, Score, Unavailable, Unchecked, Verdict};
@@ -36,6 +37,7 @@ fn ruling(verdict: Option<&Verdict>, spec: DirectionSpec, skips: Skips) -> Rulin
         mandatory: Detectors::mandatory(),
         tries: 0,
         signed: Signed::No,
+        spam: OutboundSpam::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use super::evals;
 use super::mail::Mail;
 use crate::message::specimen::{HeaderField, TimeUp};
 use crate::signatures::spamassassin::meta;
-use crate::signatures::spamassassin::pattern::{Candidates, Pattern};
+use crate::signatures::spamassassin::pattern::{Candidates, GaveUp, Pattern};
 use crate::signatures::spamassassin::replace;
 use crate::signatures::spamassassin::rule::{HeaderKey, Piece};
 use crate::signatures::spamassassin::{Group, HeaderGroup, Owner, Rules};
@@ -21,6 +21,8 @@ pub struct Run<'r, 's> {
     /// What `(?<NAME>…)` of rules caught.
     tags: BTreeMap<Box<str>, Vec<u8>>,
     cut: bool,
+    /// An expression had no answer.
+    gave_up: bool,
 }
 
 impl<'r, 's> Run<'r, 's> {
@@ -33,6 +35,7 @@ impl<'r, 's> Run<'r, 's> {
             found: Candidates::default(),
             tags: BTreeMap::new(),
             cut: false,
+            gave_up: false,
         }
     }
 
@@ -63,12 +66,18 @@ impl<'r, 's> Run<'r, 's> {
             .filter(|rule| !rule.is_part())
             .map(|rule| rule.points)
             .sum();
-        Hits { rules: hits, points, cut: self.cut }
+        Hits { rules: hits, points, cut: self.cut || self.gave_up }
     }
 
     fn is_over(&mut self) -> bool {
         self.cut = self.cut || (self.time_up)();
         self.cut
+    }
+
+    /// No answer is none; that there was none is told at the end.
+    fn answer<T: Default>(&mut self, asked: Result<T, GaveUp>) -> T {
+        self.gave_up |= asked.is_err();
+        asked.unwrap_or_default()
     }
 
     fn value(&self, rule: u32) -> f32 {
@@ -97,6 +106,9 @@ impl<'r, 's> Run<'r, 's> {
                 else {
                     continue;
                 };
+                if self.is_over() {
+                    break;
+                }
                 let before = self.value(owner.rule);
                 if before >= owner.most as f32 || (subject_first && line == 0 && owner.no_subject) {
                     continue;
@@ -119,16 +131,17 @@ impl<'r, 's> Run<'r, 's> {
         }
     }
 
-    fn matches(&self, pattern: &Pattern, owner: &Owner, text: &[u8], most: u32) -> u32 {
+    fn matches(&mut self, pattern: &Pattern, owner: &Owner, text: &[u8], most: u32) -> u32 {
         let Some(template) = &owner.template else {
-            return if most == 1 { u32::from(pattern.is_match(text)) } else { pattern.count(text, most) };
+            let asked = if most == 1 { pattern.is_match(text).map(u32::from) } else { pattern.count(text, most) };
+            return self.answer(asked);
         };
         // The open form first: making the real one costs more than asking.
-        if !pattern.is_match(text) {
+        if !self.answer(pattern.is_match(text)) {
             return 0;
         }
         let real = replace::filled(template, &self.tags).and_then(|source| Pattern::new(&source).ok());
-        real.map_or(0, |real| real.count(text, most))
+        real.map_or(0, |real| self.answer(real.count(text, most)))
     }
 
     #[allow(clippy::cast_precision_loss, reason = "counts are small")]
@@ -182,7 +195,7 @@ impl<'r, 's> Run<'r, 's> {
                 group.group.set.candidates(text.as_bytes(), &mut found);
                 for (number, owner) in (0..).zip(&group.group.owners) {
                     let Some(pattern) = group.group.set.pattern(number) else { continue };
-                    let hit = found.list.contains(&number) && pattern.is_match(text.as_bytes());
+                    let hit = found.list.contains(&number) && self.answer(pattern.is_match(text.as_bytes()));
                     if hit != owner.negated {
                         self.set(owner.rule, 1.0);
                     }
@@ -196,6 +209,7 @@ impl<'r, 's> Run<'r, 's> {
     fn details(&mut self) {
         let rules = self.rules;
         for detail in &rules.details {
+            let mut gave_up = false;
             let links = self.mail.htmls.iter().flat_map(|html| &html.links);
             let hit = links.take(1_000).any(|link| {
                 detail.conditions.iter().all(|(key, negated, pattern)| {
@@ -209,9 +223,13 @@ impl<'r, 's> Run<'r, 's> {
                             .unwrap_or_default(),
                         _ => return false,
                     };
-                    pattern.is_match(text.as_bytes()) != *negated
+                    pattern.is_match(text.as_bytes()).unwrap_or_else(|GaveUp| {
+                        gave_up = true;
+                        *negated
+                    }) != *negated
                 })
             });
+            self.gave_up |= gave_up;
             if hit {
                 self.set(detail.rule, 1.0);
             }

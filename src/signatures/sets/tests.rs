@@ -31,6 +31,7 @@ fn parse(raw: Bytes) -> Specimen {
         octets: Bytes::from(body.to_owned()),
         other_octets: Vec::new(),
         text: Some(body.into()),
+        other_texts: Vec::new(),
     };
     Specimen {
         fields: header.lines().filter_map(field).collect(),

@@ -382,7 +382,10 @@ fn header_group((key, draft): (HeaderKey, Draft)) -> HeaderGroup {
         .patterns
         .iter()
         .zip(&draft.owners)
-        .filter(|(pattern, owner)| pattern.is_match(owner.if_unset.as_deref().unwrap_or_default()) != owner.negated)
+        .filter(|(pattern, owner)| {
+            let unset = owner.if_unset.as_deref().unwrap_or_default();
+            pattern.is_match(unset).unwrap_or_default() != owner.negated
+        })
         .map(|(_, owner)| owner.rule)
         .collect();
     let captures = draft.patterns.iter().any(|pattern| !pattern.names.is_empty());

@@ -1,7 +1,7 @@
 //! Many expressions over one text, of which only those run whose literals or windows are in it.
 //!
 //! **Failure**: an expression that neither engine takes is refused when it is compiled. One that reaches its limit in a
-//! text counts as no match.
+//! text has [given up](GaveUp): that is no answer.
 //! **Invariants**: which engine and which filter an expression has never changes what it matches.
 
 use std::sync::OnceLock;
@@ -81,6 +81,11 @@ fn states(hir: &regex_syntax::hir::Hir) -> u64 {
     }
 }
 
+/// The text drove an expression beyond its steps: whether it matches isn't known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an expression gave up on this text")]
+pub struct GaveUp;
+
 impl Pattern {
     /// # Errors
     /// With the reason.
@@ -101,23 +106,39 @@ impl Pattern {
         matches!(self.engine, Engine::Linear(_))
     }
 
-    #[must_use]
-    pub fn is_match(&self, text: &[u8]) -> bool {
+    /// # Errors
+    /// [`GaveUp`].
+    pub fn is_match(&self, text: &[u8]) -> Result<bool, GaveUp> {
         match &self.engine {
-            Engine::Linear(linear) => linear.regex().is_some_and(|regex| regex.is_match(text)),
-            Engine::Perl(regex) => regex.is_match(text).unwrap_or(false),
+            Engine::Linear(linear) => Ok(linear.regex().is_some_and(|regex| regex.is_match(text))),
+            Engine::Perl(regex) => regex.is_match(text).map_err(|_| GaveUp),
         }
     }
 
-    /// Matches that don't overlap, at most `most`.
+    /// Whether it matches, as far as it is known: for names and addresses, which are short.
     #[must_use]
-    pub fn count(&self, text: &[u8], most: u32) -> u32 {
+    pub fn surely_matches(&self, text: &[u8]) -> bool {
+        self.is_match(text).unwrap_or(false)
+    }
+
+    /// Matches that don't overlap, at most `most`.
+    ///
+    /// # Errors
+    /// [`GaveUp`].
+    pub fn count(&self, text: &[u8], most: u32) -> Result<u32, GaveUp> {
         let most = most as usize;
         let count = match &self.engine {
             Engine::Linear(linear) => linear.regex().map_or(0, |regex| regex.find_iter(text).take(most).count()),
-            Engine::Perl(regex) => regex.find_iter(text).take(most).take_while(Result::is_ok).count(),
+            Engine::Perl(regex) => {
+                let mut count = 0;
+                for found in regex.find_iter(text).take(most) {
+                    found.map_err(|_| GaveUp)?;
+                    count += 1;
+                }
+                count
+            }
         };
-        u32::try_from(count).unwrap_or(u32::MAX)
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// What the first group of the first match holds.
@@ -380,7 +401,7 @@ mod tests {
         for text in texts {
             set.candidates(text, &mut found);
             for number in 0..u32::try_from(set.len()).unwrap() {
-                if set.pattern(number).unwrap().is_match(text) {
+                if set.pattern(number).unwrap().is_match(text).unwrap() {
                     assert!(found.list.contains(&number), "{} in {:?}", sources[number as usize], text);
                 }
             }

@@ -14,10 +14,12 @@ use sekisho::faults::Faults;
 use sekisho::model::units::Span;
 use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId};
 use sekisho::net::client_tls::ClientTls;
-use sekisho::spool::{self, Body, Kind, Meta, NewMessage, Spool};
+use sekisho::spool::{self, About, Body, NewMessage, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 use sekisho::tenant::{Snapshot, Tenant};
 use tokio_util::sync::CancellationToken;
+
+use crate::checked::checked;
 
 pub struct Bench {
     pub spool: Spool,
@@ -146,9 +148,8 @@ impl Bench {
     pub async fn queue_body(&self, number: u64, direction: Direction, envelope: Envelope, text: &[u8]) -> MessageId {
         let id = MessageId::new(self.clock.now().as_millis(), u128::from(number));
         let head = Bytes::from_static(b"Received: here\r\n");
-        let meta = Meta {
+        let about = About {
             tenant: TenantId::parse("acme").unwrap(),
-            direction,
             origin: Origin {
                 ip: "192.0.2.7".parse().unwrap(),
                 helo: "client.example".into(),
@@ -157,11 +158,13 @@ impl Bench {
                 received_at: self.clock.now(),
             },
             envelope,
-            size: (head.len() + text.len()) as u64,
-            kind: Kind::Mail,
         };
         let body = Body::Memory { head, rest: Bytes::copy_from_slice(text) };
-        self.spool.commit(vec![NewMessage { id, meta, body }]).await.unwrap();
+        let message = match direction {
+            Direction::Inbound => NewMessage::inbound(id, about, body),
+            Direction::Outbound => NewMessage::outbound(checked(text).await, id, about, body),
+        };
+        self.spool.commit(vec![message]).await.unwrap();
         id
     }
 

@@ -159,8 +159,8 @@ async fn large_bodies_have_files_of_their_own_and_leave_nothing_behind() {
     for chunk in text(1, 3_000_000).chunks(70_000) {
         draft.append(chunk).unwrap();
     }
-    let mut new = message(1, 0, &["a@one.example"]);
-    new.body = sekisho::spool::Body::File { head: "Received: x\r\n".into(), draft };
+    let body = sekisho::spool::Body::File { head: "Received: x\r\n".into(), draft };
+    let new = sekisho::spool::NewMessage::inbound(id(1), super::bench::about(&["a@one.example"]), body);
     spool.commit(vec![new, message(2, 400_000, &["a@one.example"])]).await.unwrap();
     drop(spool.draft().unwrap());
     drop(bench);
@@ -235,7 +235,7 @@ async fn lanes_of_a_large_body_share_one_file() {
     let messages = (1..).zip(lanes).map(|(number, draft)| {
         let head = format!("Received: lane {number}\r\n").into();
         let body = sekisho::spool::Body::File { head, draft };
-        sekisho::spool::NewMessage { id: id(number), meta: super::bench::meta(&["a@one.example"]), body }
+        sekisho::spool::NewMessage::inbound(id(number), super::bench::about(&["a@one.example"]), body)
     });
     bench.spool.commit(messages.collect()).await.unwrap();
     let inodes: std::collections::BTreeSet<u64> = std::fs::read_dir(dir.path().join("large"))

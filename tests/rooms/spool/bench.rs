@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sekisho::clock::Clock;
 use sekisho::faults::Faults;
-use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId, Timestamp};
-use sekisho::spool::{Body, Config, Deps, Kind, Lease, Meta, NewMessage, RecoveryReport, Spool};
+use sekisho::model::{Address, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId, Timestamp};
+use sekisho::spool::{About, Body, Config, Deps, Lease, NewMessage, RecoveryReport, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 
 pub const START: Timestamp = Timestamp(1_795_176_451_250);
@@ -44,12 +44,11 @@ pub fn id(number: u64) -> MessageId {
     MessageId::new(START.as_millis(), u128::from(number))
 }
 
-pub fn meta(recipients: &[&str]) -> Meta {
+pub fn about(recipients: &[&str]) -> About {
     let mut envelope = Envelope::from_sender(ReversePath::Mailbox(Address::parse("sender@client.example").unwrap()));
     envelope.recipients = recipients.iter().map(|text| Recipient::new(Address::parse(text).unwrap())).collect();
-    Meta {
+    About {
         tenant: TenantId::parse("acme").unwrap(),
-        direction: Direction::Inbound,
         origin: Origin {
             ip: "192.0.2.7".parse().unwrap(),
             helo: "mail.client.example".into(),
@@ -58,8 +57,6 @@ pub fn meta(recipients: &[&str]) -> Meta {
             received_at: START,
         },
         envelope,
-        size: 0,
-        kind: Kind::Mail,
     }
 }
 
@@ -72,14 +69,8 @@ pub fn text(number: u64, length: usize) -> Vec<u8> {
 pub fn message(number: u64, length: usize, recipients: &[&str]) -> NewMessage {
     let body = text(number, length);
     let split = body.len() / 3;
-    NewMessage {
-        id: id(number),
-        meta: meta(recipients),
-        body: Body::Memory {
-            head: Bytes::copy_from_slice(&body[..split]),
-            rest: Bytes::copy_from_slice(&body[split..]),
-        },
-    }
+    let (head, rest) = (Bytes::copy_from_slice(&body[..split]), Bytes::copy_from_slice(&body[split..]));
+    NewMessage::inbound(id(number), about(recipients), Body::Memory { head, rest })
 }
 
 pub fn far() -> Timestamp {

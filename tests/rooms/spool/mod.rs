@@ -2,6 +2,7 @@
 
 mod basics;
 mod bench;
+mod checked;
 mod damage;
 mod fuzz;
 mod model;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::bench::{Bench, START, bytes_of, config, far, id, message, open, text};
+use super::bench::{Bench, START, about, bytes_of, config, far, id, message, open, text};
 use proptest::prelude::*;
 use sekisho::model::{Domain, MessageId};
 use sekisho::spool::{Config, Filter, RecipientState, Settlement};
@@ -151,9 +151,9 @@ async fn attempt(bench: &Bench, model: &mut Model, limit: usize, ended: u8, stat
             let number = model.next;
             model.next += 1;
             let to = ["sender@client.example".to_owned()];
-            let mut new = message(number, 900, &[&to[0]]);
-            new.meta.kind = sekisho::spool::Kind::Notice;
-            settlement.notices.push(new);
+            let rest = bytes::Bytes::from(text(number, 900));
+            let body = sekisho::spool::Body::Memory { head: bytes::Bytes::new(), rest };
+            settlement.notices.push(sekisho::spool::NewMessage::notice(id(number), about(&[&to[0]]), body));
             model.add(number, 900, &to);
         }
         lease.settle(settlement).await.unwrap();

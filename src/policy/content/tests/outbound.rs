@@ -4,11 +4,11 @@ use super::Row;
 
 pub(super) const ROWS: &[Row] = &[
     ("nothing found: no fields either", "out", "deliver no-fields; clean"),
-    ("a virus", "out malware", "quarantine as malware; malware"),
-    ("a virus, tenant delivers", "out malware act:malware=deliver", "quarantine as malware; malware"),
-    ("a virus, tenant rejects", "out malware act:malware=reject", "quarantine as malware; malware"),
-    ("a virus, tenant discards", "out malware act:malware=discard", "quarantine as malware; malware"),
-    ("a virus, allowed", "out allowed malware", "quarantine as malware; malware"),
+    ("a virus", "out malware", "quarantine as malware notify; malware"),
+    ("a virus, tenant delivers", "out malware act:malware=deliver", "quarantine as malware notify; malware"),
+    ("a virus, tenant rejects", "out malware act:malware=reject", "quarantine as malware notify; malware"),
+    ("a virus, tenant discards", "out malware act:malware=discard", "quarantine as malware notify; malware"),
+    ("a virus, allowed", "out allowed malware", "quarantine as malware notify; malware"),
     ("a virus, tenant wants to know", "out malware act:malware=reject+notify", "quarantine as malware notify; malware"),
     ("spam", "out spam=5", "quarantine as spam; spam"),
     ("spam, tenant rejects", "out spam=5 act:spam=reject", "reject 550 5.7.1; spam"),
@@ -52,4 +52,44 @@ pub(super) const ROWS: &[Row] = &[
     ("GTUBE of an authenticated author", "out auth spam=1000", "quarantine as spam; spam"),
     ("marks count outbound too", "out marked=dmarc spam=2", "quarantine as spam; spam"),
     ("a tenant's archive", "out encrypted act:encrypted=bcc", "deliver no-fields bcc; encrypted"),
+    // -- the operator's rule for spam
+    ("spam, operator rejects", "out spam=5 operator=reject", "reject 550 5.7.1; spam"),
+    (
+        "spam, operator rejects, tenant is milder",
+        "out spam=5 operator=reject act:spam=quarantine",
+        "reject 550 5.7.1; spam",
+    ),
+    ("phishing, operator rejects", "out phishing=5 operator=reject", "reject 550 5.7.1; phishing spam"),
+    ("spam, operator lets it out", "out spam=5 operator=suspect-pool", "deliver no-fields; spam"),
+    ("spam let out, tenant delivers", "out spam=5 operator=suspect-pool act:spam=deliver", "deliver no-fields; spam"),
+    (
+        "spam let out, tenant is stricter",
+        "out spam=5 operator=suspect-pool act:spam=quarantine",
+        "quarantine as spam; spam",
+    ),
+    ("spam let out, tenant rejects", "out spam=5 operator=suspect-pool act:spam=reject", "reject 550 5.7.1; spam"),
+    ("spam let out, tenant discards", "out spam=5 operator=suspect-pool act:spam=discard", "quarantine as spam; spam"),
+    ("phishing is not let out", "out phishing=5 operator=suspect-pool", "quarantine as phishing; phishing spam"),
+    ("nor is GTUBE", "out spam=1000 operator=suspect-pool", "quarantine as spam; spam"),
+    ("nor is a virus", "out malware operator=suspect-pool", "quarantine as malware notify; malware"),
+    ("GTUBE is not outweighed", "out spam=1000 spam=-2000", "quarantine as spam; spam"),
+    ("the operator's rule is for outbound", "spam=5 operator=reject", "quarantine as spam; spam"),
+    // -- what could not be inspected
+    (
+        "unscannable, tenant delivers",
+        "out unscannable act:unscannable=deliver",
+        "quarantine as unscannable; unscannable",
+    ),
+    ("too large to be inspected", "out unchecked=file-size:2/a.iso", "reject 552 5.3.4; unscannable"),
+    (
+        "too large, tenant delivers",
+        "out unchecked=bytes:2/a.iso act:unscannable=deliver",
+        "reject 552 5.3.4; unscannable",
+    ),
+    ("too large inbound", "unchecked=file-size:2/a.iso", "quarantine as unscannable; unscannable"),
+    (
+        "spam in a risky file, tenant discards",
+        "out risky spam=5 act:risky-file=discard",
+        "quarantine as risky-file; risky-file spam",
+    ),
 ];

@@ -2,12 +2,13 @@
 //!
 //! Findings: `malware`, `risky`, `ambiguous`, `unscannable`, `encrypted`, each with `@2` for the part; `spam=3`, `phishing=3`,
 //! `impersonation=3`, `bulk=3`, each with `:SYMBOL`; `rspamd=12`. What was not looked at: `unchecked=ratio:2/a.zip`,
-//! `silent=clamd`, `noscan`, `tries=3`. The rest: `out`, `allowed`, `auth`, `signed`, `marked=dmarc`. Policy: `level=high`,
+//! `silent=clamd`, `noscan`, `tries=3`. The rest: `out`, `allowed`, `auth`, `signed`, `marked=dmarc`, `operator=reject`. Policy: `level=high`,
 //! `t:spam=7`, `act:spam=reject+notify`, `headers-off`, `tag-signed-off`, `tag:spam=WORD`.
 
 use crate::model::authentication::{DmarcPolicy, DmarcResult, SpfIdentity, SpfResult};
 use crate::model::detectors::Detectors;
 use crate::model::disposition::{Category, Disposition, Strip};
+use crate::model::egress::OutboundSpam;
 use crate::model::finding::{Class, Detector, Finding, Reason, Score, Unavailable, Unchecked, Verdict};
 use crate::model::rule::{Rule, Skips};
 use crate::model::{Address, Direction};
@@ -25,6 +26,7 @@ pub(super) struct Scene {
     pub(super) mandatory: Detectors,
     tries: u32,
     signed: Signed,
+    spam: OutboundSpam,
 }
 
 impl Scene {
@@ -50,6 +52,7 @@ impl Scene {
             mandatory: Detectors::mandatory(),
             tries: 0,
             signed: Signed::No,
+            spam: OutboundSpam::default(),
         };
         for (number, word) in facts.split_whitespace().enumerate() {
             scene.word(word, number, &mut spec);
@@ -78,6 +81,7 @@ impl Scene {
                 let reason: Reason = serde_json::from_value(reason.into()).unwrap();
                 self.verdict.unchecked.push(Unchecked { reason, what: what.into() });
             }
+            "operator" => self.spam = OutboundSpam::parse(value).unwrap(),
             "headers-off" => spec.headers = Some(false),
             "tag-signed-off" => spec.tag_signed = Some(false),
             "level" => spec.level = Some(serde_json::from_value(value.into()).unwrap()),
@@ -123,6 +127,7 @@ impl Scene {
             mandatory: self.mandatory,
             tries: self.tries,
             signed: self.signed,
+            spam: self.spam,
         }
     }
 

@@ -34,7 +34,8 @@ pub fn header(mail: &Mail<'_>, settings: &Settings, call: &Call) -> bool {
     let key = HeaderKey { piece: Piece::Whole, ..HeaderKey::read(call.text(0)) };
     let Some(text) = mail.header(&key) else { return false };
     addresses(&text).iter().any(|address| {
-        call.pattern.as_ref().is_none_or(|pattern| pattern.is_match(address.as_bytes())) && is_free(settings, address)
+        call.pattern.as_ref().is_none_or(|pattern| pattern.surely_matches(address.as_bytes()))
+            && is_free(settings, address)
     })
 }
 

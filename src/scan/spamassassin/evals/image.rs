@@ -87,7 +87,7 @@ impl Images {
             }
             _ => {
                 let Some(pattern) = &call.pattern else { return false };
-                self.list.iter().any(|image| pattern.is_match(image.name.as_bytes()))
+                self.list.iter().any(|image| pattern.surely_matches(image.name.as_bytes()))
             }
         }
     }

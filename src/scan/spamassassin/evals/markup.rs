@@ -74,7 +74,7 @@ pub fn unbalanced(mail: &Mail<'_>, tag: &str) -> bool {
 
 pub fn text_matches(mail: &Mail<'_>, call: &Call) -> bool {
     let Some(pattern) = &call.pattern else { return false };
-    let matches = |text: &String| pattern.is_match(text.as_bytes());
+    let matches = |text: &String| pattern.surely_matches(text.as_bytes());
     mail.htmls.iter().any(|html| match call.text(0) {
         "comment" => html.comments.iter().any(matches),
         "title" => html.titles.iter().any(matches),

@@ -1,0 +1,265 @@
+//! A virus and the test text for spam never leave, whatever the operator and the tenant have written: the real binary under many
+//! settings, with a mail exchanger that would take them.
+
+use serde_json::Value;
+
+use crate::support::fake_dns::FakeDns;
+use crate::support::gateway::{GatewayBuilder, MX_PORT, acme};
+use crate::support::{Client, FakeMx, Gateway, eventually, loopback};
+
+/// The test texts of the trade, in pieces, so that this file is none.
+fn gtube() -> String {
+    ["XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE", "-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"].concat()
+}
+
+fn eicar() -> String {
+    ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()
+}
+
+const HEAD: &str = "From: Aoi <aoi@acme.example>\r\nTo: you@partner.example\r\nDate: Fri, 20 Nov 2026 09:00:00 +0900\r\n\
+                    MIME-Version: 1.0\r\n";
+
+fn with_file(number: usize, name: &str, content: &str) -> String {
+    format!(
+        "{HEAD}Message-ID: <{number}@acme.example>\r\nSubject: a file\r\n\
+         Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+         See the attached file.\r\n--b\r\nContent-Type: application/octet-stream; name=\"{name}\"\r\n\
+         Content-Disposition: attachment; filename=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n"
+    )
+}
+
+fn plain(number: usize, more: &str, text: &str) -> String {
+    format!(
+        "{HEAD}{more}Message-ID: <{number}@acme.example>\r\nSubject: hello\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
+    )
+}
+
+fn bad() -> Vec<String> {
+    let trusted = "Received: from a.example by b.example; Fri, 20 Nov 2026 09:00:00 +0900\r\nX-Spam-Flag: NO\r\n";
+    vec![
+        with_file(1, "a.bin", &eicar()),
+        with_file(2, "invoice.pdf", &eicar()),
+        with_file(3, "a.js", &eicar()),
+        plain(4, "", &gtube()),
+        plain(5, "List-Id: <x.acme.example>\r\nPrecedence: bulk\r\n", &gtube()),
+        plain(6, trusted, &gtube()),
+        with_file(7, "a.js", "x()").replace("See the attached file.", gtube().trim()),
+    ]
+}
+
+struct World {
+    gateway: Gateway,
+    /// The internet.
+    sink: FakeMx,
+    /// The tenant's own next hop: notices go there.
+    home: FakeMx,
+    _dns: FakeDns,
+}
+
+fn world(tenant: &str, more: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> World {
+    let (home, dns, ip) = (FakeMx::start(), FakeDns::start(), loopback::fresh_ip());
+    let sink = FakeMx::builder().ip(ip).port(MX_PORT).start();
+    dns.mx("partner.example", &[(10, "mx.partner.example")]);
+    dns.a("mx.partner.example", &[ip]);
+    let tenants = acme("queued", &[home.address()], "\"any\"") + tenant;
+    let gateway = more(Gateway::builder().tenants(&tenants).dns(dns.address()).quick_retries()).start();
+    World { gateway, sink, home, _dns: dns }
+}
+
+/// The first refusal, or the answer to the whole message.
+fn reply(gateway: &Gateway, text: &str) -> u16 {
+    let mut client = Client::ready(gateway.outbound);
+    let code = match client.ask("MAIL FROM:<aoi@acme.example>").code {
+        250 => match client.ask("RCPT TO:<you@partner.example>").code {
+            250 => client.data(text).code,
+            refused => refused,
+        },
+        refused => refused,
+    };
+    client.quit();
+    code
+}
+
+fn held(gateway: &Gateway) -> Vec<Value> {
+    let listed = gateway.cli_ok(&["quarantine", "ls", "--json"]);
+    listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const OFF: &str = "off = [\"hashes\", \"rules\", \"feeds\", \"yara\", \"spamassassin\", \"classifier\", \"impersonation\", \"bulk\", \"files\"]";
+const EVERYTHING: &str = "malware = \"quarantine\"\nrisky-file = \"deliver\"\nambiguous = \"deliver\"\nunscannable = \"deliver\"\n\
+                          encrypted = \"deliver\"\nimpersonation = \"deliver\"\nsuspected = \"deliver\"\nbulk = \"deliver\"\n";
+
+/// What the operator writes: section and line.
+const NODES: &[&[(&str, &str)]] = &[
+    &[],
+    &[("scan", OFF)],
+    &[("scan", "time = \"1ms\"")],
+    &[("scan", OFF), ("scan", "files = 10"), ("scan", "layers = 2"), ("scan", "parts = 10"), ("scan", "depth = 4")],
+    &[("outbound", "spam = \"reject\""), ("scan", OFF)],
+    &[
+        ("outbound", "spam = \"suspect-pool\""),
+        ("[egress]", "pool = \"suspect\""),
+        ("[egress]", "source = [\"127.0.0.1\"]"),
+        ("scan", OFF),
+    ],
+    &[("clamd", "servers = [\"127.0.0.1:9\"]"), ("clamd", "timeout = \"1s\"")],
+    &[("clamd", "servers = [\"127.0.0.1:9\"]"), ("clamd", "required = false"), ("clamd", "timeout = \"1s\"")],
+];
+
+/// What the tenant writes behind its domain.
+fn tenants() -> Vec<String> {
+    let actions = |of: &str| format!("[tenant.content.outbound.actions]\n{of}");
+    let thresholds = "[tenant.content.outbound.thresholds]\nspam = 1000.0\nphishing = 1000.0\nsuspected = 1000.0\n";
+    vec![
+        String::new(),
+        actions(EVERYTHING),
+        format!("[tenant.content.outbound]\nlevel = \"low\"\nheaders = true\n{thresholds}{}", actions(EVERYTHING)),
+        format!(
+            "{}{thresholds}",
+            actions("risky-file = \"discard\"\nbulk = \"discard\"\nsuspected = \"discard\"\nspam = \"reject\"\n")
+        ),
+    ]
+}
+
+/// All settings of the node with all of the tenant, each with its list that allows everything.
+fn under(node: &[(&str, &str)]) {
+    for (number, tenant) in tenants().iter().enumerate() {
+        let told = format!("{node:?}, tenant {number}");
+        let world = world(tenant, |builder| node.iter().fold(builder, |builder, (key, line)| builder.set(key, line)));
+        let gateway = &world.gateway;
+        for entry in ["acme.example", "aoi@acme.example"] {
+            let list = ["list", "add", "allow", entry, "--tenant", "acme", "--reason", "ours"];
+            let _ = gateway.cli(&[list.as_slice(), &["--from-network", "127.0.0.0/8"]].concat());
+        }
+        let mut kept = 0;
+        // Again and again: what can't be inspected is put off first, and then it is kept.
+        for round in 0..2 {
+            for (at, text) in bad().iter().enumerate() {
+                let code = reply(gateway, text);
+                assert!(matches!(code, 250 | 400..=599), "{told}, round {round}, message {at}: {code}");
+                kept += usize::from(code == 250);
+            }
+        }
+        eventually("what was taken to be in quarantine", || {
+            let held = held(gateway);
+            assert!(held.iter().all(|one| one["direction"] == "outbound"), "{told}: {held:?}");
+            held.len() == kept
+        });
+        // That the way is open: honest mail leaves, unless nobody can look at it.
+        let honest = reply(gateway, &plain(9, "", "See you tomorrow at nine."));
+        if honest == 250 {
+            assert!(world.sink.one().text().contains("See you tomorrow"), "{told}");
+        }
+        assert!(
+            honest == 250 || node.iter().any(|(_, line)| line.contains("127.0.0.1:9") || line.contains("1ms")),
+            "{told}: {honest}"
+        );
+        // Nobody can let it go.
+        for one in held(gateway) {
+            let id = one["id"].as_str().unwrap();
+            let released = gateway.cli(&["quarantine", "release", id, "--reason", "the customer insists"]);
+            assert!(!released.status.success(), "{told}: {one}");
+        }
+        gateway.assert_settled();
+        assert_eq!(world.sink.count(), usize::from(honest == 250), "{told}");
+    }
+}
+
+#[test]
+fn under_the_defaults() {
+    under(NODES[0]);
+}
+
+#[test]
+fn with_everything_switched_off() {
+    under(NODES[1]);
+}
+
+#[test]
+fn without_time_to_scan() {
+    under(NODES[2]);
+}
+
+#[test]
+fn with_the_smallest_budgets() {
+    under(NODES[3]);
+}
+
+#[test]
+fn where_spam_is_refused() {
+    under(NODES[4]);
+}
+
+#[test]
+fn where_spam_may_leave_by_its_own_addresses() {
+    under(NODES[5]);
+}
+
+#[test]
+fn without_the_antivirus_that_must_answer() {
+    under(NODES[6]);
+}
+
+#[test]
+fn without_the_antivirus_that_need_not_answer() {
+    under(NODES[7]);
+}
+
+/// Nobody was named to be told: the postmaster of the tenant's domain is.
+#[test]
+fn a_virus_is_told_to_the_tenant() {
+    let world = world("", |builder| builder);
+    assert_eq!(reply(&world.gateway, &bad()[0]), 250);
+    let notice = world.home.one();
+    assert_eq!((notice.recipients(), &*notice.from), (vec!["postmaster@acme.example"], ""));
+    world.gateway.assert_settled();
+    assert_eq!(world.sink.count(), 0);
+}
+
+/// An operator's release overrides the tenant's own rule, after another look.
+#[test]
+fn what_only_the_tenant_kept_back_can_be_released() {
+    let world = world("", |builder| builder);
+    let script = with_file(1, "a.js", "WScript.Echo('hello');");
+    assert_eq!(reply(&world.gateway, &script), 250);
+    let held = held(&world.gateway);
+    assert_eq!((held.len(), &held[0]["class"]), (1, &"risky-file".into()));
+    let id = held[0]["id"].as_str().unwrap();
+    world.gateway.cli_ok(&["quarantine", "release", id, "--reason", "they know each other"]);
+    assert!(world.sink.one().text().contains("WScript"));
+    world.gateway.assert_settled();
+}
+
+/// Spam that the operator lets out, unless the tenant is stricter.
+#[test]
+fn spam_leaves_by_the_addresses_for_it_and_says_their_name() {
+    let spam = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/spam/en-casino.eml")).unwrap();
+    let spam = spam.replace("\r\n", "\n").replace('\n', "\r\n");
+    let spam: String = spam
+        .split_inclusive("\r\n")
+        .map(|line| if line.starts_with("From:") { "From: Aoi <aoi@acme.example>\r\n" } else { line })
+        .collect();
+    let ip = loopback::fresh_ip();
+    let let_out = |builder: GatewayBuilder| {
+        builder
+            .set("outbound", "spam = \"suspect-pool\"")
+            .set("[egress]", "pool = \"suspect\"")
+            .set("[egress]", &format!("source = [\"{ip}\"]"))
+            .set("[egress]", "hostname = \"suspect.gateway.example\"")
+    };
+    let usual = world("", let_out);
+    assert_eq!(reply(&usual.gateway, &spam), 250);
+    assert_eq!(reply(&usual.gateway, &plain(9, "", "See you tomorrow.")), 250);
+    for received in usual.sink.wait(2) {
+        let is_spam = !received.text().contains("See you tomorrow");
+        let (client, helo) = (received.client == Some(ip), received.helo.as_str());
+        assert_eq!((client, helo == "suspect.gateway.example"), (is_spam, is_spam), "{}", received.headers());
+    }
+    usual.gateway.assert_settled();
+    let stricter = world("[tenant.content.outbound.actions]\nspam = \"quarantine\"\n", let_out);
+    assert_eq!(reply(&stricter.gateway, &spam), 250);
+    assert_eq!(held(&stricter.gateway).len(), 1);
+    stricter.gateway.assert_settled();
+    assert_eq!(stricter.sink.count(), 0);
+}
