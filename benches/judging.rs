@@ -9,7 +9,6 @@
 #[path = "../tests/drill/nowhere.rs"]
 mod nowhere;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use sekisho::policy::sender::Tls;
 use sekisho::sender::authentication::Authenticator;
 use sekisho::sender::{Config as SourceConfig, Source};
 use sekisho::telemetry::Metrics;
+use sekisho::telemetry::metrics::Limit;
 use sekisho::tenant::{Snapshot, Tenant, read};
 
 const TENANT: &str = r#"
@@ -45,14 +45,10 @@ fn judging(c: &mut Criterion) {
     let resolver: Arc<dyn Resolver> = Arc::new(HickoryResolver::new(&dns).unwrap());
     let source = Source::build(SourceConfig::default(), Arc::clone(&resolver), Arc::clone(&metrics)).unwrap();
     // Counted as ever, never reached.
-    let much = Some(Rate { count: NonZeroU32::MAX, per: Duration::from_secs(1) });
-    let limits = LimitsConfig {
-        sender_ip: much,
-        sender_network: much,
-        sender_address: much,
-        recipient: much,
-        ..LimitsConfig::default()
-    };
+    let much = Rate::new(u32::MAX.into(), Duration::from_secs(1));
+    let limits = [Limit::SenderIp, Limit::SenderNetwork, Limit::SenderAddress, Limit::Recipient]
+        .into_iter()
+        .fold(LimitsConfig::none(), |config, limit| config.with(limit, much));
     let judges = Judges {
         source: Arc::new(source),
         authenticator: Arc::new(Authenticator::build(Default::default(), resolver, clock.clone())),

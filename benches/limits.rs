@@ -9,12 +9,13 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use sekisho::limits::{Config, Key, Limits, Rate};
+use sekisho::limits::{Config, Key, Limits, Rate, Who};
 use sekisho::model::Timestamp;
 use sekisho::model::sender::{Level, Standing};
 use sekisho::sender::reputation;
 use sekisho::sender::{Observation, Reputation};
 use sekisho::telemetry::Metrics;
+use sekisho::telemetry::metrics::Limit;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,11 +38,11 @@ fn both(keys: u32) {
 }
 
 fn limits(keys: u32) {
-    let config =
-        Config { sender_ip: Rate::new(2000, Duration::from_secs(7200)), most_keys: keys as usize, ..Config::default() };
+    let config = Config { most_keys: keys as usize, ..Config::none() };
+    let config = config.with(Limit::SenderIp, Rate::new(2000, Duration::from_secs(7200)));
     let before = resident();
     let limits = Limits::build(&config, Metrics::new());
-    let key = |n: u32| Key::SenderIp(IpAddr::V4(Ipv4Addr::from(n)));
+    let key = |n: u32| Key::shared(Limit::SenderIp, Who::Host(IpAddr::V4(Ipv4Addr::from(n))));
     let begun = Instant::now();
     (0..keys).for_each(|n| limits.check(key(n), 200).unwrap());
     each("first check of a key", begun, keys);

@@ -10,6 +10,7 @@ pub mod manual;
 pub mod clock;
 pub mod faults;
 pub mod model;
+pub mod tables;
 pub mod telemetry;
 
 // -- pure engines -------------------------------------------------------------

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &["model"]),
     ("faults", &[]),
+    ("tables", &["model"]),
     ("telemetry", &["clock", "model"]),
     // -- pure engines
     ("message", &["model"]),
@@ -26,8 +27,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     // -- capabilities
     ("dns", &["clock", "model", "telemetry"]),
     ("net", &["clock", "model", "telemetry"]),
-    ("sender", &["clock", "dns", "message", "model", "telemetry"]),
-    ("limits", &["clock", "model", "telemetry"]),
+    ("sender", &["clock", "dns", "message", "model", "tables", "telemetry"]),
+    // Bulk detection reads the texts of a Specimen.
+    ("limits", &["clock", "message", "model", "tables", "telemetry"]),
     // Formats, compiled sets and their numbers; what they match is a Specimen.
     ("signatures", &["clock", "message", "model", "telemetry"]),
     // The check of outbound mail is scan and ruling in one step, so that nobody can take one without the other.

@@ -89,25 +89,45 @@ impl Times {
     }
 }
 
-/// Our own client: pipelined envelope, each connection kept; the time of a message is from MAIL to the last reply.
-pub fn own_client(runtime: &Handle, target: SocketAddr, messages: usize, connections: usize) -> Times {
-    let mut dice = Dice::new(1);
-    let mut text = b"From: source@sender.example\r\nTo: mail@acme.example\r\nSubject: load\r\n\r\n".to_vec();
-    while text.len() < 5_200 {
-        text.extend_from_slice(
-            format!("{:016x} at the checkpoint {:016x} papers, please\r\n", dice.next(), dice.next()).as_bytes(),
-        );
+/// What our own client sends: always the same.
+#[derive(Debug)]
+pub struct Mail {
+    envelope: Vec<u8>,
+    /// With its final dot.
+    text: Vec<u8>,
+}
+
+impl Mail {
+    /// 5 KB of text.
+    pub fn of(sender: &str, recipient: &str) -> Self {
+        let mut dice = Dice::new(1);
+        let mut text = format!(
+            "From: {sender}\r\nTo: {recipient}\r\nSubject: load\r\nDate: Fri, 20 Nov 2026 09:00:00 +0900\r\n\
+             Message-ID: <load@sender.example>\r\n\r\n"
+        )
+        .into_bytes();
+        while text.len() < 5_200 {
+            text.extend_from_slice(
+                format!("{:016x} at the checkpoint {:016x} papers, please\r\n", dice.next(), dice.next()).as_bytes(),
+            );
+        }
+        text.extend_from_slice(b".\r\n");
+        let envelope = format!("MAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n").into_bytes();
+        Self { envelope, text }
     }
-    text.extend_from_slice(b".\r\n");
-    let text: Arc<[u8]> = text.into();
+}
+
+/// Our own client: pipelined envelope, each connection kept; the time of a message is from MAIL to the last reply.
+pub fn own_client(runtime: &Handle, target: SocketAddr, mail: Mail, messages: usize, connections: usize) -> Times {
+    let mail = Arc::new(mail);
     let left = Arc::new(AtomicU64::new(messages as u64));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..connections)
         .map(|_| {
-            let (left, text) = (Arc::clone(&left), Arc::clone(&text));
+            let (left, mail) = (Arc::clone(&left), Arc::clone(&mail));
             runtime.spawn(async move {
                 let mut times = Vec::new();
-                let _ = connection(target, &left, &text, &mut times).await;
+                let _ = connection(target, &left, &mail, &mut times).await;
                 times
             })
         })
@@ -121,21 +141,21 @@ pub fn own_client(runtime: &Handle, target: SocketAddr, messages: usize, connect
     Times { took, accepted: sorted.len(), sorted }
 }
 
-async fn connection(target: SocketAddr, left: &AtomicU64, text: &[u8], times: &mut Vec<Duration>) -> io::Result<()> {
+async fn connection(target: SocketAddr, left: &AtomicU64, mail: &Mail, times: &mut Vec<Duration>) -> io::Result<()> {
     let mut wire = Wire::new(TcpStream::connect(target).await?, Duration::from_mins(2));
     wire.reply().await?;
     wire.write(b"EHLO load.example\r\n").await?;
     wire.reply().await?;
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
         let begun = Instant::now();
-        wire.write(b"MAIL FROM:<source@sender.example>\r\nRCPT TO:<mail@acme.example>\r\nDATA\r\n").await?;
+        wire.write(&mail.envelope).await?;
         for _ in 0..3 {
             let (code, reply) = wire.reply().await?;
             if code >= 400 {
                 return Err(io::Error::other(reply));
             }
         }
-        wire.write(text).await?;
+        wire.write(&mail.text).await?;
         if wire.reply().await?.0 == 250 {
             times.push(begun.elapsed());
         }

@@ -1,5 +1,5 @@
 //! Measurements of the real binary against its peers and its bars. Started by the scripts beside it:
-//! `benches/side_by_side`, `benches/idle_connections`, `benches/many_tenants`; each says its method at its head.
+//! `benches/side_by_side`, `benches/outbound`, `benches/idle_connections`, `benches/many_tenants`; each says its method at its head.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
@@ -14,6 +14,7 @@ mod many_tenants;
 mod meter;
 #[path = "../../tests/drill/nowhere.rs"]
 mod nowhere;
+mod outbound;
 mod postfix;
 mod side_by_side;
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 
 const USAGE: &str =
     "benches/side_by_side [--messages N] [--postfix-messages N] [--connections 10,100] [--without-postfix]
+benches/outbound [--messages N] [--postfix-messages N] [--connections N]
 benches/idle_connections [--connections N] [--beyond N]
 benches/many_tenants [--count N]";
 
@@ -46,6 +48,12 @@ fn main() -> ExitCode {
                 .map_or_else(|| vec![10, 100], |list| list.split(',').filter_map(|word| word.parse().ok()).collect()),
             without_postfix: words.iter().any(|word| word == "--without-postfix"),
         }),
+        Some("outbound") => outbound::run(
+            &program,
+            number("--messages", 20_000),
+            number("--postfix-messages", 1_500),
+            number("--connections", 20),
+        ),
         Some("idle") => idle::run(&program, number("--connections", 10_000), number("--beyond", 200)),
         Some("many-tenants") => many_tenants::run(&program, number("--count", 100_000)),
         // `cargo bench` starts every bench; these want their scripts.

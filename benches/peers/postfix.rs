@@ -44,6 +44,17 @@ impl Postfix {
     /// Defaults but for what is written here. The default of 100 processes starves 100 connections (smtpd, cleanup and
     /// smtp each take one), so the limit is raised with them: to Postfix's advantage.
     pub fn start(dir: &Path, address: SocketAddr, next_hop: SocketAddr, connections: usize) -> io::Result<Self> {
+        Self::start_with(dir, address, next_hop, connections, "")
+    }
+
+    /// With more lines of `main.cf`.
+    pub fn start_with(
+        dir: &Path,
+        address: SocketAddr,
+        next_hop: SocketAddr,
+        connections: usize,
+        more: &str,
+    ) -> io::Result<Self> {
         for folder in ["conf", "queue", "data"] {
             fs::create_dir_all(dir.join(folder))?;
         }
@@ -59,7 +70,7 @@ impl Postfix {
              mynetworks = 127.0.0.0/8\nmydestination =\nlocal_recipient_maps =\nalias_maps =\n\
              smtpd_relay_restrictions = permit_mynetworks, reject\nrelayhost = [127.0.0.1]:{port}\n\
              smtpd_tls_security_level = none\nsmtp_tls_security_level = none\nsmtpd_peername_lookup = no\n\
-             default_process_limit = {processes}\nmaillog_file = {at}/mail.log\nmaillog_file_prefixes = {at}\n"
+             default_process_limit = {processes}\nmaillog_file = {at}/mail.log\nmaillog_file_prefixes = {at}\n{more}"
         );
         fs::write(dir.join("conf/main.cf"), main)?;
         fs::write(dir.join("conf/master.cf"), format!("{address} inet n - n - - smtpd\n{MASTER}"))?;

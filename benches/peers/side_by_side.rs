@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::gateway::{Gateway, Plan, free_address};
-use crate::load::{Counter, SmtpSink, own_client, smtp_source};
+use crate::load::{Counter, Mail, SmtpSink, own_client, smtp_source};
 use crate::meter::{Meter, folder_bytes, written_bytes};
 use crate::postfix::Postfix;
 use crate::sink::Sink;
@@ -167,6 +167,10 @@ fn start(
     }
 }
 
+fn usual() -> Mail {
+    Mail::of("source@sender.example", "mail@acme.example")
+}
+
 fn messages(order: &Order, who: Who) -> usize {
     if who == Who::Postfix { order.postfix_messages } else { order.messages }
 }
@@ -205,11 +209,11 @@ fn timed(order: &Order, who: Who, connections: usize) -> Result<Figures, String>
     let sink = Sink::start(runtime.handle(), free_address(), Arc::clone(&counter) as Arc<_>)
         .map_err(|error| error.to_string())?;
     let (peer, target) = start(order, who, folder.path(), sink.address, connections)?;
-    let warm = own_client(runtime.handle(), target, connections * 2, connections);
+    let warm = own_client(runtime.handle(), target, usual(), connections * 2, connections);
     drain(&peer)?;
     let count = messages(order, who);
     let (cpu, disk, begun) = (peer.cpu(), peer.disk(), Instant::now());
-    let times = own_client(runtime.handle(), target, count, connections);
+    let times = own_client(runtime.handle(), target, usual(), count, connections);
     drain(&peer)?;
     let all = begun.elapsed();
     let arrived = counter.0.load(Ordering::Relaxed);

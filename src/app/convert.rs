@@ -15,6 +15,7 @@ use crate::net::server_tls::{CertificateFiles, ClientCertificates};
 use crate::sender::blocklists::{self, Code, List, SelfTest, Zone};
 use crate::sender::{authentication, greylist, harvest, reputation};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};
+use crate::telemetry::metrics::Limit;
 use crate::{delivery, dns, intake, limits, sender, spool};
 
 /// Inline custody keeps messages off the disk, so they may take more memory while they arrive.
@@ -167,17 +168,23 @@ fn known_source(settings: &KnownSourceSettings) -> Option<List> {
 
 pub(super) fn rates(settings: &Settings) -> limits::Config {
     let own = &settings.sender.rates;
-    let rate = |rate: Option<RateSettings>| rate.and_then(|rate| Rate::new(rate.count, rate.per));
-    limits::Config {
-        sender_ip: rate(own.per_client),
-        sender_network: rate(own.per_network),
-        sender_address: rate(own.per_sender),
-        recipient: rate(own.per_recipient),
-        outbound_client: rate(own.outbound_client),
-        outbound_sender: rate(own.outbound_sender),
-        most_keys: own.entries,
-        ..limits::Config::default()
-    }
+    let rate = |rate: Option<RateSettings>| rate.and_then(|rate| Rate::new(rate.count.into(), rate.per));
+    let config = limits::Config::none()
+        .with(Limit::SenderIp, rate(own.per_client))
+        .with(Limit::SenderNetwork, rate(own.per_network))
+        .with(Limit::SenderAddress, rate(own.per_sender))
+        .with(Limit::Recipient, rate(own.per_recipient))
+        .with_outbound(&own.outbound)
+        .with_windows(Limit::OutboundTrial, &own.outbound_trial)
+        .with(Limit::AlikeContent, rate(settings.sender.bulk.text))
+        .with(Limit::Alike, rate(settings.sender.bulk.sender));
+    limits::Config { most_keys: own.entries, ..config }
+}
+
+pub(super) fn outbound(settings: &Settings) -> limits::outbound::Config {
+    let own = &settings.sender.bulk;
+    let rate = |rate: Option<RateSettings>| rate.and_then(|rate| Rate::new(rate.count.into(), rate.per));
+    limits::outbound::Config { alike: rate(own.sender), most_records: own.records, most_groups: own.groups }
 }
 
 /// Sorted by [`Address::key`], so that they can be searched.
@@ -280,6 +287,7 @@ mod tests {
     fn defaults_of_the_settings_are_those_of_the_rooms() {
         let settings = settings(MINIMAL);
         assert_eq!(rates(&settings), limits::Config::default());
+        assert_eq!(outbound(&settings), limits::outbound::Config::default());
         let (got, usual) = (source(&settings), sender::Config::default());
         assert_eq!(
             (got.lists, got.countries, got.reputation, got.greylist, got.harvest),
@@ -318,7 +326,18 @@ mod tests {
         let settings =
             settings(&format!("{MINIMAL}[rates]\nper_client = 'off'\nper_network = '30/2m'\nentries = 1000\n"));
         let rates = rates(&settings);
-        assert_eq!((rates.sender_ip, rates.most_keys), (None, 1000));
-        assert_eq!(rates.sender_network, Rate::new(30, Duration::from_secs(120)));
+        let of = |limit| rates.rules.iter().find(|rule| rule.limit == limit).map(|rule| rule.rate);
+        assert_eq!((of(Limit::SenderIp), rates.most_keys), (None, 1000));
+        assert_eq!(of(Limit::SenderNetwork), Rate::new(30, Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn rates_of_outbound_mail_may_have_several_times() {
+        let text = "outbound_sender = '5000/1d 100/1m'\noutbound_client = 'off'\noutbound_tenant_bytes = '1GiB/1h'\n";
+        let rates = rates(&settings(&format!("{MINIMAL}[rates]\n{text}[bulk]\nsender = 'off'\n")));
+        let of = |limit| rates.rules.iter().filter(move |rule| rule.limit == limit).map(|rule| rule.rate.to_string());
+        assert_eq!(of(Limit::OutboundSender).collect::<Vec<_>>(), ["100/1m", "5000/1d"]);
+        assert_eq!(of(Limit::OutboundTenant).collect::<Vec<_>>(), ["1GiB/1h"]);
+        assert_eq!(of(Limit::OutboundClient).chain(of(Limit::Alike)).count(), 0);
     }
 }

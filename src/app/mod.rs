@@ -9,6 +9,7 @@ mod explain_control;
 mod health;
 mod next_hop;
 pub mod node;
+mod outbound_control;
 mod quarantine_control;
 mod quarantine_outbound;
 mod queue_control;

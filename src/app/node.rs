@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
+use super::outbound_control::Feedback;
 use super::quarantine_control::{HeldMail, SpamRule};
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
 use super::suspension_control::Measures;
-use super::{convert, resources, senders, signing, suspension};
+use super::{convert, outbound_control, resources, senders, signing, suspension};
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
 use crate::clock::Clock;
@@ -36,6 +37,7 @@ use crate::intake::judging::Judges;
 use crate::intake::listener::Listener;
 use crate::intake::seal::Sealer;
 use crate::intake::{self, Intake};
+use crate::limits::Outbound;
 use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
@@ -106,6 +108,7 @@ struct Parts {
     scanner: Scanner,
     quarantine: Quarantine,
     suspensions: Arc<suspension::Keeper>,
+    outbound: Outbound,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
     shutdown: CancellationToken,
@@ -163,6 +166,7 @@ impl Node {
                 metrics: Arc::clone(&parts.metrics),
                 log: parts.log.clone(),
                 faults: parts.faults.clone(),
+                observers: vec![Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() })],
                 tls,
                 shutdown: parts.shutdown.clone(),
             },
@@ -230,6 +234,7 @@ impl Node {
         };
         // A reader that stopped reading must not keep the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        outbound_control::save(self.parts.outbound, self.parts.data_dir.clone()).await;
         senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
         self.parts.log.flush();
     }
@@ -280,6 +285,8 @@ impl Parts {
             log: log.clone(),
         };
         let (scanner, quarantine) = scanning::open(settings, deps).await?;
+        let limits = Arc::clone(&judges.limits);
+        let outbound = outbound_control::open(settings, limits, &clock, Arc::clone(&metrics));
         let max_connections = resources::connections_that_fit(
             settings.limits.max_connections,
             settings.delivery.concurrency.total,
@@ -297,6 +304,7 @@ impl Parts {
             metrics: Arc::clone(&metrics),
         };
         let version = suspension::read(&deps.measures, &*deps.store).await?;
+        outbound.tell(Arc::new(deps.measures.clone()));
         let suspensions = Arc::new(suspension::Keeper::new(deps, settings, version));
         Ok(Self {
             metrics,
@@ -313,6 +321,7 @@ impl Parts {
             scanner,
             quarantine,
             suspensions,
+            outbound,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
         })
@@ -329,6 +338,7 @@ impl Parts {
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
             suspensions: self.suspensions.measures().clone(),
+            outbound: self.outbound.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -414,9 +424,12 @@ impl Parts {
         let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let every = settings.content.signatures.refresh;
         let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
+        let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
+        let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);
         let measuring = Arc::clone(&self.suspensions).run(self.shutdown.clone());
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        helpers.into_iter().chain([tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(measuring)]).collect()
+        let more = [tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(outbound), tokio::spawn(measuring)];
+        helpers.into_iter().chain(more).collect()
     }
 }
 

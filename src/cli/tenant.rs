@@ -109,7 +109,11 @@ fn to_toml(spec: &TenantSpec) -> String {
     line("name", quoted(&spec.name));
     line("state", word(serde_json::json!(spec.state)));
     line("custody", word(serde_json::json!(spec.custody)));
-    for (name, table) in [("sender", serde_json::json!(spec.sender)), ("content", serde_json::json!(spec.content))] {
+    for (name, table) in [
+        ("sender", serde_json::json!(spec.sender)),
+        ("content", serde_json::json!(spec.content)),
+        ("rates", if spec.rates.is_empty() { serde_json::Value::Null } else { serde_json::json!(spec.rates) }),
+    ] {
         line(&tables(&format!("tenant.{name}"), &table), String::new());
     }
     for domain in &spec.domains {

@@ -20,6 +20,8 @@ pub enum Kind {
     Span,
     /// So many in such a time, or `off`.
     Rate,
+    /// Several of those, for different times; a count may be a size.
+    Rates,
     Words(&'static [&'static str]),
     /// A domain that may hold a customer's key: shown nowhere.
     Zone,
@@ -58,6 +60,7 @@ impl Kind {
             Self::Size => "size, as 50MiB".into(),
             Self::Span => "length of time, as 1h30m".into(),
             Self::Rate => "rate, as 2000/1m, or \"off\"".into(),
+            Self::Rates => "rates, as \"500/10m 5000/1d\", or \"off\"".into(),
             Self::Words(words) => format!("one of {}", words.join(", ")),
             Self::Zone => "domain (never shown)".into(),
             Self::Networks => "list of networks, as 192.0.2.0/24".into(),

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::model::Domain;
+use crate::model::rates::{Limited, OutboundRates};
 
 use super::known_sources;
 use super::settings::{
-    AuthenticationSettings, GreylistSettings, HarvestSettings, RatesSettings, ReputationSettings, SenderSettings,
+    AuthenticationSettings, BulkSettings, GreylistSettings, HarvestSettings, RatesSettings, ReputationSettings,
+    SenderSettings,
 };
 use super::take::Taker;
 
@@ -28,15 +30,29 @@ pub(super) fn fill(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<Se
             per_network: take.rate("rates.per_network"),
             per_sender: take.rate("rates.per_sender"),
             per_recipient: take.rate("rates.per_recipient"),
-            outbound_client: take.rate("rates.outbound_client"),
-            outbound_sender: take.rate("rates.outbound_sender"),
+            outbound: outbound(take),
+            outbound_trial: take.rates("rates.outbound_trial"),
             entries: take.count("rates.entries"),
+        },
+        bulk: BulkSettings {
+            sender: take.rate("bulk.sender"),
+            text: take.rate("bulk.text"),
+            records: take.count("bulk.records"),
+            groups: take.count("bulk.groups"),
         },
         countries: take.path("geography.database"),
         known_sources: known_sources::fill(take.merged, take.problems),
         authentication: AuthenticationSettings { questions, authserv_id: authserv_id.or_else(|| hostname.cloned())? },
     };
     Some(settings)
+}
+
+fn outbound(take: &mut Taker<'_>) -> OutboundRates {
+    let mut rates = OutboundRates::default();
+    for limited in Limited::ALL {
+        rates.set(limited, take.rates(&format!("rates.outbound_{}", limited.as_str())));
+    }
+    rates
 }
 
 fn reputation(take: &mut Taker<'_>) -> ReputationSettings {

@@ -14,6 +14,7 @@ use super::secret::SecretDomain;
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
 use crate::model::egress::{OutboundSpam, Pool};
+use crate::model::rates::{OutboundRates, Windows};
 use crate::model::units::Span;
 use crate::model::{Address, Direction, Domain};
 
@@ -251,6 +252,7 @@ pub struct SenderSettings {
     pub greylist: GreylistSettings,
     pub harvest: HarvestSettings,
     pub rates: RatesSettings,
+    pub bulk: BulkSettings,
     /// A database of countries.
     pub countries: Option<PathBuf>,
     pub known_sources: Vec<KnownSourceSettings>,
@@ -290,8 +292,9 @@ pub struct RatesSettings {
     pub per_network: Option<RateSettings>,
     pub per_sender: Option<RateSettings>,
     pub per_recipient: Option<RateSettings>,
-    pub outbound_client: Option<RateSettings>,
-    pub outbound_sender: Option<RateSettings>,
+    pub outbound: OutboundRates,
+    /// Of one domain of a tenant on trial.
+    pub outbound_trial: Windows,
     pub entries: usize,
 }
 
@@ -323,6 +326,15 @@ pub enum WidestScope {
     Client,
     Domain,
     Tenant,
+}
+
+/// Alike outbound messages to many. `None`: no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkSettings {
+    pub sender: Option<RateSettings>,
+    pub text: Option<RateSettings>,
+    pub records: usize,
+    pub groups: usize,
 }
 
 /// So many in such a time; neither is 0.

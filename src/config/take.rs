@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::model::Address;
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
+use crate::model::rates::Windows;
 use crate::model::written::{Place, Problem, Problems};
 
 use super::answers::CodeSettings;
@@ -242,6 +243,16 @@ impl Taker<'_> {
             _ => {
                 self.odd(name);
                 None
+            }
+        }
+    }
+
+    pub(super) fn rates(&mut self, name: &str) -> Windows {
+        match self.value(name) {
+            Value::Rates(rates) => rates,
+            _ => {
+                self.odd(name);
+                Windows::default()
             }
         }
     }

@@ -98,7 +98,7 @@ fn every_key_does_something() {
             Kind::Detectors => "[\"yara\"]".into(),
             Kind::Servers => "[\"127.0.0.1:1\"]".into(),
             Kind::PublicKeys => "[\"ed25519:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"]".into(),
-            Kind::Rate => "7/1h".into(),
+            Kind::Rate | Kind::Rates => "7/1h".into(),
             Kind::Zone | Kind::Answers | Kind::Codes => unreachable!("{} is of a known source", key.name),
         };
         let environment = format!("SEKISHO__{}", key.name.to_uppercase().replace('.', "__"));
@@ -353,7 +353,10 @@ fn the_sender_stage_is_set() {
     assert_eq!(sender.reputation.spam_traps, [crate::model::Address::parse("Trap@acme.example").unwrap()]);
     let rate = |count, seconds| Some(RateSettings { count, per: std::time::Duration::from_secs(seconds) });
     assert_eq!((sender.rates.per_client, sender.rates.per_recipient), (rate(10, 1), None));
-    assert_eq!((sender.rates.outbound_client, sender.rates.per_sender), (rate(1000, 300), None));
+    assert_eq!((sender.bulk.sender, sender.rates.per_sender), (rate(50, 600), None));
+    let outbound: Vec<String> =
+        sender.rates.outbound.iter().map(|(what, rate)| format!("{} {rate}", what.as_str())).collect();
+    assert_eq!(outbound, ["client 1000/5m", "sender 500/10m"]);
     let [zen] = sender.known_sources.as_slice() else { panic!("{:?}", sender.known_sources) };
     assert_eq!((zen.kind, zen.enabled, zen.timeout.as_secs()), (KnownSourceKind::Ip, true, 2));
     assert_eq!((&*zen.name, zen.zone.reveal()), ("zen", "s3cretk3y.zen.dq.example"));

@@ -10,6 +10,7 @@ use toml::de::DeValue;
 
 use crate::model::answer::AnswerPattern;
 use crate::model::detectors::Detectors;
+use crate::model::rates::Windows;
 use crate::model::units::{ByteSize, Span};
 use crate::model::written::{kind_of, one_of};
 use crate::model::{Address, Domain};
@@ -89,6 +90,7 @@ pub enum Value {
     /// What can be switched off is.
     Off,
     Rate(RateSettings),
+    Rates(Windows),
     Zone(SecretDomain),
     Networks(Vec<IpNet>),
     Ips(Vec<IpAddr>),
@@ -155,6 +157,8 @@ impl Value {
             (Kind::Rate, Raw::Text(text)) if text == "off" => Ok(Self::Off),
             (Kind::Rate, Raw::Text(text)) => rate(text).map(Self::Rate),
             (Kind::Rate, Raw::Integer(number)) => Err(format!("{number} lacks its time; write \"{number}/1m\"")),
+            (Kind::Rates, Raw::Text(text)) => Windows::parse(text).map(Self::Rates),
+            (Kind::Rates, Raw::Integer(number)) => Err(format!("{number} lacks its time; write \"{number}/1m\"")),
             (Kind::Zone, Raw::Text(text)) => SecretDomain::parse(text).map(Self::Zone).map_err(Into::into),
             (kind, raw) => Err(format!("{} was written where {} belongs", raw.kind(), kind.describe())),
         }
@@ -173,6 +177,7 @@ impl Value {
             | Self::Socket(_)
             | Self::Off
             | Self::Rate(_)
+            | Self::Rates(_)
             | Self::Zone(_) => self.plain().into(),
             Self::Networks(list) => texts(list).into(),
             Self::Ips(list) => texts(list).into(),
@@ -194,6 +199,7 @@ impl Value {
             Self::Span(length) => Span(*length).to_string(),
             Self::Off => "off".into(),
             Self::Rate(rate) => rate.to_string(),
+            Self::Rates(rates) => rates.to_string(),
             Self::Zone(zone) => format!("{zone:?}"),
             other => other.to_string(),
         }

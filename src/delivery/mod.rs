@@ -15,6 +15,7 @@ mod connection;
 mod content;
 mod handoff;
 mod notice;
+mod observer;
 mod ourselves;
 mod pool;
 mod probe;
@@ -41,6 +42,7 @@ use tokio_util::task::TaskTracker;
 
 pub use config::{Config, Egress, Timeouts};
 pub use handoff::{HandOn, HandOnResult, Handoff};
+pub use observer::{Ended, Observer};
 pub use probe::{Answer as ProbeAnswer, Probe};
 
 use crate::clock::{Clock, SteadyClock};
@@ -68,6 +70,8 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
     pub faults: Faults,
+    /// Told what became of each recipient of the spool.
+    pub observers: Vec<Arc<dyn Observer>>,
     /// Asks for the end: no lease is taken any more, transactions under way may end.
     pub shutdown: CancellationToken,
 }
@@ -83,7 +87,7 @@ pub struct Handle {
 /// Starts delivery. Call it inside the runtime.
 #[must_use]
 pub fn build(config: Config, deps: Deps) -> Handle {
-    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, shutdown } = deps;
+    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, observers, shutdown } = deps;
     let config = Arc::new(config);
     let dialer = Dialer {
         sources: Sources::new(&config),
@@ -99,6 +103,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         steady: SteadyClock::new(clock.clone(), config.clock_confirmation.0),
         metrics: Arc::clone(&metrics),
         log,
+        observers,
         stuck: AtomicBool::new(false),
     };
     let pool = Arc::new(Pool::new(Arc::clone(&ways), Arc::clone(&places)));

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::content::Content;
 use super::notice::{About, Fate, Notice, Returned, Told, compose};
+use super::observer::{Ended, Observer};
 use super::retry::Schedule;
 use crate::clock::{Clock, SteadyClock};
 use crate::model::{
@@ -47,6 +48,7 @@ pub(super) struct Settler {
     pub steady: SteadyClock,
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
+    pub observers: Vec<Arc<dyn Observer>>,
     /// An outcome could not be recorded.
     pub stuck: AtomicBool,
 }
@@ -230,6 +232,10 @@ impl Settler {
         }
         let duration_ms = attempt.begun.map(|begun| u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         for one in settled {
+            if matches!(one.fate, Some(Fate::Delivered | Fate::Failed)) {
+                let ended = Ended { message: this.id, meta, recipient: one.recipient, outcome: one.outcome };
+                self.observers.iter().for_each(|observer| observer.ended(&ended));
+            }
             self.metrics.delivery.attempts.inc(one.outcome.kind);
             let name = match one.fate {
                 Some(Fate::Delivered) => EventName::Delivered,

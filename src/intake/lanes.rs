@@ -43,6 +43,12 @@ impl Plan {
         self.lane_of.push(u8::try_from(place).unwrap_or(u8::MAX));
     }
 
+    /// Accepted so far.
+    #[must_use]
+    pub fn recipients(&self) -> usize {
+        self.lane_of.len()
+    }
+
     fn place(&self, tenant: &Tenant) -> Option<usize> {
         self.tenants.iter().position(|other| other.id == tenant.id)
     }
@@ -95,6 +101,7 @@ mod tests {
             content: None,
             clients: Box::default(),
             administrators: [].into(),
+            rates: Default::default(),
         })
     }
 

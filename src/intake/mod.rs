@@ -16,6 +16,7 @@ mod ledger;
 pub mod listener;
 mod notice;
 mod outbound;
+mod outbound_rates;
 mod outbound_suspension;
 mod parcel;
 pub mod ports;
@@ -33,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::limits::Outbound;
 use crate::limits::suspension::Suspensions;
 use crate::model::ConnectionId;
 use crate::model::egress::OutboundSpam;
@@ -90,6 +92,8 @@ pub struct Deps {
     pub scanner: Scanner,
     pub quarantine: Quarantine,
     pub suspensions: Suspensions,
+    /// Rates and records of those who send for tenants.
+    pub outbound: Outbound,
     pub admission: Arc<Admission>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,

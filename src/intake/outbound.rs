@@ -20,16 +20,29 @@ pub(super) struct Judged<'a> {
 impl Connection {
     /// MAIL of a client that is known and whose tenant owns the sender's domain.
     pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
-        self.suspended_at_mail(tenant, sender)
+        match self.suspended_at_mail(tenant, sender) {
+            Decision::Accept => self.rates_at_mail(tenant, sender),
+            stopped => stopped,
+        }
     }
 
-    /// RCPT that would be accepted.
-    pub(super) fn outbound_rcpt(&self, tenant: &Tenant, sender: &ReversePath, _recipient: &Address) -> Decision {
-        self.throttled_at_rcpt(tenant, sender)
+    /// RCPT that would be accepted, after so many others of the message.
+    pub(super) fn outbound_rcpt(
+        &self,
+        tenant: &Tenant,
+        sender: &ReversePath,
+        (_recipient, so_far): (&Address, usize),
+    ) -> Decision {
+        // Asked before the throttle, which counts.
+        match self.rates_at_rcpt(tenant, sender, so_far) {
+            Decision::Accept => self.throttled_at_rcpt(tenant, sender),
+            beyond => beyond,
+        }
     }
 
     /// The end of a message that would be taken.
-    pub(super) fn outbound_message(&self, transaction: &Transaction, _judged: &Judged<'_>) -> Option<Reply> {
-        self.suspended_at_end(transaction)
+    pub(super) fn outbound_message(&self, transaction: &Transaction, judged: &Judged<'_>) -> Option<Reply> {
+        // Last of all: it may have been this message that led to a measure.
+        self.rates_at_end(transaction, judged).or_else(|| self.suspended_at_end(transaction))
     }
 }

@@ -17,10 +17,10 @@ use super::content::Outcome;
 use super::draft::Complete;
 use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
-use super::outbound;
 use super::parcel::{Parcel, Parcels};
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
+use super::{outbound, outbound_rates};
 use crate::faults::Point;
 use crate::message::received::{self, Trace};
 use crate::model::explanation::content::Content;
@@ -144,6 +144,7 @@ impl Connection {
         {
             judges.saw_spam(&self.who(&transaction.sender), known, now);
         }
+        self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref());
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
         let divided = match outcome {
             Outcome::Divided(divided) => divided,
@@ -190,10 +191,11 @@ impl Connection {
             ..Beside::default()
         };
         let judges = &self.listener.intake.deps.judges;
-        let Transaction { snapshot, sender, known, .. } = transaction;
+        let Transaction { snapshot, sender, known, weighed, .. } = transaction;
         let known = known.as_mut().map(|known| (&self.client_known, known));
         let mut explanation = judges.explain(&self.who(sender), snapshot, known, Which::All, beside, now);
         explanation.content = content;
+        explanation.bulk = weighed.as_ref().and_then(outbound_rates::explained);
         explanation.to_json()
     }
 

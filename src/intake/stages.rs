@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
+use crate::limits::outbound::Weighed;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath};
 use crate::policy::mail::{self, Client, Room};
@@ -36,6 +37,8 @@ pub(super) struct Transaction {
     pub(super) lanes: Plan,
     /// What is known of the sender (inbound).
     pub(super) known: Option<SenderKnown>,
+    /// What the message is among others of its sender (outbound, at its end).
+    pub(super) weighed: Option<Weighed>,
 }
 
 /// What was decided of a recipient.
@@ -146,7 +149,8 @@ impl Connection {
         if decision == Decision::Accept {
             self.deadlines.transaction_began(Instant::now(), &self.config);
             let known = (direction == Direction::Inbound).then(|| SenderKnown::new(&intake.deps.judges));
-            self.transaction = Some(Transaction { snapshot, client, sender, lanes: Plan::default(), known });
+            self.transaction =
+                Some(Transaction { snapshot, client, sender, lanes: Plan::default(), known, weighed: None });
         } else {
             intake.deps.log.log(&Event {
                 helo: Some(self.helo()),
@@ -229,7 +233,7 @@ impl Connection {
         client: &mut ClientKnown,
         recipient: &Address,
     ) -> Found {
-        let Transaction { snapshot, client: own, sender, lanes, known } = transaction;
+        let Transaction { snapshot, client: own, sender, lanes, known, .. } = transaction;
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let who = self.who(sender);
         if known.is_some()
@@ -253,7 +257,7 @@ impl Connection {
         let direction = self.listener.config.direction;
         let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
         if let (Decision::Accept, Some(own)) = (&decision, own.as_deref()) {
-            decision = self.outbound_rcpt(own, sender, recipient);
+            decision = self.outbound_rcpt(own, sender, (recipient, lanes.recipients()));
         }
         let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {

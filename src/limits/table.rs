@@ -1,4 +1,4 @@
-//! The state of all limits: for each key the time at which its whole burst will be free again (governor's "theoretical arrival").
+//! The state of all limits: for each key the time at which its whole burst will be free again ("theoretical arrival time").
 //!
 //! 256 shards, each a power of two of buckets of 16 places; a key lives in one bucket. A key whose time is over is as good as none
 //! and its place is free. When a bucket is full its shard doubles, up to the most; then the key whose time is nearest makes room,
@@ -8,16 +8,35 @@
 //! these have the nearest times of all.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use governor::clock::Clock;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
-
-use super::Monotonic;
+use crate::model::rates::Rate;
 
 const SHARDS: usize = 256;
 const WAYS: usize = 16;
+
+/// What a use of a limit costs, in nanoseconds of its time, and the most that a key may owe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Debt {
+    cost: u64,
+    most: u64,
+}
+
+impl Debt {
+    pub(super) fn of(rate: Rate, count: u64) -> Self {
+        let per = rate.per().as_nanos();
+        let cost = per.saturating_mul(count.into()) / u128::from(rate.count());
+        let nanos = |nanos| u64::try_from(nanos).unwrap_or(u64::MAX);
+        Self { cost: nanos(cost), most: nanos(per) }
+    }
+
+    /// The new time of a key; `Err`: how long to wait.
+    fn after(self, time: u64, now: u64) -> Result<u64, u64> {
+        let due = time.max(now).saturating_add(self.cost);
+        let allowed = now.saturating_add(self.most);
+        if due > allowed { Err(due - allowed) } else { Ok(due) }
+    }
+}
 
 /// Key 0: never used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,26 +77,41 @@ impl Table {
         }
     }
 
-    fn measure<T, E>(
-        &self,
-        key: u64,
-        now: u64,
-        measure: impl Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    ) -> Result<T, E> {
-        let key = key.max(1);
+    fn shard(&self, key: u64) -> Option<MutexGuard<'_, Shard>> {
         let index = usize::try_from(key >> 56).unwrap_or(0) % SHARDS;
-        let Some(shard) = self.shards.get(index) else { return measure(None).map(|(allowed, _)| allowed) };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(self.shards.get(index)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds to a key's debt; `Err`: how long to wait until it could be, and nothing was added.
+    pub(super) fn take(&self, key: u64, now: u64, debt: Debt) -> Result<(), u64> {
+        let key = key.max(1);
+        let Some(mut shard) = self.shard(key) else { return Ok(()) };
         if let Some(place) = shard.bucket(key).iter_mut().find(|place| place.key == key) {
-            let (allowed, time) = measure(Some(Nanos::new(place.time)))?;
-            place.time = time.as_u64();
-            return Ok(allowed);
+            place.time = debt.after(place.time, now)?;
+            return Ok(());
         }
-        let (allowed, time) = measure(None)?;
-        if shard.put(Place { key, time: time.as_u64() }, now, self.most) {
+        let time = debt.after(0, now)?;
+        if shard.put(Place { key, time }, now, self.most) {
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(allowed)
+        Ok(())
+    }
+
+    /// As [`take`](Self::take), adding nothing.
+    pub(super) fn look(&self, key: u64, now: u64, debt: Debt) -> Result<(), u64> {
+        let key = key.max(1);
+        let Some(mut shard) = self.shard(key) else { return Ok(()) };
+        let time = shard.bucket(key).iter().find(|place| place.key == key).map_or(0, |place| place.time);
+        debt.after(time, now).map(|_| ())
+    }
+
+    /// Undoes what [`take`](Self::take) has added.
+    pub(super) fn give_back(&self, key: u64, debt: Debt) {
+        let key = key.max(1);
+        let Some(mut shard) = self.shard(key) else { return };
+        if let Some(place) = shard.bucket(key).iter_mut().find(|place| place.key == key) {
+            place.time = place.time.saturating_sub(debt.cost);
+        }
     }
 
     pub(super) fn sweep(&self, now: u64) {
@@ -157,23 +191,5 @@ impl Shard {
                 self.places = before;
             }
         }
-    }
-}
-
-/// The table behind governor's port.
-#[derive(Debug, Clone)]
-pub(super) struct Shared {
-    pub table: Arc<Table>,
-    pub clock: Monotonic,
-}
-
-impl StateStore for Shared {
-    type Key = u64;
-
-    fn measure_and_replace<T, F, E>(&self, key: &u64, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        self.table.measure(*key, self.clock.now().as_u64(), measure)
     }
 }

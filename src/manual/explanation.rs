@@ -26,6 +26,7 @@
 //! | `judgements` | one for each recipient, then one of the message |
 //! | `judgements_left_out` | how many more there were; absent: none |
 //! | `content` | what was found in the message and what became of it; absent if it was not looked into |
+//! | `bulk` | outbound: `alike`, recipients that alike messages have not reached before; `reached`, those that they have; `senders` of them (estimate, at most 64); `list`, fields of mailing lists; `allowance`, so many recipients in so many seconds. Absent: it is like no other |
 //!
 //! A judgement:
 //!

@@ -8,6 +8,7 @@
 //! | [`sender`] | how a sender is judged, lists, what a tenant may set |
 //! | [`content`] | how the content of mail is judged, what a tenant may set |
 //! | [`egress`] | what may leave for the internet, what nobody can edit, and by which addresses |
+//! | [`bulk`] | rates of outbound mail, alike messages to many, what is known of senders |
 //! | [`explanation`] | the record of one judgement, `explanation/v1` |
 //! | [`reputation`] | what is counted about sources, the numbers of the levels, and why |
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
@@ -19,6 +20,7 @@
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
 //! | [`decisions`] | what was decided for good, and why |
 
+pub mod bulk;
 pub mod content;
 pub mod decisions;
 pub mod durability;

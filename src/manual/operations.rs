@@ -23,7 +23,8 @@
 //! | `[reputation]` | `entries`, `spam_traps` (addresses that nobody has: who writes to one is a spammer) |
 //! | `[greylist]` | `delay`, `window`, `memory`, `entries` |
 //! | `[harvest]` | `unknown_recipients`, `stay` |
-//! | `[rates]` | `per_client`, `per_network`, `per_sender`, `per_recipient`, `outbound_client`, `outbound_sender` (as `"2000/1m"`, or `"off"`), `entries` |
+//! | `[rates]` | `per_client`, `per_network`, `per_sender`, `per_recipient` (as `"2000/1m"`, or `"off"`), `entries`; `outbound_client`, `outbound_sender`, `outbound_domain`, `outbound_tenant`, each also with `_messages` and `_bytes`, and `outbound_trial` (as `"500/10m 5000/1d"`), see [`bulk`](super::bulk) |
+//! | `[bulk]` | `sender`, `text`, `records`, `groups`, see [`bulk`](super::bulk) |
 //! | `[geography]` | `database` |
 //! | `[[known_source]]` | `name`, `zone`, `kind`, `enabled`, `ipv6`, `codes`, `errors`, `timeout`, `self_test`, `test_listed`, `test_unlisted` |
 //!
@@ -266,6 +267,10 @@
 //! | `limits_keys` | | keys in use at the last sweep |
 //! | `limits_bytes` | | their memory |
 //! | `limits_evicted_total` | | keys in use that made room: **alert if it grows** |
+//! | `outbound_alike_total` | | recipients of alike outbound messages to many, put off or not |
+//! | `outbound_alike_groups` | | groups of alike messages that are remembered |
+//! | `outbound_records` | | outbound senders, clients, domains and tenants that are remembered |
+//! | `outbound_records_evicted_total` | | those that made room for others |
 //! | `quarantine_messages` | | in quarantine |
 //! | `quarantine_recipients` | | whose mail is in quarantine, by its own index |
 //! | `quarantine_bytes` | | of messages in quarantine |

@@ -78,6 +78,25 @@ pub struct Explanation {
     /// What was found in the message and what became of it; absent if it was not looked into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<content::Content>>,
+    /// Outbound: what the message is among others of its sender; absent if it is like none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulk: Option<Bulk>,
+}
+
+/// An outbound message among alike ones of its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bulk {
+    /// Recipients of this message that alike ones have not reached before, the only one of a single letter not counted.
+    pub alike: u32,
+    /// Recipients that alike ones have reached before.
+    pub reached: u32,
+    /// Senders of them; an estimate, at most 64.
+    pub senders: u32,
+    /// Whether it has fields of a mailing list.
+    pub list: bool,
+    /// Recipients that the sender may reach with alike messages, and in how many seconds; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<(u64, u64)>,
 }
 
 /// Which policy, lists and program judged.
@@ -196,6 +215,7 @@ impl Explanation {
             judgements: Vec::new(),
             judgements_left_out: 0,
             content: None,
+            bulk: None,
         }
     }
 

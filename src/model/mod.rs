@@ -17,6 +17,7 @@ pub mod ids;
 pub mod lists;
 pub mod origin;
 pub mod outcome;
+pub mod rates;
 pub mod receipt;
 pub mod reply;
 pub mod rule;

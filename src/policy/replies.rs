@@ -1,7 +1,11 @@
 //! Every public reply text of a decision, in one place. Texts say what to do, never how we are configured.
 
+use std::time::Duration;
+
 use crate::model::disposition::Category;
+use crate::model::rates::{Dimension, Measure, Rate};
 use crate::model::rule::LimitOf;
+use crate::model::units::Span;
 use crate::model::{Enhanced, Reply};
 
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, Enhanced(4, 3, 2), "Too many connections, try again later");
@@ -39,7 +43,7 @@ pub fn sending_stopped(reject: bool, id: impl std::fmt::Display) -> Reply {
 
 /// Beyond what a measure lets pass.
 #[must_use]
-pub fn sending_slowed(id: impl std::fmt::Display, after: std::time::Duration) -> Reply {
+pub fn sending_slowed(id: impl std::fmt::Display, after: Duration) -> Reply {
     let seconds = after.as_secs().max(1);
     let text = format!(
         "Sending is slowed down for mail that does harm, try again in {seconds} s; your administrator was told, the number is {id}"
@@ -97,6 +101,51 @@ pub const fn too_much(of: LimitOf) -> Reply {
         LimitOf::Sender => Reply::new(450, Enhanced(4, 7, 1), "Too much mail of this sender, try again later"),
         LimitOf::Recipient => Reply::new(450, Enhanced(4, 2, 1), "Too much mail for this recipient, try again later"),
     }
+}
+
+/// Outbound, beyond so much in such a time.
+#[must_use]
+pub fn outbound_rate(whose: Dimension, (measure, rate): (Measure, Rate), after: Duration) -> Reply {
+    let whose = match whose {
+        Dimension::Client => "from your server",
+        Dimension::Sender => "of this sender",
+        Dimension::Domain => "of this sender's domain",
+        Dimension::Tenant => "of your contract",
+    };
+    let what = match measure {
+        Measure::Recipients => "recipients",
+        Measure::Messages => "messages",
+        Measure::Bytes => "bytes",
+    };
+    let (allowed, wait) = (allowed(rate, what), wait(after));
+    Reply::with_text(
+        450,
+        Enhanced(4, 7, 1),
+        &format!("Too much mail {whose}: {allowed} may pass, nothing is lost, try again in {wait}"),
+    )
+}
+
+/// Outbound, alike messages to many.
+#[must_use]
+pub fn alike(rate: Rate, after: Duration) -> Reply {
+    let (allowed, wait) = (allowed(rate, "recipients"), wait(after));
+    Reply::with_text(
+        451,
+        Enhanced(4, 7, 1),
+        &format!(
+            "Alike messages to many are taken slowly: {allowed} may pass, nothing is lost, try again in {wait}; \
+             for regular mailings ask your provider for more"
+        ),
+    )
+}
+
+fn allowed(rate: Rate, what: &str) -> String {
+    format!("{} {what} in {}", rate.count(), Span(rate.per()))
+}
+
+/// In whole seconds, at least one.
+fn wait(after: Duration) -> Span {
+    Span(Duration::from_secs(after.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)))
 }
 
 pub const FROM_INVALID: Reply =

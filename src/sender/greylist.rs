@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::bounded::{Bounded, Seconds, Worth, seconds, timestamp};
-use super::reputation::hash;
-use super::state_file::{self, Encoder, Fixed, StateError};
 use crate::model::{Address, ReversePath, Timestamp};
+use crate::tables::state_file::{self, Encoder, Fixed, StateError};
+use crate::tables::{Bounded, Seconds, Worth, hash, seconds, timestamp};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::GreylistAnswer;
 

@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounded::{Bounded, Seconds, Worth, seconds, timestamp};
 use super::reputation::Key;
 use crate::model::Timestamp;
+use crate::tables::{Bounded, Seconds, Worth, seconds, timestamp};
 use crate::telemetry::Metrics;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,14 +8,12 @@
 
 pub mod authentication;
 pub mod blocklists;
-mod bounded;
 pub mod geography;
 pub mod greylist;
 pub mod harvest;
 pub mod reputation;
 pub mod reverse;
 mod source;
-mod state_file;
 
 pub use blocklists::Blocklists;
 pub use geography::Geography;
@@ -23,4 +21,3 @@ pub use greylist::Greylist;
 pub use harvest::Harvest;
 pub use reputation::{Judged, Observation, Reputation};
 pub use source::{Config, Source};
-pub use state_file::StateError;

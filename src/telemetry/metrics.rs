@@ -121,6 +121,14 @@ label_set! {
         Connections = "connections",
         OutboundClient = "outbound_client",
         OutboundSender = "outbound_sender",
+        OutboundDomain = "outbound_domain",
+        OutboundTenant = "outbound_tenant",
+        /// Of one domain of a tenant on trial.
+        OutboundTrial = "outbound_trial",
+        /// Recipients of one sender's alike messages.
+        Alike = "alike",
+        /// Recipients of alike messages, whoever of a tenant sends them.
+        AlikeContent = "alike_content",
     }
 }
 
@@ -423,6 +431,28 @@ impl LimitMetrics {
 }
 
 #[derive(Debug)]
+pub struct OutboundMetrics {
+    /// Recipients of alike messages to many, passed or put off.
+    pub alike: IntCounter,
+    /// Senders, clients, domains and tenants whose mail is remembered.
+    pub records: IntGauge,
+    pub evicted: IntCounter,
+    /// Groups of alike messages.
+    pub groups: IntGauge,
+}
+
+impl OutboundMetrics {
+    fn new(r: &Registrar<'_>) -> Self {
+        Self {
+            alike: r.counter("outbound_alike_total", "Recipients of alike outbound messages to many, put off or not."),
+            records: r.gauge("outbound_records", "Senders, clients, domains and tenants that are remembered."),
+            evicted: r.counter("outbound_records_evicted_total", "Records of senders that made room for others."),
+            groups: r.gauge("outbound_alike_groups", "Groups of alike outbound messages that are remembered."),
+        }
+    }
+}
+
+#[derive(Debug)]
 pub struct QuarantineMetrics {
     pub messages: IntGauge,
     /// Recipients whose mail is held.
@@ -476,6 +506,7 @@ pub struct Metrics {
     pub tenants: TenantMetrics,
     pub sender: SenderMetrics,
     pub limits: LimitMetrics,
+    pub outbound: OutboundMetrics,
     pub quarantine: QuarantineMetrics,
     pub scan: ScanMetrics,
     pub suspension: SuspensionMetrics,
@@ -515,6 +546,7 @@ impl Metrics {
             tenants,
             sender,
             limits,
+            outbound: OutboundMetrics::new(r),
             quarantine,
             scan,
             suspension,

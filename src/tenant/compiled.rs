@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::rates::RatesByDimension;
 use crate::model::{Address, Direction, Domain, TenantId};
 
 use super::content::{ContentPolicies, ContentPolicy};
@@ -21,6 +22,8 @@ pub struct Tenant {
     /// `None`: the defaults; read it by [`Self::content_policy`].
     pub content: Option<Arc<ContentPolicies>>,
     pub administrators: Box<[Address]>,
+    /// Limits of outbound mail, beside the operator's.
+    pub rates: RatesByDimension,
 }
 
 /// One mail domain of a tenant.
@@ -65,6 +68,7 @@ impl Tenant {
             clients: spec.outbound_clients.into(),
             content: shared_content.clone(),
             administrators: spec.administrators.into(),
+            rates: RatesByDimension::new(&spec.rates),
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
+use crate::model::rates::{Limited, OutboundRates, Windows};
 use crate::model::written::{Problem, Problems, Section, Source};
 use crate::model::{Address, Domain, TenantId};
 
@@ -19,7 +20,7 @@ use super::spec::{
 };
 
 const TENANT_KEYS: &[&str] =
-    &["id", "name", "state", "custody", "domain", "outbound_client", "administrators", "sender", "content"];
+    &["id", "name", "state", "custody", "domain", "outbound_client", "sender", "content", "administrators", "rates"];
 const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender", "content"];
 const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
 const HOP_KEYS: &[&str] = &["host", "port", "priority"];
@@ -134,6 +135,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let domains: Vec<_> = domains.into_iter().filter_map(|table| self.domain(table)).collect();
         let clients = section.tables("outbound_client", self.problems);
         let clients: Vec<_> = clients.into_iter().filter_map(|table| self.client(table)).collect();
+        let rates = self.rates(&section);
         self.check_content(&section, content.as_ref(), &domains);
         let administrators = self.administrators(&section, &domains);
         let id = id?;
@@ -148,8 +150,22 @@ impl<'a, 'i> Reader<'a, 'i> {
             outbound_clients: clients,
             sender: sender.map(Box::new),
             content: content.map(Box::new),
+            rates,
             administrators,
         })
+    }
+
+    /// `[tenant.rates]`: limits of outbound mail.
+    fn rates(&mut self, section: &Section<'a, 'i>) -> OutboundRates {
+        let mut rates = OutboundRates::default();
+        let Some(table) = section.table("rates", self.problems) else { return rates };
+        let section = Section::open(self.source, table, "[tenant.rates]", &Limited::NAMES, self.problems);
+        for limited in Limited::ALL {
+            if let Some(windows) = section.text(limited.as_str(), self.problems, Windows::parse) {
+                rates.set(limited, windows);
+            }
+        }
+        rates
     }
 
     /// Notices go the inbound way: their addresses are at the tenant's own domains.

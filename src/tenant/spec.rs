@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::model::rates::OutboundRates;
 use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
@@ -37,6 +38,9 @@ pub struct TenantSpec {
     /// Who is told of what concerns the tenant as a whole; addresses at its own domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub administrators: Vec<Address>,
+    /// Limits of its outbound mail, beside the operator's.
+    #[serde(default, skip_serializing_if = "OutboundRates::is_empty")]
+    pub rates: OutboundRates,
 }
 
 /// Whether the gateway works for the tenant.

@@ -23,6 +23,8 @@ pub struct Plan {
     pub listener: String,
     /// More tables of `sekisho.toml`.
     pub settings: String,
+    /// The tables of rates and bulk: off unless a run is about them.
+    pub limits: String,
     /// `tenants.toml`.
     pub tenants: String,
     /// For every start.
@@ -30,6 +32,10 @@ pub struct Plan {
     /// Put in front of the command (to enter a control group, to raise a limit).
     pub wrapper: Vec<String>,
 }
+
+/// One client sends everything, and most of it is the same.
+const OFF: &str = "[rates]\nper_client = \"off\"\nper_recipient = \"off\"\noutbound_client = \"off\"\n\
+                   outbound_sender = \"off\"\n[bulk]\nsender = \"off\"\ntext = \"off\"\n";
 
 impl Plan {
     pub fn new(program: &Path, dir: &Path, tenants: String) -> Self {
@@ -41,6 +47,7 @@ impl Plan {
             observe: free_address(),
             listener: String::new(),
             settings: String::new(),
+            limits: OFF.to_owned(),
             tenants,
             environment: Vec::new(),
             wrapper: Vec::new(),
@@ -68,7 +75,7 @@ impl Plan {
              [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n\
              [[listener]]\nname = \"relay\"\ndirection = \"outbound\"\nbind = \"{}\"\n{}\n\
              [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n\
-             [rates]\nper_client = \"off\"\nper_recipient = \"off\"\n\n{}\n",
+             {}\n{}\n",
             self.data_dir(),
             self.inbound,
             self.listener,
@@ -76,6 +83,7 @@ impl Plan {
             self.listener,
             self.observe,
             crate::nowhere::address(),
+            self.limits,
             self.settings,
         );
         std::fs::create_dir_all(self.data_dir())?;

@@ -37,6 +37,7 @@ mod next_hop_down_then_back;
 mod next_hop_manners;
 mod one_of_three_refused;
 mod outbound_never_leaves;
+mod outbound_rates;
 mod pipelining_after_data;
 mod proxy_v1_v2;
 mod quarantine_cli;

@@ -245,7 +245,11 @@ impl Gateway {
         }
         // One address is every client here.
         for (section, lines) in [
-            ("rates", "per_client = \"off\"\nper_recipient = \"off\"\n"),
+            (
+                "rates",
+                "per_client = \"off\"\nper_recipient = \"off\"\noutbound_client = \"off\"\noutbound_sender = \"off\"\n",
+            ),
+            ("bulk", "sender = \"off\"\ntext = \"off\"\n"),
             ("harvest", "unknown_recipients = 1000000\n"),
         ] {
             if !self.sections.contains_key(section) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ClientKnown, Judges, Mode, SenderKnown, Taken, Who, Whom};
-use crate::limits::Key;
+use crate::limits::{Key, Who as Counted};
 use crate::model::Timestamp;
 use crate::model::authentication::{SpfIdentity, SpfResult};
 use crate::model::explanation::Moment;
@@ -102,7 +102,10 @@ impl Judges {
         let why = (!matches!(seen.why, crate::sender::reputation::Why::Nothing)).then(|| counts(&seen));
         // What the client itself may do comes first, and spares the DNS; what a recipient may get is counted only for mail that
         // nothing else refuses, so that nobody uses it up for others.
-        let of_client = [Key::SenderIp(who.ip), Key::SenderNetwork(who.ip)];
+        let of_client = [
+            Key::shared(Limit::SenderIp, Counted::Host(who.ip)),
+            Key::shared(Limit::SenderNetwork, Counted::Network(who.ip)),
+        ];
         let mut limit = self.exceeded(of_client, (who, mode));
         let mut is_counted = false;
         let harvest = if self.harvests(who, now) { Harvest::Suspected } else { Harvest::Clear };
@@ -157,7 +160,13 @@ impl Judges {
                     break ruling;
                 }
                 is_counted = true;
-                limit = self.exceeded([Key::SenderAddress(who.sender), Key::Recipient(whom.recipient)], (who, mode));
+                limit = self.exceeded(
+                    [
+                        Key::shared(Limit::SenderAddress, Counted::Sender(who.sender)),
+                        Key::shared(Limit::Recipient, Counted::Address(whom.recipient)),
+                    ],
+                    (who, mode),
+                );
             }
         };
         if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
@@ -236,7 +245,7 @@ impl Judges {
         }
         let exceeded = keys.into_iter().find_map(|key| self.limits.check(key, 1).err())?;
         Some(match exceeded.limit {
-            Limit::SenderAddress | Limit::OutboundSender => LimitOf::Sender,
+            Limit::SenderAddress => LimitOf::Sender,
             Limit::Recipient => LimitOf::Recipient,
             _ => LimitOf::Client,
         })

@@ -8,7 +8,7 @@ use super::pins::Pin;
 use super::record::Record;
 use super::{Judged, Why};
 use crate::model::sender::{Level, Standing};
-use crate::sender::bounded::{Seconds, timestamp};
+use crate::tables::{Seconds, timestamp};
 
 /// Records decayed to the time of judgement.
 #[derive(Debug, Clone, Default)]

@@ -4,11 +4,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use aws_lc_rs::digest;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::model::Domain;
-use crate::sender::state_file::Fixed;
+use crate::tables::hash;
+use crate::tables::state_file::Fixed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -64,16 +64,6 @@ fn upper(ip: Ipv6Addr) -> u64 {
 
 fn from_upper(bits: u64) -> Ipv6Addr {
     Ipv6Addr::from_bits(u128::from(bits) << 64)
-}
-
-/// The same on every machine and in every release, and not to be steered: SHA-256, cut. Parts can't run into each other.
-pub(in crate::sender) fn hash(parts: &[&[u8]]) -> u64 {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 impl Fixed for Key {

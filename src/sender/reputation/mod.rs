@@ -30,15 +30,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use key::Key;
-pub(in crate::sender) use key::hash;
 pub use pins::{MAX_PINS, Pin, TooMany};
 pub use record::Record;
 pub use store::{MemoryReputation, ReputationStore};
 
-use super::bounded::seconds;
-use super::state_file::StateError;
 use crate::model::sender::{Level, Standing};
 use crate::model::{Domain, Timestamp};
+use crate::tables::{StateError, seconds};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Observed, StandingKind};
 use judge::Evidence;

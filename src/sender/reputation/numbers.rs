@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::sender::Level;
-use crate::sender::bounded::Seconds;
+use crate::tables::Seconds;
 
 /// Every count halves in this time.
 pub const HALF_LIFE: Duration = Duration::from_secs(48 * 3600);

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::Key;
 use crate::model::Timestamp;
 use crate::model::sender::Standing;
-use crate::sender::bounded::{Seconds, seconds};
-use crate::sender::state_file::{self, Fixed, StateError};
+use crate::tables::state_file::{self, Fixed, StateError};
+use crate::tables::{Seconds, seconds};
 
 pub const MAX_PINS: usize = 10_000;
 

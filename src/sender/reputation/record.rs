@@ -9,8 +9,8 @@ use super::numbers::{
     PROTECTED_HAM, PROTECTED_SHARE, UNKNOWN_POINTS,
 };
 use super::{Counts, Observation};
-use crate::sender::bounded::{Seconds, Worth};
-use crate::sender::state_file::Fixed;
+use crate::tables::state_file::Fixed;
+use crate::tables::{Seconds, Worth};
 
 /// Above this a count only stands still.
 const MOST: f32 = 1e9;

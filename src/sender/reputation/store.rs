@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::{Key, Record};
-use crate::sender::bounded::{Bounded, Seconds};
-use crate::sender::state_file::{self, Encoder, StateError};
+use crate::tables::state_file::{self, Encoder, StateError};
+use crate::tables::{Bounded, Seconds};
 
 /// The records of all sources.
 pub trait ReputationStore: Send + Sync + fmt::Debug {

@@ -112,6 +112,7 @@ impl Builder {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(1, &self.tenants)));
         let shutdown = CancellationToken::new();
         let deps = Deps {
+            observers: Vec::new(),
             spool: spool.clone(),
             resolver: resolver.clone(),
             snapshot: Arc::clone(&snapshot),

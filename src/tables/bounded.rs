@@ -12,27 +12,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::model::Timestamp;
 
 /// Seconds since 1970; enough until 2106, and half the room of a [`Timestamp`].
-pub(super) type Seconds = u32;
+pub type Seconds = u32;
 
-pub(super) fn seconds(at: Timestamp) -> Seconds {
+pub fn seconds(at: Timestamp) -> Seconds {
     Seconds::try_from(at.as_millis() / 1000).unwrap_or(Seconds::MAX)
 }
 
-pub(super) fn timestamp(at: Seconds) -> Timestamp {
+pub fn timestamp(at: Seconds) -> Timestamp {
     Timestamp::from_millis(u64::from(at) * 1000)
 }
 
 /// Enough that two connections rarely wait for each other.
 const SHARDS: usize = 64;
 /// Entries that are compared to find the one to go.
-pub(super) const SAMPLE: usize = 16;
+pub const SAMPLE: usize = 16;
 
 /// What losing an entry would cost; the least goes first.
-pub(super) trait Worth {
+pub trait Worth {
     fn worth(&self, now: Seconds) -> f32;
 }
 
-pub(super) struct Bounded<K, V> {
+pub struct Bounded<K, V> {
     shards: Box<[Mutex<Shard<K, V>>]>,
     hasher: RandomState,
     most_per_shard: usize,
@@ -48,7 +48,7 @@ struct Shard<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Worth> Bounded<K, V> {
     /// At most `most` entries, rounded up to a multiple of the number of shards.
-    pub(super) fn new(most: usize) -> Self {
+    pub fn new(most: usize) -> Self {
         let shard = || Mutex::new(Shard { places: HashMap::new(), entries: Vec::new(), hand: 0 });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
@@ -63,14 +63,14 @@ impl<K: Copy + Eq + Hash, V: Worth> Bounded<K, V> {
         Some(self.shards.get(index)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn look<R>(&self, key: &K, look: impl FnOnce(&V) -> R) -> Option<R> {
+    pub fn look<R>(&self, key: &K, look: impl FnOnce(&V) -> R) -> Option<R> {
         let shard = self.shard(key)?;
         let place = *shard.places.get(key)?;
         shard.entries.get(place as usize).map(|(_, value)| look(value))
     }
 
     /// Changes the entry, which is made by `fresh` if there is none yet.
-    pub(super) fn change<R>(
+    pub fn change<R>(
         &self,
         key: K,
         now: Seconds,
@@ -91,14 +91,14 @@ impl<K: Copy + Eq + Hash, V: Worth> Bounded<K, V> {
         shard.entries.get_mut(place).map(|(_, value)| change(value))
     }
 
-    pub(super) fn remove(&self, key: &K) -> Option<V> {
+    pub fn remove(&self, key: &K) -> Option<V> {
         let mut shard = self.shard(key)?;
         let place = *shard.places.get(key)?;
         shard.take(place as usize).map(|(_, value)| value)
     }
 
     /// Shard by shard; a shard is locked while its entries are looked at.
-    pub(super) fn each(&self, mut look: impl FnMut(&K, &V)) {
+    pub fn each(&self, mut look: impl FnMut(&K, &V)) {
         for shard in &self.shards {
             for (key, value) in &shard.lock().unwrap_or_else(PoisonError::into_inner).entries {
                 look(key, value);
@@ -106,12 +106,12 @@ impl<K: Copy + Eq + Hash, V: Worth> Bounded<K, V> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
     }
 
     /// Entries that had to make room since the last call.
-    pub(super) fn take_evicted(&self) -> u64 {
+    pub fn take_evicted(&self) -> u64 {
         self.evicted.swap(0, Ordering::Relaxed)
     }
 }

@@ -23,7 +23,7 @@ pub enum StateError {
 }
 
 /// A value of a size that never changes.
-pub(super) trait Fixed: Sized {
+pub trait Fixed: Sized {
     const SIZE: usize;
     /// Appends exactly [`SIZE`](Self::SIZE) octets.
     fn write(&self, out: &mut Vec<u8>);
@@ -31,25 +31,26 @@ pub(super) trait Fixed: Sized {
 }
 
 /// Encodes entries as they come.
-pub(super) struct Encoder {
+#[derive(Debug)]
+pub struct Encoder {
     bytes: Vec<u8>,
     entries: u64,
 }
 
 impl Encoder {
-    pub(super) fn new(name: &[u8; 8]) -> Self {
+    pub fn new(name: &[u8; 8]) -> Self {
         let mut bytes = name.to_vec();
         bytes.extend_from_slice(&[0; 8]);
         Self { bytes, entries: 0 }
     }
 
-    pub(super) fn push(&mut self, key: &impl Fixed, value: &impl Fixed) {
+    pub fn push(&mut self, key: &impl Fixed, value: &impl Fixed) {
         key.write(&mut self.bytes);
         value.write(&mut self.bytes);
         self.entries += 1;
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         if let Some(count) = self.bytes.get_mut(8..16) {
             count.copy_from_slice(&self.entries.to_le_bytes());
         }
@@ -60,7 +61,7 @@ impl Encoder {
 }
 
 /// The entries of a file, if it is whole and right.
-pub(super) fn decode<K: Fixed, V: Fixed>(name: &[u8; 8], bytes: &[u8]) -> Option<Vec<(K, V)>> {
+pub fn decode<K: Fixed, V: Fixed>(name: &[u8; 8], bytes: &[u8]) -> Option<Vec<(K, V)>> {
     let (body, crc) = bytes.split_last_chunk::<4>()?;
     if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
         return None;
@@ -78,13 +79,13 @@ pub(super) fn decode<K: Fixed, V: Fixed>(name: &[u8; 8], bytes: &[u8]) -> Option
 }
 
 /// `None`: there is no such file.
-pub(super) fn load<K: Fixed, V: Fixed>(path: &Path, name: &[u8; 8]) -> Result<Option<Vec<(K, V)>>, StateError> {
+pub fn load<K: Fixed, V: Fixed>(path: &Path, name: &[u8; 8]) -> Result<Option<Vec<(K, V)>>, StateError> {
     let Some(bytes) = read(path)? else { return Ok(None) };
     decode(name, &bytes).map(Some).ok_or_else(|| StateError::Damaged { path: path.to_owned() })
 }
 
 /// The bytes of a file of bearable size; `None`: there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     let io = |source| StateError::Io { path: path.to_owned(), source };
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -96,7 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 }
 
 /// Written beside, made durable, moved into place.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let put = || -> std::io::Result<()> {
         let fresh = path.with_extension("new");
         let mut file = BufWriter::new(File::create(&fresh)?);
