@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench suspension`. Method: one thread, a million questions each of senders with and without a measure in turn; the
 //! bar is a microsecond.
-#![allow(clippy::unwrap_used, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -73,6 +73,7 @@ fn a_suspended_account_waits_in_postfix_and_its_colleagues_mail_goes() {
         log.lines().any(|line| line.contains("status=deferred") && line.contains(&id))
     });
     assert_eq!((company.left("taro"), company.stage("taro").as_deref()), (0, Some("suspend")));
+    assert_eq!(company.own.one().recipients(), ["admin@acme.example"], "the administrator is told");
     company.gateway.cli_ok(&["suspension", "lift", &id, "--reason", "cleaned"]);
     company.dest.wait(20);
     assert_eq!((company.dest.count(), company.stage("taro")), (20, None), "each once");

@@ -306,7 +306,7 @@ async fn what_was_in_force_is_in_force_after_a_restart() {
         (again.mail("taro@acme.example", ""), again.mail("a@acme.example", "192.0.2.7")),
         (Mail::Stopped, Mail::Goes)
     );
-    assert_eq!(again.measures.active(), [stopped.clone()]);
+    assert_eq!(again.measures.active(), [stopped]);
     // Somebody else ended it: a store that is asked again doesn't know it as active any more.
     again.measures.load(vec![lifted]);
     assert_eq!(again.mail("taro@acme.example", ""), Mail::Goes);
