@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["clock", "model", "telemetry"]),
     ("sender", &["clock", "dns", "message", "model", "tables", "telemetry"]),
     // Bulk detection reads the texts of a Specimen.
-    ("limits", &["message", "model", "tables", "telemetry"]),
+    ("limits", &["clock", "message", "model", "tables", "telemetry"]),
     // Formats, compiled sets and their numbers; what they match is a Specimen.
     ("signatures", &["clock", "message", "model", "telemetry"]),
     // The check of outbound mail is scan and ruling in one step, so that nobody can take one without the other.

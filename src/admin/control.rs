@@ -22,6 +22,7 @@ use super::explain::{ExplainControl, Question};
 use super::quarantine::{self, QuarantineControl};
 use super::queue::{Change, Filter, MAX_REASON, QueueControl, QueueError, Selection, USUAL_LIMIT, Verb};
 use super::reputation::{ReputationControl, Set, Subject};
+use super::suspension::{self, SuspensionControl};
 use super::{AdminError, Reload};
 use crate::model::MessageId;
 use crate::model::sender::Standing;
@@ -37,6 +38,7 @@ pub struct Ports {
     pub reputation: Arc<dyn ReputationControl>,
     pub explain: Arc<dyn ExplainControl>,
     pub quarantine: Arc<dyn QuarantineControl>,
+    pub suspension: Arc<dyn SuspensionControl>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -101,6 +103,7 @@ fn routes(ports: Ports) -> Router {
         .route("/explain/smtp", post(explain))
         .route("/quarantine", get(list_held).post(change_held))
         .route("/quarantine/{id}", get(show_held))
+        .merge(suspension::routes())
         .with_state(ports)
 }
 
@@ -260,7 +263,7 @@ async fn change_held(State(deps): State<Ports>, change: Result<Json<quarantine::
     }
 }
 
-fn lines<T: Serialize>(found: Result<Vec<T>, impl std::fmt::Display>) -> Response {
+pub(super) fn lines<T: Serialize>(found: Result<Vec<T>, impl std::fmt::Display>) -> Response {
     let entries = match found {
         Ok(entries) => entries,
         Err(error) => return unavailable(&error),
@@ -275,11 +278,11 @@ fn lines<T: Serialize>(found: Result<Vec<T>, impl std::fmt::Display>) -> Respons
     ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
-fn refused(text: &str) -> Response {
+pub(super) fn refused(text: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
 }
 
-fn unavailable(error: &impl std::fmt::Display) -> Response {
+pub(super) fn unavailable(error: &impl std::fmt::Display) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
 }
 

@@ -11,6 +11,7 @@ pub mod observe;
 pub mod quarantine;
 pub mod queue;
 pub mod reputation;
+pub mod suspension;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -39,6 +39,7 @@ pub(super) fn intake(settings: &Settings) -> intake::Config {
         memory_total: size(settings.limits.body_memory),
         memory_large: size(settings.limits.large_memory),
         inline_deadline: CLIENT_PATIENCE,
+        reject_suspended: settings.suspension.reject,
         outbound_spam: settings.outbound.spam,
     }
 }

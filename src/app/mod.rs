@@ -22,6 +22,9 @@ mod scanning;
 mod senders;
 pub mod serve;
 mod signing;
+mod suspension;
+mod suspension_control;
+mod suspension_notice;
 
 use std::sync::Arc;
 

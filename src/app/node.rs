@@ -25,7 +25,8 @@ use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
-use super::{convert, forwarding, outbound_control, resources, senders, signing};
+use super::suspension_control::Measures;
+use super::{convert, forwarding, outbound_control, resources, senders, signing, suspension};
 use crate::accounts::Accounts;
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
@@ -50,7 +51,8 @@ use crate::scan::Scanner;
 use crate::sender::authentication::keyring::Keyring;
 use crate::spool::{self, Spool};
 use crate::store::{
-    Follower, SharedKeys, SharedLists, SharedTenants, SqliteKeys, SqliteLists, SqliteTenants, Step, StoreError,
+    Follower, SharedKeys, SharedLists, SharedTenants, SqliteKeys, SqliteLists, SqliteSuspensions, SqliteTenants, Step,
+    StoreError,
 };
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
@@ -111,6 +113,7 @@ struct Parts {
     scanner: Scanner,
     quarantine: Quarantine,
     accounts: Accounts,
+    suspensions: Arc<suspension::Keeper>,
     outbound: Outbound,
     /// Counters of sources are saved here on exit.
     data_dir: PathBuf,
@@ -187,6 +190,7 @@ impl Node {
             started: loaded.clone(),
             running: ArcSwap::from_pointee(loaded.clone()),
             intake: Arc::clone(&intake),
+            suspensions: Arc::clone(&parts.suspensions),
             listeners: listeners.clone(),
             metrics: Arc::clone(&parts.metrics),
             log: parts.log.clone(),
@@ -305,6 +309,18 @@ impl Parts {
             settings.limits.descriptor_reserve,
         );
         let admission = Admission::new(admission::Config { max_connections, max_per_ip: None });
+        let deps = suspension::Deps {
+            measures: suspension::build(settings, clock.clone()),
+            store: Arc::new(SqliteSuspensions::open(&settings.data_dir).await?),
+            spool: spool.clone(),
+            snapshot: Arc::clone(&snapshot),
+            clock: clock.clone(),
+            log: log.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let version = suspension::read(&deps.measures, &*deps.store).await?;
+        outbound.tell(Arc::new(deps.measures.clone()));
+        let suspensions = Arc::new(suspension::Keeper::new(deps, settings, version));
         Ok(Self {
             metrics,
             log,
@@ -321,6 +337,7 @@ impl Parts {
             scanner,
             quarantine,
             accounts,
+            suspensions,
             outbound,
             data_dir: settings.data_dir.clone(),
             shutdown: CancellationToken::new(),
@@ -339,6 +356,7 @@ impl Parts {
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
             accounts: self.accounts.clone(),
+            suspensions: self.suspensions.measures().clone(),
             outbound: self.outbound.clone(),
             admission: Arc::clone(&self.admission),
             clock: self.clock.clone(),
@@ -384,7 +402,9 @@ impl Parts {
             spam: SpamRule(Box::new(move || running.running.load().settings.outbound.spam)),
             at_once: Semaphore::new(1),
         });
-        let ports = Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine };
+        let suspension = Arc::new(Measures(Arc::clone(&self.suspensions)));
+        let ports =
+            Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine, suspension };
         let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;
         let observe = match settings.observe.bind {
             None => None,
@@ -426,9 +446,10 @@ impl Parts {
         let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
         let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
         let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);
+        let measuring = Arc::clone(&self.suspensions).run(self.shutdown.clone());
         let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
         let others = [tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted), tokio::spawn(outbound)];
-        helpers.into_iter().chain(others).collect()
+        helpers.into_iter().chain(others).chain([tokio::spawn(measuring)]).collect()
     }
 
     fn delivered(&self) -> Arc<dyn delivery::Observer> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::convert;
+use super::{convert, suspension};
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{self, Effect, Loaded, Settings};
@@ -27,6 +27,7 @@ pub struct Reloader {
     pub(super) started: Loaded,
     pub(super) running: ArcSwap<Loaded>,
     pub(super) intake: Arc<Intake>,
+    pub(super) suspensions: Arc<suspension::Keeper>,
     pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: MailLog,
@@ -69,6 +70,7 @@ impl Reloader {
         let changed = self.running.load().changes_to(&next).len();
         let since_start = self.started.changes_to(&next);
         self.intake.configure(convert::intake(&next.settings));
+        self.suspensions.configure(&next.settings);
         for listener in &self.listeners {
             if let Some(settings) = next.settings.listeners.iter().find(|one| one.name == listener.config.name) {
                 listener.session.store(Arc::new(convert::session(&next.settings, settings)));

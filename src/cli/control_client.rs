@@ -22,6 +22,9 @@ pub enum ClientError {
     Unavailable { place: String, reason: String },
     #[error("{0}")]
     NotFound(String),
+    /// What there is already stands against it.
+    #[error("{0}")]
+    Conflict(String),
     #[error("{0}")]
     Refused(String),
 }
@@ -43,6 +46,7 @@ pub async fn ask(data_dir: &Path, method: Method, path: &str, body: Vec<u8>) -> 
     match status {
         200 => Ok(body),
         404 => Err(ClientError::NotFound(said())),
+        409 => Err(ClientError::Conflict(said())),
         503 => Err(unavailable(said())),
         _ => Err(ClientError::Refused(said())),
     }

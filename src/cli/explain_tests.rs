@@ -11,6 +11,7 @@ use crate::admin::explain::ExplainControl;
 use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::NoQueue;
 use crate::admin::reputation::tests::NoRecords;
+use crate::admin::suspension::tests::NoSuspensions;
 use crate::admin::{Answer as Boxed, Reload};
 use crate::model::explanation::{ClientSeen, Moment, Versions};
 use crate::model::{Decision, Enhanced, Reply, Timestamp};
@@ -75,6 +76,7 @@ fn node() -> Node {
         reputation: Arc::new(NoRecords),
         explain: asked.clone(),
         quarantine: Arc::new(NothingHeld),
+        suspension: Arc::new(NoSuspensions),
     };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, asked, stop, control }

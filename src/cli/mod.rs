@@ -20,6 +20,8 @@ pub mod scan;
 mod serve;
 mod settings;
 mod signatures;
+pub mod suspension;
+mod suspension_text;
 mod tenant;
 mod tenant_purge;
 
@@ -82,6 +84,8 @@ enum Command {
     Queue(queue::QueueArgs),
     /// See, release and remove what the running node holds in quarantine
     Quarantine(quarantine::QuarantineArgs),
+    /// See, take and lift measures against senders of outbound mail that do harm
+    Suspension(suspension::SuspensionArgs),
     /// See and change what the running node knows of a source
     Reputation(reputation::ReputationArgs),
     /// Ask the running node what it would say, and why
@@ -179,6 +183,10 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
             Command::Quarantine(args) => {
                 let data_dir = load(&file)?.settings.data_dir;
                 Ok(quarantine::run(args, &data_dir, std::io::stdin().lock(), &mut out).await)
+            }
+            Command::Suspension(args) => {
+                let data_dir = load(&file)?.settings.data_dir;
+                Ok(suspension::run(args, &data_dir, &mut out).await)
             }
             Command::Reputation(args) => {
                 let data_dir = load(&file)?.settings.data_dir;

@@ -12,6 +12,7 @@ use crate::admin::quarantine::tests::entry;
 use crate::admin::quarantine::{Away, Failed, Filter, QuarantineControl};
 use crate::admin::queue::tests::NoQueue;
 use crate::admin::reputation::tests::NoRecords;
+use crate::admin::suspension::tests::NoSuspensions;
 use crate::admin::{Answer, Reload};
 use crate::cli::control_client::ClientError;
 
@@ -64,6 +65,7 @@ fn node() -> Node {
         reputation: Arc::new(NoRecords),
         explain: Arc::new(SaysNothing),
         quarantine: held.clone(),
+        suspension: Arc::new(NoSuspensions),
     };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, held, stop, control }

@@ -139,6 +139,7 @@ pub(super) fn ended(done: Result<u8, QueueFailure>) -> u8 {
             match failure {
                 QueueFailure::Client(ClientError::Unavailable { .. }) => exit::UNAVAILABLE,
                 QueueFailure::Client(ClientError::NotFound(_)) => exit::NOT_FOUND,
+                QueueFailure::Client(ClientError::Conflict(_)) => exit::CONFLICT,
                 QueueFailure::Usage(_) => exit::USAGE,
                 _ => exit::FAILED,
             }

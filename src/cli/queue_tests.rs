@@ -12,6 +12,7 @@ use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::entry;
 use crate::admin::queue::{QueueControl, QueueError};
 use crate::admin::reputation::tests::NoRecords;
+use crate::admin::suspension::tests::NoSuspensions;
 use crate::admin::{Answer, Reload};
 
 #[derive(Parser)]
@@ -64,6 +65,7 @@ fn node() -> Node {
         reputation: Arc::new(NoRecords),
         explain: Arc::new(SaysNothing),
         quarantine: Arc::new(NothingHeld),
+        suspension: Arc::new(NoSuspensions),
     };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, table, stop, control }

@@ -12,6 +12,7 @@ use crate::admin::explain::tests::SaysNothing;
 use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::NoQueue;
 use crate::admin::reputation::{AtLevel, Held, ReputationControl};
+use crate::admin::suspension::tests::NoSuspensions;
 use crate::admin::{Answer, Reload};
 use crate::model::Timestamp;
 
@@ -76,6 +77,7 @@ fn node() -> Node {
         reputation: table,
         explain: Arc::new(SaysNothing),
         quarantine: Arc::new(NothingHeld),
+        suspension: Arc::new(NoSuspensions),
     };
     let control = Control::start(dir.path(), ports, stop.clone()).unwrap();
     Node { dir, stop, control }

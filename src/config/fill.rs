@@ -16,6 +16,7 @@ use super::settings::{
     DnsSettings, LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Settings,
     SmtpSettings, SmtpTimeouts, SpoolSettings, TlsSettings,
 };
+use super::suspension;
 use super::take::Taker;
 
 /// Fills all sections; `None` if what is required is missing.
@@ -43,6 +44,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     let log = log(&mut take, &data_dir);
     let dns = dns(&mut take);
     let sender = sender::fill(&mut take, hostname.as_ref());
+    let suspension = suspension::fill(&mut take);
     let call_ahead = CallAheadSettings {
         valid: take.span("call_ahead.valid"),
         invalid: take.span("call_ahead.invalid"),
@@ -73,6 +75,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         limits,
         smtp,
         sender: sender?,
+        suspension,
         call_ahead,
         custody,
         spool,

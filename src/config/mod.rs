@@ -18,6 +18,7 @@ mod outbound;
 mod secret;
 mod sender;
 mod settings;
+mod suspension;
 mod take;
 mod value;
 
@@ -37,7 +38,8 @@ pub use settings::{
     KnownSourceKind, KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat,
     LogSettings, MailLogTarget, ObserveSettings, OutboundSettings, QuarantineSettings, RateSettings, RatesSettings,
     ReputationSettings, RetrySettings, ScanSettings, ScannerSettings, ScannersSettings, SenderSettings, Settings,
-    SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, TlsFiles, TlsSettings,
+    SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, SuspensionSettings, TlsFiles, TlsSettings,
+    WidestScope,
 };
 pub use value::Value;
 

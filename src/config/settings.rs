@@ -33,6 +33,7 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub smtp: SmtpSettings,
     pub sender: SenderSettings,
+    pub suspension: SuspensionSettings,
     pub call_ahead: CallAheadSettings,
     pub custody: CustodySettings,
     pub spool: SpoolSettings,
@@ -306,6 +307,36 @@ pub struct RatesSettings {
     /// Of one domain of a tenant on trial.
     pub outbound_trial: Windows,
     pub entries: usize,
+}
+
+/// Measures against senders of outbound mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuspensionSettings {
+    pub automatic: bool,
+    pub least_messages: u64,
+    pub least_signals: u32,
+    pub dwell: Duration,
+    pub dwell_harm: Duration,
+    pub warn_for: Duration,
+    pub throttle_for: Duration,
+    /// `None`: until it is lifted.
+    pub suspend_for: Option<Duration>,
+    pub throttle: RateSettings,
+    pub widest: WidestScope,
+    /// 550 instead of 450.
+    pub reject: bool,
+    /// Held mail is removed when a suspension runs out, not released.
+    pub remove_at_expiry: bool,
+    pub confirm_every: Duration,
+    pub notices_per_day: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WidestScope {
+    Sender,
+    Client,
+    Domain,
+    Tenant,
 }
 
 /// Alike outbound messages to many. `None`: no limit.

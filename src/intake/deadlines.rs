@@ -110,6 +110,7 @@ mod tests {
             memory_total: 0,
             memory_large: 0,
             inline_deadline: Duration::ZERO,
+            reject_suspended: false,
             outbound_spam: crate::model::egress::OutboundSpam::default(),
         }
     }

@@ -21,6 +21,7 @@ pub mod listener;
 mod notice;
 mod outbound;
 mod outbound_rates;
+mod outbound_suspension;
 mod parcel;
 pub mod ports;
 pub mod seal;
@@ -40,6 +41,7 @@ use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::limits::Outbound;
+use crate::limits::suspension::Suspensions;
 use crate::model::ConnectionId;
 use crate::model::egress::OutboundSpam;
 use crate::net::admission::Admission;
@@ -79,6 +81,8 @@ pub struct Config {
     pub memory_large: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,
+    /// Suspended senders are told 550 instead of 450.
+    pub reject_suspended: bool,
     /// What becomes of outbound spam.
     pub outbound_spam: OutboundSpam,
 }
@@ -95,6 +99,7 @@ pub struct Deps {
     pub scanner: Scanner,
     pub quarantine: Quarantine,
     pub accounts: Accounts,
+    pub suspensions: Suspensions,
     /// Rates and records of those who send for tenants.
     pub outbound: Outbound,
     pub admission: Arc<Admission>,

@@ -21,10 +21,11 @@ pub(super) struct Judged<'a> {
 impl Connection {
     /// MAIL of a client that is known and whose tenant owns the sender's domain.
     pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
-        match self.contract_at_mail(tenant, sender) {
-            Decision::Accept => self.rates_at_mail(tenant, sender),
-            refused => refused,
-        }
+        let refused = |decision: &Decision| *decision != Decision::Accept;
+        Some(self.contract_at_mail(tenant, sender))
+            .filter(refused)
+            .or_else(|| Some(self.suspended_at_mail(tenant, sender)).filter(refused))
+            .unwrap_or_else(|| self.rates_at_mail(tenant, sender))
     }
 
     /// RCPT that would be accepted, after so many others of the message.
@@ -34,11 +35,16 @@ impl Connection {
         sender: &ReversePath,
         (_recipient, so_far): (&Address, usize),
     ) -> Decision {
-        self.rates_at_rcpt(tenant, sender, so_far)
+        // Asked before the throttle, which counts.
+        match self.rates_at_rcpt(tenant, sender, so_far) {
+            Decision::Accept => self.throttled_at_rcpt(tenant, sender),
+            beyond => beyond,
+        }
     }
 
     /// The end of a message that would be taken.
     pub(super) fn outbound_message(&self, transaction: &Transaction, judged: &Judged<'_>) -> Option<Reply> {
-        self.rates_at_end(transaction, judged)
+        // Last of all: it may have been this message that led to a measure.
+        self.rates_at_end(transaction, judged).or_else(|| self.suspended_at_end(transaction))
     }
 }

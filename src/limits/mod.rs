@@ -5,6 +5,8 @@
 //! [`history`] of each sender, alike messages to many ([`bulk`]), and the [`Assessment`](crate::model::abuse::Assessment)
 //! that follows from both. What is done about an assessment is not decided here; a [`Consider`] is told of each.
 //!
+//! [`suspension`] is who is told: measures against those who do harm.
+//!
 //! **Failure**: everything here is in memory and answers at once. What is refused is 4xx and says when to come back: nothing is ever
 //! lost by a limit. **Invariants**: every table is bounded; no tenant's mail is measured by another's.
 
@@ -13,6 +15,7 @@ mod consider;
 pub mod history;
 pub mod outbound;
 mod rates;
+pub mod suspension;
 mod table;
 
 pub use consider::Consider;

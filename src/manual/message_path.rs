@@ -49,6 +49,7 @@
 //! | add a check at RCPT | a fact in `policy::rcpt::Facts`, its gathering in `intake::stages`, its rule and table row in `policy::rcpt` |
 //! | change what is done with mail for its content | `policy::content` and the row of its tables (`policy::content::tests`); what a tenant may set: `tenant::content`; the words: `policy::explain` |
 //! | change what is done with a sender | `policy::sender` and the row of its tables (`policy::sender::tests`); the words: `policy::explain` |
+//! | change when a sender of outbound mail is stopped | `limits::suspension` (rules and state), `app::suspension` (queue, store, notices) |
 //! | add a limit | `smtp::config::Limits` (protocol) or `net::admission` (connections), its key in `config::keys` |
 //! | change time-outs of clients | `intake::deadlines` |
 //! | change what is fsynced, or the log's format | `spool::committer`, `spool::frame`, `spool::record`; write a decision record |

@@ -16,6 +16,7 @@
 //! | [`signatures`] | packs, sets, how they come in force and are taken back |
 //! | [`signing`] | keys that sign, their life and commands, what is sealed |
 //! | [`outbound`] | who may send as whom: clients, authors, forwards |
+//! | [`suspension`] | measures against senders of outbound mail: stages, evidence, the way out |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -36,6 +37,7 @@ pub mod reputation;
 pub mod sender;
 pub mod signatures;
 pub mod signing;
+pub mod suspension;
 pub mod tenancy;
 pub mod testing;
 pub mod threats;

@@ -86,6 +86,20 @@
 //! What is set stands over all counts at levels 1 to 4, and is saved at once; without `--for` it stands until it is set anew or forgotten.
 //! Behind it: `GET`, `PUT` and `DELETE /reputation/{address}` on the control socket. The numbers are in [`super::reputation`].
 //!
+//! # Measures against outbound senders
+//!
+//! ```text
+//! sekisho suspension ls --tenant acme                           in force, newest first; --ended: ended ones too; --json: NDJSON
+//! sekisho suspension show ID                                    evidence, and how much of the queue is held for it
+//! sekisho suspension add warn|throttle|suspend --tenant acme --sender ADDRESS --reason TEXT
+//!                                                               or --client IP, --domain DOMAIN, --whole-tenant; --for 2d; --by NAME
+//! sekisho suspension lift ID --reason TEXT                      queued mail goes on
+//! sekisho suspension confirm CODE --reason TEXT                 by the code of a notice, once in a period
+//! ```
+//! Exit codes: 3 there is no such measure, code or tenant, 5 ended already or confirmed not long ago. A change is in force when the
+//! command returns. What they are and when they are taken without you: [`super::suspension`]. Over the control socket: `GET` and `POST
+//! /suspensions`, `GET /suspensions/{id}`, `POST /suspensions/{id}/lift`, `POST /suspensions/confirm`.
+//!
 //! # Why mail is refused
 //!
 //! ```text
@@ -145,6 +159,7 @@
 //! | `reload` | settings were read again, or refused; `reason` |
 //! | `contract` | a tenant's accounts reached 80, 100 or 110 percent of its number, or its contract entered a phase; `reason` |
 //! | `signatures` | a signature set came into force, went on trial, was taken back or was refused; `reason` |
+//! | `suspension` | a measure against a sender of outbound mail began, changed or ended ([`suspension`](super::suspension)); `reason` says which, whose, by whom, why, until when, and the evidence |
 //!
 //! | member | is |
 //! |---|---|
@@ -297,6 +312,13 @@
 //! | `signatures_swaps_total` | | sets that came into force |
 //! | `signatures_returns_total` | | sets taken back by themselves: **alert if it grows** |
 //! | `signatures_refusals_total` | | sets refused |
+//! | `suspensions` | stage | measures against outbound senders in force |
+//! | `suspension_changes_total` | change | begun and raised (`warn`, `throttle`, `suspend`), ended (`lifted`, `confirmed`, `expired`) |
+//! | `suspension_refused_total` | stage | MAIL, RCPT and messages refused for a measure |
+//! | `suspension_notices_total` | | notices to tenants' administrators |
+//! | `suspension_notices_dropped_total` | | not sent: nobody is named, or too many in a day |
+//! | `suspension_unwritten` | | measures enforced and not written: **alert if not 0 for long** |
+//! | `suspension_store_failures_total` | | failed writes to the store of measures: **alert if it grows** |
 //! | `mail_log_lines_total` | | lines handed to the writer |
 //! | `mail_log_lost_total` | | lines lost: **alert if it grows** |
 //! | `build_info` | version | 1 |

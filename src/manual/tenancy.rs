@@ -24,6 +24,9 @@
 //! | may it send as this sender | the sender's domain belongs to the same tenant; the null sender is for notices |
 //! | where does mail for a tenant's domain go | that domain's next hops, whoever sent it; never through our own MX |
 //!
+//! A sender that does harm may be slowed or stopped ([`suspension`](super::suspension)), and the tenant's `administrators` are told. They
+//! are addresses at its own domains: notices go the way of its inbound mail, so that nothing of ours is ever sent to strangers.
+//!
 //! Recipient validation is the domain's own: `any`, a list (`+tag` folds), or `call-ahead`, which asks the next hop with RCPT and
 //! remembers the answer. `postmaster` is always valid.
 //!

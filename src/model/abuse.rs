@@ -5,10 +5,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Address, Domain, MessageId, TenantId, Timestamp};
 
 /// Part of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// An envelope sender, its plus-address folded.
     Sender(Address),
@@ -44,14 +47,15 @@ impl Scope {
 }
 
 /// Whom a measure is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     pub tenant: TenantId,
     pub scope: Scope,
 }
 
 /// What speaks against a sender. Each is independent of the others: it is found in another way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Signal {
     /// The same text, or nearly, to many recipients.
     Alike,
@@ -114,7 +118,7 @@ impl Signal {
 }
 
 /// One signal, measured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     pub signal: Signal,
     /// So many (messages, recipients, refusals)...
@@ -123,6 +127,7 @@ pub struct Evidence {
     pub of: u64,
     pub since: Timestamp,
     /// One of them, to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<MessageId>,
 }
 
@@ -137,7 +142,8 @@ pub struct Assessment {
 }
 
 /// What is done, from the mildest on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Told, and nothing else.
     Warn,

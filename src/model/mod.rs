@@ -23,6 +23,7 @@ pub mod reply;
 pub mod rule;
 pub mod sender;
 pub mod signing;
+pub mod suspension;
 pub mod time;
 pub mod units;
 pub mod written;

@@ -62,6 +62,23 @@ pub const SENDER_OVER_CONTRACT: Reply = Reply::new(
     Enhanced(4, 7, 1),
     "This sender is new and your contract has no account left, ask your administrator to raise the number",
 );
+/// A measure stands against the sender; `id` is its number, for whoever asks.
+#[must_use]
+pub fn sending_stopped(reject: bool, id: impl std::fmt::Display) -> Reply {
+    let text = format!("Sending is stopped for mail that does harm; your administrator was told, the number is {id}");
+    let (code, class) = if reject { (550, 5) } else { (450, 4) };
+    Reply::with_text(code, Enhanced(class, 7, 1), &text)
+}
+
+/// Beyond what a measure lets pass.
+#[must_use]
+pub fn sending_slowed(id: impl std::fmt::Display, after: Duration) -> Reply {
+    let seconds = after.as_secs().max(1);
+    let text = format!(
+        "Sending is slowed down for mail that does harm, try again in {seconds} s; your administrator was told, the number is {id}"
+    );
+    Reply::with_text(450, Enhanced(4, 7, 1), &text)
+}
 
 pub const RELAY_DENIED: Reply = Reply::new(550, Enhanced(5, 7, 1), "Relaying denied");
 pub const ROUTING_DENIED: Reply =

@@ -23,6 +23,7 @@ mod handle;
 mod index;
 mod keeper;
 mod lease;
+mod measures;
 mod message;
 mod meta;
 mod operator;

@@ -89,9 +89,9 @@ pub struct Done {
     pub busy: usize,
 }
 
-struct Chosen {
-    id: MessageId,
-    number: u32,
+pub(super) struct Chosen {
+    pub(super) id: MessageId,
+    pub(super) number: u32,
     tenant: TenantId,
     direction: Direction,
     branch: Branch,
@@ -262,8 +262,11 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`]: some may be removed already.
     pub async fn remove(&self, filter: &Filter, reason: &str) -> Result<Done, SpoolError> {
+        self.remove_chosen(self.choose(filter), reason).await
+    }
+
+    pub(super) async fn remove_chosen(&self, chosen: Vec<Chosen>, reason: &str) -> Result<Done, SpoolError> {
         let (mine, busy) = {
-            let chosen = self.choose(filter);
             let mut index = self.shared().index();
             // Nobody may start to deliver what is being removed.
             chosen.into_iter().partition::<Vec<_>, _>(|chosen| index.claim(chosen.id, chosen.number))
@@ -294,17 +297,25 @@ impl Spool {
     }
 
     fn choose(&self, filter: &Filter) -> Vec<Chosen> {
+        self.choose_where(filter, |_, _, _| true)
+    }
+
+    /// Branches that fit, of messages that `fits` takes; it is told why a branch is held.
+    pub(super) fn choose_where(
+        &self,
+        filter: &Filter,
+        mut fits: impl FnMut(MessageId, &Meta, Option<&str>) -> bool,
+    ) -> Vec<Chosen> {
         let mut chosen = Vec::new();
         self.visit(filter, |entry, meta| {
             let branches = (0u32..).zip(entry.branches.as_slice());
-            chosen.extend(branches.filter(|(_, branch)| filter.fits_branch(meta, branch)).map(|(number, branch)| {
-                Chosen {
-                    id: entry.id,
-                    number,
-                    tenant: meta.tenant.clone(),
-                    direction: meta.direction,
-                    branch: branch.clone(),
-                }
+            let mut wanted = |branch: &Branch| filter.fits_branch(meta, branch) && fits(entry.id, meta, branch.held());
+            chosen.extend(branches.filter(|(_, branch)| wanted(branch)).map(|(number, branch)| Chosen {
+                id: entry.id,
+                number,
+                tenant: meta.tenant.clone(),
+                direction: meta.direction,
+                branch: branch.clone(),
             }));
             true
         });
@@ -312,7 +323,7 @@ impl Spool {
     }
 
     /// Makes orders durable, a frame for every few hundred branches, and tells them.
-    async fn order(
+    pub(super) async fn order(
         &self,
         chosen: Vec<Chosen>,
         name: EventName,

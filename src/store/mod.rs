@@ -17,6 +17,9 @@ mod lists_memory;
 mod lists_sqlite;
 mod memory;
 mod sqlite;
+mod suspensions;
+mod suspensions_memory;
+mod suspensions_sqlite;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -36,6 +39,9 @@ pub use lists_memory::MemoryLists;
 pub use lists_sqlite::SqliteLists;
 pub use memory::MemoryTenants;
 pub use sqlite::SqliteTenants;
+pub use suspensions::{MOST_SUSPENSIONS, SharedSuspensions, SuspensionFilter, SuspensionStore};
+pub use suspensions_memory::MemorySuspensions;
+pub use suspensions_sqlite::SqliteSuspensions;
 
 use crate::model::TenantId;
 use crate::tenant::{Diff, SnapshotError, TenantSpec, claimed_both_ways};
@@ -55,6 +61,8 @@ pub enum StoreError {
     DamagedEntry { id: u64, reason: String },
     #[error("the stored key {name} can't be read: {reason}")]
     DamagedKey { name: String, reason: String },
+    #[error("the stored suspension {id} can't be read: {reason}")]
+    DamagedSuspension { id: String, reason: String },
     #[error("the store failed: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -142,3 +150,5 @@ mod contract;
 mod keys_contract;
 #[cfg(test)]
 mod lists_contract;
+#[cfg(test)]
+mod suspensions_contract;

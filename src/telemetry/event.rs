@@ -37,10 +37,11 @@ pub enum EventName {
     Reload,
     Signatures,
     Contract,
+    Suspension,
 }
 
 impl EventName {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Connect,
         Self::Disconnect,
         Self::Auth,
@@ -66,6 +67,7 @@ impl EventName {
         Self::Reload,
         Self::Signatures,
         Self::Contract,
+        Self::Suspension,
     ];
 
     #[must_use]
@@ -96,6 +98,7 @@ impl EventName {
             Self::Reload => "reload",
             Self::Signatures => "signatures",
             Self::Contract => "contract",
+            Self::Suspension => "suspension",
         }
     }
 }

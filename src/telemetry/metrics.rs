@@ -15,6 +15,7 @@ use super::balance::Balance;
 pub use super::identity_metrics::{IdentityMetrics, Misnamed, Rewritten, Signed};
 pub use super::scan_metrics::{Judged, Pool, ScanMetrics, ScanTrouble};
 use super::series::{Counters, Gauges, Registrar, Said, label_set, opts};
+pub use super::suspension_metrics::{StageKind, SuspensionChange, SuspensionMetrics};
 use crate::model::{Direction, OutcomeKind};
 
 label_set! {
@@ -512,6 +513,7 @@ pub struct Metrics {
     pub quarantine: QuarantineMetrics,
     pub scan: ScanMetrics,
     pub identity: IdentityMetrics,
+    pub suspension: SuspensionMetrics,
     pub log: LogMetrics,
 }
 
@@ -535,6 +537,7 @@ impl Metrics {
         let accounts = AccountMetrics::new(r);
         let (quarantine, scan) = (QuarantineMetrics::new(r), ScanMetrics::new(r));
         let identity = IdentityMetrics::new(r);
+        let suspension = SuspensionMetrics::new(r);
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
             lost: r.counter("mail_log_lost_total", "Lines lost because the mail log's disk failed or was too slow."),
@@ -554,6 +557,7 @@ impl Metrics {
             quarantine,
             scan,
             identity,
+            suspension,
             log,
             registry,
         })

@@ -14,6 +14,7 @@ pub mod mail_log;
 pub mod metrics;
 pub mod scan_metrics;
 pub mod series;
+pub mod suspension_metrics;
 
 pub use balance::Balance;
 pub use event::{Event, EventName};

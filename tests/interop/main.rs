@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod outbound_abuse;
 mod policy_server;
 mod postfix;
 mod postfix_as_client;

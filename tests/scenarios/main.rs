@@ -58,6 +58,7 @@ mod sigterm_drains;
 mod sizes_and_limits;
 mod slow_client_is_cut;
 mod starttls_injection;
+mod suspension_operator;
 mod the_harness_itself;
 mod tls_listeners;
 mod unknown_recipient_list;
