@@ -53,7 +53,7 @@ pub(super) struct Divided {
 
 /// What came of judging the content.
 pub(super) enum Outcome {
-    Divided(Divided),
+    Divided(Box<Divided>),
     Refused(Reply),
 }
 
@@ -122,7 +122,7 @@ impl Connection {
             Together::Settle => {
                 let shares = shares(lanes, rulings.iter().zip(&checks));
                 let (verdict, specimen) = scanned.map(Scanned::into_parts).unzip();
-                Outcome::Divided(Divided { shares, specimen: specimen.unwrap_or_default(), verdict })
+                Outcome::Divided(Box::new(Divided { shares, specimen: specimen.unwrap_or_default(), verdict }))
             }
         }
     }

@@ -147,7 +147,7 @@ impl Connection {
         self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref());
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
         let divided = match outcome {
-            Outcome::Divided(divided) => divided,
+            Outcome::Divided(divided) => *divided,
             Outcome::Refused(reply) => {
                 let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
                 return (Settled::Refused { reply, how }, Some(explanation));
