@@ -4,7 +4,12 @@
 use crate::support::client::Client;
 use crate::support::fake_dns::FakeDns;
 use crate::support::gateway::{MX_PORT, acme};
-use crate::support::{FakeMx, Gateway, loopback, message};
+use crate::support::{FakeMx, Gateway, loopback, own};
+
+/// Of an author of acme's.
+fn message(subject: &str, body: &str) -> String {
+    own(&crate::support::message(subject, body))
+}
 
 const TEXT: &str = "Our warehouse has reduced all prices of watches and bags for this week only. Order before Sunday and choose a\r\n\
     second piece from the list without paying for it. Every order leaves on the same day, wherever you live.\r\n";
