@@ -32,7 +32,9 @@ fn main() {
     let specimens: Vec<Specimen> = (0..50).map(specimen).collect();
     let (own, ip): (_, IpAddr) = (RatesByDimension::default(), "192.0.2.1".parse().unwrap());
     let begun = Instant::now();
-    (0..MESSAGES as usize).for_each(|n| drop(black_box(Sketch::of(&specimens[n % 50]))));
+    for n in 0..MESSAGES as usize {
+        let _ = black_box(Sketch::of(&specimens[n % 50]));
+    }
     each("sketch of 5 KB", begun);
     let sketches: Vec<_> = specimens.iter().map(Sketch::of).collect();
     let mut now = Timestamp::from_millis(1_795_176_451_250);

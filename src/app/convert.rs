@@ -37,6 +37,7 @@ pub(super) fn intake(settings: &Settings) -> intake::Config {
         memory_per_message: size(settings.spool.large_message),
         memory_per_inline_message: size(settings.spool.large_message.saturating_mul(INLINE_MEMORY_FACTOR)),
         memory_total: size(settings.limits.body_memory),
+        memory_large: size(settings.limits.large_memory),
         inline_deadline: CLIENT_PATIENCE,
         outbound_spam: settings.outbound.spam,
     }

@@ -71,7 +71,7 @@ pub(super) fn signatures(settings: &SignatureSettings, clock: Clock) -> Result<s
     keys.extend(published.keys().map_err(|error| format!("keys of signature sets: {error}"))?);
     let trust = Trust { keys, needed: settings.signers };
     let parse = |octets| Specimen::parse(octets, &Limits::default(), &|| false);
-    Ok(sets::Config { published, trust, clock, parse })
+    Ok(sets::Config { published, trust, clock, parse, judge: scan::trial::findings })
 }
 
 pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {
@@ -79,6 +79,8 @@ pub(super) fn quarantine(settings: &QuarantineSettings) -> quarantine::Config {
         keep: settings.keep,
         min_free_bytes: settings.min_free,
         most_messages: settings.messages,
+        most_of_tenant: settings.tenant_messages,
+        most_bytes_of_tenant: settings.tenant_size,
         ..quarantine::Config::new(&settings.dir)
     }
 }
@@ -106,7 +108,8 @@ mod tests {
     #[test]
     fn every_setting_reaches_its_room() {
         let text = "[scan]\nworkers = 3\npatience = '1s'\ntime = '2s'\noff = ['yara']\nfiles = 11\nlayers = 3\nfile_size = '1MiB'\n\
-                    unpacked_size = '2MiB'\nratio = 12\nparts = 13\ndepth = 14\n[quarantine]\nkeep = '1d'\nmin_free = '1MiB'\nmessages = 1000\n";
+                    unpacked_size = '2MiB'\nratio = 12\nparts = 13\ndepth = 14\n[quarantine]\nkeep = '1d'\nmin_free = '1MiB'\nmessages = 1000\n\
+                    tenant_messages = 1001\ntenant_size = '3MiB'\n";
         let settings = content(&format!("{MINIMAL}{text}"));
         let scan = scan(&settings);
         assert_eq!((scan.workers, scan.patience.as_secs(), scan.time.as_secs()), (3, 1, 2));
@@ -119,5 +122,6 @@ mod tests {
             (quarantine.keep.as_secs(), quarantine.min_free_bytes, quarantine.most_messages),
             (86_400, 1 << 20, 1000)
         );
+        assert_eq!((quarantine.most_of_tenant, quarantine.most_bytes_of_tenant), (1001, 3 << 20));
     }
 }

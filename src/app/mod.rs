@@ -7,6 +7,7 @@ mod convert;
 mod convert_content;
 pub mod demo;
 mod explain_control;
+mod forwarding;
 mod health;
 mod next_hop;
 pub mod node;

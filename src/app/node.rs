@@ -25,7 +25,7 @@ use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
 use super::scanning;
-use super::{convert, outbound_control, resources, senders, signing};
+use super::{convert, forwarding, outbound_control, resources, senders, signing};
 use crate::accounts::Accounts;
 use crate::admin::control::{Control, Ports};
 use crate::admin::observe::{self, Observe};
@@ -34,6 +34,7 @@ use crate::config::{ListenerSettings, Loaded, MailLogTarget, Settings};
 use crate::delivery;
 use crate::dns::Resolver;
 use crate::faults::Faults;
+use crate::intake::identity::Identity;
 use crate::intake::judging::Judges;
 use crate::intake::listener::Listener;
 use crate::intake::seal::Sealer;
@@ -43,6 +44,7 @@ use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
 use crate::net::server_tls::ServerTls;
+use crate::policy::srs::Rewriter;
 use crate::quarantine::Quarantine;
 use crate::scan::Scanner;
 use crate::sender::authentication::keyring::Keyring;
@@ -105,6 +107,7 @@ struct Parts {
     lists: SharedLists,
     keys: SharedKeys,
     sealer: Sealer,
+    rewriter: Arc<Rewriter>,
     scanner: Scanner,
     quarantine: Quarantine,
     accounts: Accounts,
@@ -172,6 +175,7 @@ impl Node {
                     Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() }),
                 ],
                 tls,
+                rewriter: Arc::clone(&parts.rewriter),
                 shutdown: parts.shutdown.clone(),
             },
         );
@@ -267,6 +271,7 @@ impl Parts {
         count(&metrics, &snapshot);
         let keys: SharedKeys = Arc::new(SqliteKeys::open(&settings.data_dir).await?);
         let sealer = Sealer::new(Arc::new(ArcSwap::from_pointee(signing::read(&*keys, &Keyring::default()).await?)));
+        let rewriter = Arc::new(forwarding::open(&settings.data_dir)?);
         let deps = spool::Deps {
             clock: clock.clone(),
             faults: faults.clone(),
@@ -312,6 +317,7 @@ impl Parts {
             lists,
             keys,
             sealer,
+            rewriter,
             scanner,
             quarantine,
             accounts,
@@ -329,6 +335,7 @@ impl Parts {
             probe: next_hop,
             judges: self.judges.clone(),
             sealer: self.sealer.clone(),
+            identity: Identity::new(&self.sealer, Arc::clone(&self.rewriter)),
             scanner: self.scanner.clone(),
             quarantine: self.quarantine.clone(),
             accounts: self.accounts.clone(),

@@ -66,19 +66,25 @@ pub(super) async fn follow(
             _ = ticks.tick() => {}
         }
         let of_thread = Arc::clone(&sets);
-        let Ok((refreshed, returned)) =
-            tokio::task::spawn_blocking(move || (of_thread.refresh(), of_thread.review())).await
-        else {
-            continue;
+        let look = move || {
+            let refreshed = of_thread.refresh();
+            of_thread.review();
+            (refreshed, of_thread.news(), of_thread.doubt())
         };
+        let Ok((refreshed, returned, doubt)) = tokio::task::spawn_blocking(look).await else { continue };
         tell(&refreshed, &metrics);
         let mut reasons: Vec<String> =
             refreshed.refused.iter().map(|(number, why)| format!("signature set {number} refused: {why}")).collect();
-        if let Some(returned) = returned {
+        for returned in returned {
             metrics.scan.set_returns.inc();
             metrics.scan.set.set(i64::try_from(returned.instead).unwrap_or(i64::MAX));
             let (number, instead, why) = (returned.number, returned.instead, returned.reason);
             reasons.push(format!("signature set {number} taken back, {instead} is in force: {why}"));
+        }
+        if let Some((number, why)) = doubt {
+            tracing::warn!(set = number, reason = %why, "signature set in doubt");
+            reasons
+                .push(format!("signature set {number} is in doubt: {why}; go back with `sekisho signatures rollback`"));
         }
         for reason in &reasons {
             log.log(&Event { reason: Some(reason), ..Event::new(EventName::Alert, clock.now()) });

@@ -47,6 +47,8 @@ pub(super) enum DkimCommand {
         #[arg(long)]
         unchecked: bool,
     },
+    /// Ask the DNS whether it has the record of each key that is not retired
+    Check(WhichArgs),
     /// Make the key that is to come after the active one, and print the record to publish
     Rotate(MakeArgs),
     /// Erase a key that was replaced; its record may go
@@ -127,6 +129,17 @@ pub(super) async fn run(
             }
             let edit = store.activate(&key.name, now).await?;
             tell_edited(edit, &key.name, style, out)?;
+        }
+        DkimCommand::Check(which) => {
+            let keys = which.found(store).await?;
+            let resolver = resolver()?;
+            let mut first = None;
+            for key in keys.iter().filter(|key| key.state != KeyState::Retired) {
+                let checked = check(key, &*resolver).await;
+                tell_checked(key, &checked, style, out)?;
+                first = first.or(checked.err());
+            }
+            return first.map_or(Ok(exit::OK), Err);
         }
         DkimCommand::Rotate(args) => rotate(&args, store, (now, style), out).await?,
         DkimCommand::Retire { which, stop_signing } => {
@@ -272,6 +285,24 @@ async fn check(key: &KeyFacts, resolver: &dyn Resolver) -> Result<(), Failure> {
         Err(error @ Unpublished::NoAnswer(_)) => Err(Failure::Temporary(error.to_string())),
         Err(error) => Err(Failure::Conflict(format!("{}: {error}", key.name))),
     }
+}
+
+fn tell_checked(
+    key: &KeyFacts,
+    checked: &Result<(), Failure>,
+    style: Style,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let wrong = checked.as_ref().err().map(ToString::to_string);
+    if style.json {
+        let mut described = described(key);
+        if let Some(members) = described.as_object_mut() {
+            members.insert("published".into(), wrong.is_none().into());
+            members.insert("wrong".into(), wrong.map_or(Value::Null, Value::from));
+        }
+        return writeln!(out, "{described}");
+    }
+    writeln!(out, "{} {}: {}", key.name, key.state, wrong.as_deref().unwrap_or("published"))
 }
 
 /// Why an edit was not done.

@@ -84,7 +84,13 @@ async fn a_key_is_made_published_activated_rotated_and_retired() {
     assert_eq!((&active["state"], &active["replaced"]), (&"active".into(), &Value::Null));
     assert_eq!(place.run("activate x.example --selector 20261120r").await.0, exit::CONFLICT);
 
+    let checked = place.json("check x.example").await.remove(0);
+    assert_eq!((&checked["published"], &checked["wrong"]), (&true.into(), &Value::Null));
+
     let next = place.json("rotate x.example").await.remove(0);
+    let (code, said) = place.run("check x.example").await;
+    assert_eq!(code, exit::CONFLICT, "the next one is not there yet");
+    assert!(said.contains("active: published") && said.contains("nothing is published"), "{said}");
     assert_eq!((&next["selector"], &next["state"]), (&"20261120r-2".into(), &"new".into()));
     assert_eq!(place.run("rotate x.example").await.0, exit::CONFLICT, "one waits already");
     assert_eq!(place.states().await, ["20261120r active", "20261120r-2 new"]);

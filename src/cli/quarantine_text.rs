@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use super::queue_text::{clean, row, span, table};
 use crate::admin::quarantine::Entry;
+use crate::model::explanation::Explanation;
 use crate::model::{Address, Timestamp};
+use crate::policy::explain;
 
 const WIDEST: usize = 300;
 
@@ -44,14 +46,25 @@ pub(super) fn entry(entry: &Entry, now: Timestamp) -> String {
     if let Some(source) = &entry.source {
         line("source", &format!("{} {} {} {}", source.ip, source.helo, source.listener, source.protocol));
     }
-    if let Some(explanation) = &entry.explanation {
-        line("explanation", explanation);
-    }
     for recipient in &entry.recipients {
         line("to", &recipient.to_string());
     }
     for recipient in &entry.gone {
         line("gone", &recipient.to_string());
+    }
+    if let Some(explanation) = entry.explanation.as_deref() {
+        out.push('\n');
+        match serde_json::from_str::<Explanation>(explanation) {
+            Ok(explanation) => {
+                for told in explain::text(&explanation, explain::Language::English).lines() {
+                    let _ = writeln!(out, "  {}", clean(told, WIDEST));
+                }
+            }
+            // Of a newer program.
+            Err(_) => {
+                let _ = writeln!(out, "  {}", clean(explanation, WIDEST));
+            }
+        }
     }
     out
 }

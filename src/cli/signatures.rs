@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,9 +28,10 @@ use super::{Style, exit};
 use crate::clock::Clock;
 use crate::message::specimen::{Limits, Specimen};
 use crate::model::TenantId;
+use crate::model::detectors::Detectors;
 use crate::model::finding::Verdict;
-use crate::scan::octets::OctetScan;
-use crate::scan::rules;
+use crate::scan::octets::{Deadline, OctetScan};
+use crate::scan::{rules, trial};
 use crate::signatures::published::{Canary, Published, Seen};
 use crate::signatures::rules::Facts;
 use crate::signatures::sets::{self, Config, Sets};
@@ -138,7 +140,13 @@ impl Node {
         for key in &self.keys {
             keys.push(key.parse().map_err(|error| Failure::Usage(format!("signatures.keys: {error}")))?);
         }
-        Ok(Config { published, trust: Trust { keys, needed: self.signers }, clock: Clock::System, parse })
+        Ok(Config {
+            published,
+            trust: Trust { keys, needed: self.signers },
+            clock: Clock::System,
+            parse,
+            judge: trial::findings,
+        })
     }
 }
 
@@ -246,7 +254,7 @@ fn check(folders: &[PathBuf], style: Style, out: &mut impl Write) -> Result<u8, 
     let Some((packs, set)) = compiled(folders, style, out)? else { return Ok(exit::FAILED) };
     let took = start.elapsed();
     tell_faults(&set.skipped, "skipped", style, out)?;
-    let tested = self_test::run(&set, &packs, &parse);
+    let tested = self_test::run(&set, &packs, &parse, &trial::findings);
     let wrong = tested.err().unwrap_or_default();
     for reason in &wrong {
         if style.json {
@@ -285,7 +293,7 @@ fn compile(args: &CompileArgs, published: &Published, style: Style, out: &mut im
     let pem = pem.map_err(|source| Failure::File { path: args.key.clone(), source })?;
     let key = SigningKey::read(&pem).map_err(|error| Failure::Usage(format!("{}: {error}", args.key.display())))?;
     let Some((packs, set)) = compiled(&args.packs, style, out)? else { return Ok(exit::FAILED) };
-    if let Err(wrong) = self_test::run(&set, &packs, &parse) {
+    if let Err(wrong) = self_test::run(&set, &packs, &parse, &trial::findings) {
         return Err(refused(Refused::SelfTest(wrong)));
     }
     let now = Clock::System.now();
@@ -315,7 +323,7 @@ fn publish(
     let mut seen = published.seen().map_err(refused)?;
     // Somebody wants it, so it may come again, though it was taken back.
     if seen.returned.remove(&number).is_some() {
-        published.remember(&seen)?;
+        published.remember(|seen| drop(seen.returned.remove(&number))).map_err(refused)?;
     }
     sets::load(config, &seen, number).map_err(refused)?;
     published
@@ -394,7 +402,8 @@ fn keygen(file: &Path, published: Option<&Published>, out: &mut impl Write) -> R
     let pem = keys::generate().map_err(failed)?;
     let key = SigningKey::read(&pem).map_err(failed)?;
     let io = |source| Failure::File { path: file.to_owned(), source };
-    let mut private = std::fs::File::options().write(true).create_new(true).open(file).map_err(io)?;
+    // Nobody else's, whatever the umask says.
+    let mut private = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file).map_err(io)?;
     private.write_all(pem.as_bytes()).and_then(|()| private.sync_all()).map_err(io)?;
     if let Some(published) = published {
         let name = file.file_stem().map_or_else(|| "key".into(), |name| name.to_string_lossy());
@@ -450,7 +459,7 @@ fn judge(set: &SignatureSet, raw: Bytes, tested: &mut Tested) {
     let specimen = parse(raw);
     let start = Instant::now();
     let mut verdict = Verdict::new(set.number);
-    let mut octets = OctetScan::new(set, &|| false);
+    let mut octets = OctetScan::new(set, Detectors::all(), Deadline::never());
     octets.message(&specimen);
     let seen = octets.finish(&mut verdict);
     rules::detect(set, &specimen, &Facts::default(), seen, &|| false, &mut verdict);
@@ -474,4 +483,22 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pem");
+        let mut out = Vec::new();
+        keygen(&file, None, &mut out).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(String::from_utf8(out).unwrap().starts_with("ed25519:"));
+        assert!(keygen(&file, None, &mut Vec::new()).is_err(), "a key is never overwritten");
+    }
 }

@@ -116,6 +116,9 @@ fn to_toml(spec: &TenantSpec) -> String {
     line("[[tenant]]", String::new());
     line("id", quoted(&spec.id));
     line("name", quoted(&spec.name));
+    for (key, value) in [("sign", serde_json::json!(spec.sign)), ("forwards", serde_json::json!(spec.forwards))] {
+        line(key, word(value));
+    }
     line("state", word(serde_json::json!(spec.state)));
     line("custody", word(serde_json::json!(spec.custody)));
     if !spec.administrators.is_empty() {
@@ -164,6 +167,12 @@ fn to_toml(spec: &TenantSpec) -> String {
                 line("# password_hash is not shown", String::new());
             }
             ClientSpec::Certificate(print) => line("certificate", quoted(print)),
+            ClientSpec::Header(proof) => {
+                let networks: Vec<_> = proof.networks.iter().map(|network| quoted(network)).collect();
+                line("network", format!("[{}]", networks.join(", ")));
+                line("header", quoted(&proof.header));
+                line("# value is not shown", String::new());
+            }
         }
     }
     text
@@ -253,7 +262,8 @@ mod tests {
             assert!(shown.lines().any(|own| own == line), "{line} is not in {shown}");
         }
         let hash = example.lines().find(|line| line.starts_with("password_hash")).unwrap();
-        let completed = shown.replace("# password_hash is not shown", hash);
+        let value = example.lines().find(|line| line.starts_with("value")).unwrap();
+        let completed = shown.replace("# password_hash is not shown", hash).replace("# value is not shown", value);
         assert_eq!(tenant::read("t", &completed).unwrap_or_else(|problems| panic!("{problems}{completed}")), [spec]);
     }
 

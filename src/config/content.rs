@@ -57,7 +57,7 @@ fn scan(take: &mut Taker<'_>) -> ScanSettings {
     };
     if settings.budgets.unpacked_size < settings.budgets.file_size {
         let what = "scan.unpacked_size is below scan.file_size: the larger files would never be unpacked";
-        take.wrong("scan.unpacked_size", what, "four times scan.file_size is usual");
+        take.wrong("scan.unpacked_size", what, "as much as scan.file_size or more");
     }
     settings
 }
@@ -96,6 +96,8 @@ fn quarantine(take: &mut Taker<'_>, data_dir: &Path) -> QuarantineSettings {
         keep,
         min_free: take.number("quarantine.min_free"),
         messages: take.count("quarantine.messages"),
+        tenant_messages: take.count("quarantine.tenant_messages"),
+        tenant_size: take.number("quarantine.tenant_size"),
     }
 }
 

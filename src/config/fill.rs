@@ -94,6 +94,7 @@ fn limits(take: &mut Taker<'_>) -> LimitSettings {
         memory_reserve: take.number("limits.memory_reserve"),
         descriptor_reserve: take.count("limits.descriptor_reserve"),
         body_memory: take.number("limits.body_memory"),
+        large_memory: take.number("limits.large_memory"),
     }
 }
 

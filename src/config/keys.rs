@@ -128,6 +128,12 @@ pub static KEYS: &[Key] = &[
         "256MiB",
         "Memory for all bodies being received, beyond the first 64 KiB of each; what does not fit goes to files.",
     ),
+    fixed(
+        "limits.large_memory",
+        Kind::Size,
+        "256MiB",
+        "Memory for messages in files while they are judged, all together; who finds none in scan.patience gets 451.",
+    ),
     // -- the SMTP server
     live("smtp.message_size", Kind::Size, "50MiB", "The largest message, told by SIZE."),
     live(
@@ -418,7 +424,7 @@ pub static KEYS: &[Key] = &[
     fixed("scan.files", Kind::Integer(10, 100_000), "353", "Files in all archives of one message."),
     fixed("scan.layers", Kind::Integer(2, 100), "20", "Layers of archives within archives."),
     fixed("scan.file_size", Kind::Size, "57MiB", "The size of one unpacked file."),
-    fixed("scan.unpacked_size", Kind::Size, "240MiB", "The size of all unpacked files of one message."),
+    fixed("scan.unpacked_size", Kind::Size, "60MiB", "The size of all unpacked files of one message."),
     fixed("scan.ratio", Kind::Integer(10, 100_000), "100", "Bytes unpacked for each byte packed."),
     fixed("scan.passwords", Kind::Texts, "[]", "Passwords to try on files, after the words of the mail."),
     fixed("signatures.dir", Kind::Path, "", "Where published signature sets lie.").or("signatures in data_dir"),
@@ -435,6 +441,13 @@ pub static KEYS: &[Key] = &[
     fixed("quarantine.keep", Kind::Span, "30d", "How long a message is kept there."),
     fixed("quarantine.min_free", Kind::Size, "512MiB", "Nothing is quarantined (452) while the disk has less free than this."),
     fixed("quarantine.messages", Kind::Integer(1000, 100_000_000), "1000000", "Messages kept at once; about 200 bytes of memory each."),
+    fixed(
+        "quarantine.tenant_messages",
+        Kind::Integer(1000, 100_000_000),
+        "200000",
+        "Messages kept at once for one tenant; what comes beyond gets 452 until some expired or were removed.",
+    ),
+    fixed("quarantine.tenant_size", Kind::Size, "20GiB", "The same for their size, all messages of one tenant together."),
     // -- outbound
     live(
         "outbound.spam",

@@ -137,6 +137,8 @@ pub struct QuarantineSettings {
     pub keep: Duration,
     pub min_free: u64,
     pub messages: usize,
+    pub tenant_messages: usize,
+    pub tenant_size: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +222,7 @@ pub struct LimitSettings {
     pub memory_reserve: u64,
     pub descriptor_reserve: usize,
     pub body_memory: u64,
+    pub large_memory: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

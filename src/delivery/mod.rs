@@ -49,6 +49,7 @@ use crate::clock::{Clock, SteadyClock};
 use crate::dns::Resolver;
 use crate::faults::Faults;
 use crate::net::client_tls::ClientTls;
+use crate::policy::srs::Rewriter;
 use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
 use crate::tenant::Snapshot;
@@ -70,6 +71,8 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
     pub faults: Faults,
+    /// Finds who a rewritten sender is, whom notices are for.
+    pub rewriter: Arc<Rewriter>,
     /// Told what became of each recipient of the spool.
     pub observers: Vec<Arc<dyn Observer>>,
     /// Asks for the end: no lease is taken any more, transactions under way may end.
@@ -87,7 +90,7 @@ pub struct Handle {
 /// Starts delivery. Call it inside the runtime.
 #[must_use]
 pub fn build(config: Config, deps: Deps) -> Handle {
-    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, observers, shutdown } = deps;
+    let Deps { spool, resolver, snapshot, tls, clock, metrics, log, faults, observers, rewriter, shutdown } = deps;
     let config = Arc::new(config);
     let dialer = Dialer {
         sources: Sources::new(&config),
@@ -103,6 +106,7 @@ pub fn build(config: Config, deps: Deps) -> Handle {
         steady: SteadyClock::new(clock.clone(), config.clock_confirmation.0),
         metrics: Arc::clone(&metrics),
         log,
+        rewriter,
         observers,
         stuck: AtomicBool::new(false),
     };

@@ -22,6 +22,7 @@ use crate::model::{
     BodyKind, Direction, Enhanced, Envelope, MessageId, Notify, Origin, Outcome, OutcomeKind, Recipient, ReturnContent,
     ReversePath, Timestamp, TlsFacts,
 };
+use crate::policy::srs::{Back, Rewriter};
 use crate::spool::{Body, Lease, Meta, NewMessage, RecipientState, Settlement};
 use crate::telemetry::metrics::NoticeKind;
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
@@ -48,6 +49,7 @@ pub(super) struct Settler {
     pub steady: SteadyClock,
     pub metrics: Arc<Metrics>,
     pub log: MailLog,
+    pub rewriter: Arc<Rewriter>,
     pub observers: Vec<Arc<dyn Observer>>,
     /// An outcome could not be recorded.
     pub stuck: AtomicBool,
@@ -222,7 +224,15 @@ impl Settler {
             protocol: "LOCAL".into(),
             received_at: notice.at,
         };
-        lease.notice(notice.id, origin, envelope, Body::Memory { head: Bytes::new(), rest: composed.bytes })
+        let body = Body::Memory { head: Bytes::new(), rest: composed.bytes };
+        // A sender that was rewritten is elsewhere: the notice goes out to whom it stands for.
+        let sender = notice.envelope.sender.address();
+        match sender.map(|sender| self.rewriter.back(sender, notice.at)) {
+            Some(Back::To(first)) if lease.meta().direction == Direction::Outbound => {
+                lease.notice_onward(notice.id, origin, (envelope, first), body)
+            }
+            _ => lease.notice(notice.id, origin, envelope, body),
+        }
     }
 
     /// One line and one count for each recipient.

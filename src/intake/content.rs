@@ -5,6 +5,7 @@
 //! [`Divided`] is made by [`Connection::divide`] alone. Every recipient of the transaction is in exactly one of its parts.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,7 +17,7 @@ use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Copies, Disposition, Edits};
 use crate::model::explanation::content::Content;
 use crate::model::finding::Verdict;
-use crate::model::{Address, Direction, Domain, Reply};
+use crate::model::{Address, Direction, Domain, Reply, Timestamp};
 use crate::policy::content::{Author, Decider, Facts, Ruling, Signed, Together, dispose, same_edits, together};
 use crate::policy::explain::content_group;
 use crate::scan::{Checked, Request, Scanned, Terms, unscanned};
@@ -52,8 +53,9 @@ pub(super) struct Divided {
 }
 
 /// What came of judging the content.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and soon taken apart")]
 pub(super) enum Outcome {
-    Divided(Divided),
+    Divided(Box<Divided>),
     Refused(Reply),
 }
 
@@ -67,13 +69,16 @@ impl Connection {
         told: &mut Option<Box<Content>>,
     ) -> Outcome {
         let intake = &self.listener.intake;
-        let direction = self.listener.config.direction;
-        let fingerprint = fingerprint(transaction, octets);
+        let direction = transaction.direction(self.listener.config.direction);
+        let fingerprint = fingerprint(transaction, &lanes, octets);
+        // Too much was going on: that says nothing about the message, however often it happens.
+        let mut counts = true;
         let request = self.request(transaction, &lanes, (octets, judged), fingerprint);
         let scanned = match intake.deps.scanner.scan(request).await {
             Ok(scanned) => Some(scanned),
             Err(error) => {
                 tracing::error!(%error, "a message was not scanned");
+                counts = !error.is_for_want_of_a_place();
                 None
             }
         };
@@ -81,7 +86,8 @@ impl Connection {
         let verdict = scanned.as_ref().map(Scanned::verdict);
         let is_signed = scanned.as_ref().is_some_and(|scanned| scanned.specimen().is_signed());
         let signed = if is_signed { Signed::Yes } else { Signed::No };
-        let tries = intake.put_off.get(&fingerprint).unwrap_or(0);
+        let put_off = intake.put_off.get(&fingerprint).unwrap_or_default();
+        let tries = put_off.tries;
         let nothing = Told::default();
         let mut rulings: Vec<Ruling> = Vec::new();
         let mut checks: Vec<Option<Checked>> = Vec::new();
@@ -115,14 +121,16 @@ impl Connection {
         *told = Some(Box::new(self.explained(&lanes, &rulings, verdict)));
         match answer {
             Together::Defer(reply) => {
-                intake.put_off.insert(fingerprint, tries.saturating_add(1));
+                if let Some(more) = put_off.again(intake.deps.clock.now()).filter(|_| counts) {
+                    intake.put_off.insert(fingerprint, more);
+                }
                 Outcome::Refused(reply)
             }
             Together::Reject(reply) => Outcome::Refused(reply),
             Together::Settle => {
                 let shares = shares(lanes, rulings.iter().zip(&checks));
                 let (verdict, specimen) = scanned.map(Scanned::into_parts).unzip();
-                Outcome::Divided(Divided { shares, specimen: specimen.unwrap_or_default(), verdict })
+                Outcome::Divided(Box::new(Divided { shares, specimen: specimen.unwrap_or_default(), verdict }))
             }
         }
     }
@@ -141,7 +149,8 @@ impl Connection {
         };
         let is_malware = ruling.disposition == Disposition::Quarantine { category: Category::Malware };
         if is_malware && ruling.copies.notify.is_empty() {
-            let domain = transaction.sender.address().map(Address::domain);
+            let sender = transaction.leaves_as.as_ref().unwrap_or(&transaction.sender);
+            let domain = sender.address().map(Address::domain);
             let postmaster = domain.and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
             ruling.copies.notify.extend(postmaster);
         }
@@ -165,7 +174,7 @@ impl Connection {
         Request {
             octets: octets.clone(),
             number: u128::from(fingerprint),
-            direction: self.listener.config.direction,
+            direction: transaction.direction(self.listener.config.direction),
             tenant,
             client: Some(self.peer.ip()),
             helo: self.helo().into(),
@@ -186,7 +195,7 @@ impl Connection {
                 None => groups.push((vec![recipient.address.clone()], ruling)),
             }
         }
-        let mut content = Content::new(verdict);
+        let mut content = Content::new(verdict).without_texts();
         for (addresses, ruling) in groups {
             content.judge(content_group(self.listener.config.direction, addresses, ruling, verdict));
         }
@@ -209,6 +218,7 @@ impl Connection {
 /// Most domains of the recipients' tenants that detectors are told of.
 const MAX_OWN: usize = 1_000;
 
+/// Whether the author is who the header says. Outbound nobody asks.
 fn author(judged: Option<&judging::Judged>) -> Author {
     let proven = judged.is_some_and(|judged| {
         let found = &judged.authentication;
@@ -232,11 +242,40 @@ fn policy<'a>(
     domain.map_or_else(|| tenant.content_policy(direction), |domain| domain.content_policy(direction))
 }
 
-/// The same for the same message when it comes again: by it we know that it was put off before. Who makes two alike gains
-/// nothing: both must be put off to begin with.
-fn fingerprint(transaction: &Transaction, octets: &Bytes) -> u64 {
+/// How often a message was put off because it could not be scanned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PutOff {
+    tries: u32,
+    /// When it was counted last.
+    counted: Option<Timestamp>,
+}
+
+/// A client that comes again at once tells us nothing new: our trouble may not be over yet.
+const BETWEEN_TRIES: Duration = Duration::from_mins(10);
+
+impl PutOff {
+    /// `None`: it was counted just now.
+    fn again(self, now: Timestamp) -> Option<Self> {
+        // A clock that was put back counts.
+        let is_soon = |last: Timestamp| last <= now && now.since(last) < BETWEEN_TRIES;
+        let is_due = !self.counted.is_some_and(is_soon);
+        is_due.then(|| Self { tries: self.tries.saturating_add(1), counted: Some(now) })
+    }
+}
+
+/// The same for the same message to the same recipients when it comes again: by it we know that it was put off before. Who makes two
+/// alike gains nothing: both must be put off to begin with.
+fn fingerprint(transaction: &Transaction, lanes: &[Lane], octets: &Bytes) -> u64 {
+    let recipients = lanes.iter().flat_map(|lane| &lane.envelope.recipients);
+    fingerprint_of(transaction.sender.address(), recipients.map(|recipient| &recipient.address), octets)
+}
+
+fn fingerprint_of<'a>(sender: Option<&Address>, to: impl Iterator<Item = &'a Address>, octets: &Bytes) -> u64 {
     let mut hasher = DefaultHasher::new();
-    transaction.sender.address().map(ToString::to_string).hash(&mut hasher);
+    sender.map(ToString::to_string).hash(&mut hasher);
+    let mut recipients: Vec<String> = to.map(ToString::to_string).collect();
+    recipients.sort_unstable();
+    recipients.hash(&mut hasher);
     (octets.len(), crc32c::crc32c(octets)).hash(&mut hasher);
     hasher.finish()
 }
@@ -271,4 +310,29 @@ fn shares<'r>(lanes: Vec<Lane>, mut rulings: impl Iterator<Item = (&'r Ruling, &
         }
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_try_is_counted_in_ten_minutes() {
+        let begun = Timestamp(1_795_176_451_250);
+        let once = PutOff::default().again(begun).unwrap();
+        assert_eq!(once.tries, 1);
+        assert_eq!(once.again(begun.plus(Duration::from_secs(599))), None);
+        let twice = once.again(begun.plus(BETWEEN_TRIES)).unwrap();
+        assert_eq!((twice.tries, twice.again(begun).map(|more| more.tries)), (2, Some(3)), "the clock was put back");
+    }
+
+    #[test]
+    fn a_message_to_others_is_another_one() {
+        let to = |text: &str| Address::parse(text).unwrap();
+        let (a, b) = (to("a@acme.example"), to("b@acme.example"));
+        let octets = Bytes::from_static(b"x");
+        let of = |recipients: &[&Address]| fingerprint_of(Some(&a), recipients.iter().copied(), &octets);
+        assert_eq!(of(&[&a, &b]), of(&[&b, &a]));
+        assert_ne!(of(&[&a, &b]), of(&[&a]));
+    }
 }

@@ -108,6 +108,7 @@ mod tests {
             memory_per_message: 0,
             memory_per_inline_message: 0,
             memory_total: 0,
+            memory_large: 0,
             inline_deadline: Duration::ZERO,
             outbound_spam: crate::model::egress::OutboundSpam::default(),
         }

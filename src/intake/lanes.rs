@@ -34,6 +34,11 @@ impl Plan {
         self.tenants.len() < MOST || self.place(tenant).is_some()
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lane_of.is_empty()
+    }
+
     /// The next recipient is this tenant's.
     pub fn push(&mut self, tenant: Arc<Tenant>) {
         let place = self.place(&tenant).unwrap_or_else(|| {
@@ -102,6 +107,8 @@ mod tests {
             administrators: Box::default(),
             contract: None,
             clients: Box::default(),
+            sign: crate::tenant::SignPolicy::default(),
+            forwards: crate::tenant::Forwards::default(),
             rates: Default::default(),
         })
     }

@@ -10,9 +10,12 @@ mod content;
 mod contract;
 mod deadlines;
 mod draft;
+mod forwards;
+pub mod identity;
 mod ids;
 pub mod judging;
 mod lanes;
+mod large;
 mod ledger;
 pub mod listener;
 mod notice;
@@ -22,6 +25,7 @@ mod parcel;
 pub mod ports;
 pub mod seal;
 mod settle;
+mod signing;
 mod stages;
 
 use std::sync::Arc;
@@ -45,8 +49,6 @@ use crate::spool::Spool;
 use crate::telemetry::{MailLog, Metrics};
 use crate::tenant::Snapshot;
 
-/// Messages in files that are in memory at one time to be judged; each may be as large as messages may be.
-const LARGE_AT_ONCE: usize = 4;
 /// Messages that could not be scanned and are remembered, and for how long after the last attempt.
 const MOST_PUT_OFF: u64 = 100_000;
 const PUT_OFF_FOR: Duration = Duration::from_hours(5 * 24);
@@ -73,6 +75,8 @@ pub struct Config {
     /// All messages together from arrival to their answer, not counting the first 64 KiB of each (a thousand connections may
     /// hold 64 MiB of those); beyond it, messages go to files from their first 64 KiB on.
     pub memory_total: usize,
+    /// Messages in files that are in memory at one time to be judged, in octets, all together. Counts from the start.
+    pub memory_large: usize,
     /// How long a client is kept waiting for the next hop's answer (inline custody) before its message is queued instead.
     pub inline_deadline: Duration,
     /// What becomes of outbound spam.
@@ -87,6 +91,7 @@ pub struct Deps {
     pub probe: Arc<dyn ports::RecipientProbe>,
     pub judges: judging::Judges,
     pub sealer: seal::Sealer,
+    pub identity: identity::Identity,
     pub scanner: Scanner,
     pub quarantine: Quarantine,
     pub accounts: Accounts,
@@ -118,9 +123,9 @@ pub struct Intake {
     connections: AtomicU64,
     memory: Arc<draft::MemoryBudget>,
     /// Messages in files that are read whole to be judged.
-    large: tokio::sync::Semaphore,
-    /// Messages that could not be scanned, by their fingerprint, and how often they were put off for it.
-    put_off: moka::sync::Cache<u64, u32>,
+    large: large::Room,
+    /// Messages that could not be scanned, by their fingerprint.
+    put_off: moka::sync::Cache<u64, content::PutOff>,
     tasks: TaskTracker,
 }
 
@@ -128,6 +133,7 @@ impl Intake {
     #[must_use]
     pub fn build(config: Config, deps: Deps) -> Arc<Self> {
         let memory = draft::MemoryBudget::new(config.memory_total);
+        let large = large::Room::new(config.memory_large);
         Arc::new(Self {
             config: ArcSwap::from_pointee(config),
             deps,
@@ -135,7 +141,7 @@ impl Intake {
             ids: ids::IdMaker::new(),
             connections: AtomicU64::new(1),
             memory,
-            large: tokio::sync::Semaphore::new(LARGE_AT_ONCE),
+            large,
             put_off: moka::sync::Cache::builder().max_capacity(MOST_PUT_OFF).time_to_live(PUT_OFF_FOR).build(),
             tasks: TaskTracker::new(),
         })

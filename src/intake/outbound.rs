@@ -14,6 +14,7 @@ use crate::tenant::Tenant;
 pub(super) struct Judged<'a> {
     pub(super) whole: &'a [u8],
     pub(super) divided: &'a Divided,
+    #[allow(dead_code, reason = "for whoever asks after what was found")]
     pub(super) verdict: Option<&'a Verdict>,
 }
 

@@ -4,7 +4,9 @@
 //! **Invariants**: fields whose names are ours ([`RESERVED_FIELDS`](crate::model::disposition::RESERVED_FIELDS)) and fields that
 //! claim our authserv-id are passed on to nobody; a message that was changed is sealed. What is quarantined is kept as it came.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -15,15 +17,21 @@ use super::judging::Judged;
 use super::lanes::Lane;
 use super::notice;
 use super::seal::Finding;
+use super::signing::Unsigned;
 use crate::message::edit;
 use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Edits};
 use crate::model::receipt::Receipt;
-use crate::model::{Direction, Recipient, Reply, Timestamp};
+use crate::model::{Direction, Reply, Timestamp};
 use crate::policy::replies;
 use crate::quarantine::{self, NewHeld, QuarantineError};
 use crate::scan::{Changed, Checked, Edited, changed};
 use crate::spool::{Draft, NewMessage, SpoolError};
+use crate::telemetry::{Event, EventName};
+use crate::tenant::Tenant;
+
+/// From this size on changing a message takes milliseconds.
+const LARGE: usize = 64 << 10;
 
 /// A message for some recipients, ready for custody.
 pub(super) struct Parcel {
@@ -52,6 +60,27 @@ pub(super) struct Parcels {
     pub(super) notices: Vec<NewMessage>,
     /// Recipients that the client didn't name: of copies and notices.
     pub(super) more: usize,
+    /// For whoever looks at what is held, where all of it is one tenant's.
+    pub(super) explanation: Option<Box<str>>,
+}
+
+/// Why there are no parcels.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    Storage(SpoolError),
+    Unsigned,
+}
+
+impl From<SpoolError> for Unmade {
+    fn from(error: SpoolError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<Unsigned> for Unmade {
+    fn from(_: Unsigned) -> Self {
+        Self::Unsigned
+    }
 }
 
 /// The message with one set of changes.
@@ -65,7 +94,7 @@ struct Edition {
     fields: String,
     /// `None`: as it came.
     octets: Option<Bytes>,
-    /// A file that was to be taken out is still in it: it may not be delivered.
+    /// A file that was to be taken out is still in it, or time was up: it may not be delivered.
     is_left_in: bool,
 }
 
@@ -77,11 +106,12 @@ impl Connection {
         (whole, complete): (Bytes, Complete),
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Result<Parcels, SpoolError> {
+    ) -> Result<Parcels, Unmade> {
         let Divided { shares, specimen, .. } = divided;
         let shown =
             Shown { subject: specimen.subject().into(), from: specimen.field("From").unwrap_or_default().into() };
-        let editions = self.editions(&shares, &specimen, &whole, judged, now).await;
+        let specimen = Arc::new(specimen);
+        let editions = self.editions(&shares, Arc::clone(&specimen), &whole, judged, now).await?;
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
@@ -94,6 +124,15 @@ impl Connection {
                 shown: shown.clone(),
             };
             let own = self.listener.config.direction;
+            // What could not be changed as it must be stays here, and everybody is told so.
+            let fate = match fate {
+                Fate::Deliver(edits)
+                    if editions.iter().any(|one| one.edits == edits && one.check == checked && one.is_left_in) =>
+                {
+                    Fate::Quarantine(category)
+                }
+                fate => fate,
+            };
             if let Some(notice) = notice::of(self, &lane, (&fate, &copies.notify), &specimen, now) {
                 parcels.more += notice.meta().envelope.recipients.len();
                 parcels.notices.push(notice);
@@ -109,19 +148,11 @@ impl Connection {
                     let Some(edition) =
                         editions.iter().find(|edition| edition.edits == edits && edition.check == checked)
                     else {
-                        return Err(SpoolError::Closed);
+                        return Err(SpoolError::Closed.into());
                     };
-                    if edition.is_left_in {
-                        let fields = judged.map(|judged| judged.results.as_str()).unwrap_or_default();
-                        let body = store.as_it_came().await?;
-                        parcels.quarantine.push((parcel(lane, fields, body, own), category));
-                        continue;
-                    }
                     if !copies.bcc.is_empty() {
                         parcels.more += copies.bcc.len();
-                        let recipients = copies.bcc.iter().cloned().map(Recipient::new).collect();
-                        let lane =
-                            Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.with_recipients(recipients) };
+                        let lane = Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.copied_to(&copies.bcc) };
                         let body = store.edition(edition.octets.as_ref()).await?;
                         // Their addresses are the tenant's own: they go the way of its inbound mail.
                         parcels.deliver.push((parcel(lane, &edition.fields, body, Direction::Inbound), None));
@@ -134,54 +165,86 @@ impl Connection {
         Ok(parcels)
     }
 
-    /// One for each set of changes.
+    /// One for each set of changes. What differs in our fields alone is changed and sealed once.
     async fn editions(
         &self,
         shares: &[Share],
-        specimen: &Specimen,
+        specimen: Arc<Specimen>,
         whole: &Bytes,
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Vec<Edition> {
-        let mut editions: Vec<Edition> = Vec::new();
+    ) -> Result<Vec<Edition>, Unsigned> {
+        let deps = &self.listener.intake.deps;
+        let mut all: Vec<(&Edits, &Option<Checked>, &Tenant)> = Vec::new();
+        let mut plain: Vec<(Edits, Option<Checked>)> = Vec::new();
         for share in shares {
             let Fate::Deliver(edits) = &share.fate else { continue };
-            if editions.iter().any(|edition| edition.edits == *edits && edition.check == share.checked) {
+            if all.iter().any(|(other, check, _)| *other == edits && *check == &share.checked) {
                 continue;
             }
-            let forged = judged.map(|judged| judged.forged.as_slice()).unwrap_or_default();
-            let (changed, checked) = match &share.checked {
-                // Under its check, or it is kept here.
-                Some(check) => match check.edited(specimen, whole, edits, forged) {
-                    Some(Edited { checked, changed }) => (changed, Some(checked)),
-                    None => (Changed { octets: None, is_left_in: true }, None),
-                },
-                None => (changed(specimen, whole, edits, forged), None),
-            };
-            let Changed { octets, is_left_in } = changed;
+            all.push((edits, &share.checked, &share.lane.tenant));
+            let asked = (without_fields(edits), share.checked.clone());
+            if !plain.contains(&asked) {
+                plain.push(asked);
+            }
+        }
+        let forged = judged.map(|judged| judged.forged.clone()).unwrap_or_default();
+        let mut made = Vec::new();
+        for made_of in make(specimen, whole.clone(), plain, forged, deps.scanner.time()).await {
+            let changed = &made_of.changed;
+            if changed.is_unstamped {
+                let reason = "a stamp could not be put on the message; its subject has the tag";
+                deps.log.log(&Event { reason: Some(reason), ..self.event(EventName::Judged) });
+            }
             let mut fields = String::new();
             if let Some(judged) = judged {
-                if let Some(octets) = &octets {
+                if let Some(octets) = &changed.octets {
                     let finding = Finding {
                         hostname: &self.config.hostname,
-                        authserv_id: self.listener.intake.deps.judges.authenticator.authserv_id(),
+                        authserv_id: deps.judges.authenticator.authserv_id(),
                         results: &judged.results,
                         chain: judged.authentication.arc.result,
                         now,
                     };
-                    fields = self.listener.intake.deps.sealer.seal(octets.clone(), finding).await;
+                    fields = deps.sealer.seal(octets.clone(), finding).await;
                 }
                 fields.push_str(&judged.results);
             }
-            fields.push_str(&edit::fields(&edits.fields));
-            let (edits, check) = (edits.clone(), share.checked.clone());
-            editions.push(Edition { edits, check, checked, fields, octets, is_left_in });
+            made.push((made_of, fields));
         }
-        editions
+        let mut editions = Vec::with_capacity(all.len());
+        for (edits, check, tenant) in all {
+            let plain = without_fields(edits);
+            let of_these = |(made, _): &&(Made, String)| made.edits == plain && made.check == *check;
+            let Some((made, fields)) = made.iter().find(of_these) else { continue };
+            let mut fields = format!("{fields}{}", edit::fields(&edits.fields));
+            if self.listener.config.direction == Direction::Outbound && !made.changed.is_left_in {
+                // As it leaves, with our fields: only the trace fields come before it.
+                let leaves = made.changed.octets.as_ref().unwrap_or(whole);
+                let leaves =
+                    if fields.is_empty() { leaves.clone() } else { [fields.as_bytes(), leaves].concat().into() };
+                let signatures = self.signatures(tenant, leaves, now).await?;
+                fields.insert_str(0, &signatures);
+            }
+            editions.push(Edition {
+                edits: edits.clone(),
+                check: check.clone(),
+                checked: made.checked.clone(),
+                fields,
+                octets: made.changed.octets.clone(),
+                is_left_in: made.changed.is_left_in,
+            });
+        }
+        Ok(editions)
     }
 
     /// Makes a parcel durable in the quarantine.
-    pub(super) async fn hold(&self, parcel: Parcel, category: Category) -> Result<Receipt, Reply> {
+    pub(super) async fn hold(
+        &self,
+        parcel: Parcel,
+        category: Category,
+        explanation: Option<Box<str>>,
+    ) -> Result<Receipt, Reply> {
         let Parcel { lane, fields, body, direction, shown } = parcel;
         let (id, origin) = (self.new_id(), self.origin(&lane));
         let head = self.head(&lane, &origin, (id, &fields));
@@ -200,7 +263,7 @@ impl Connection {
             envelope: lane.envelope,
             class: category.class(),
             reason: category.name().into(),
-            explanation: None,
+            explanation,
             subject: Some(shown.subject),
             from: Some(shown.from),
         };
@@ -211,6 +274,62 @@ impl Connection {
                 _ => replies::STORAGE_TROUBLE,
             }
         })
+    }
+}
+
+fn without_fields(edits: &Edits) -> Edits {
+    Edits { fields: Vec::new(), ..edits.clone() }
+}
+
+/// A set of changes that was made, our own fields aside: those go before the message.
+struct Made {
+    edits: Edits,
+    /// Of the message as it came, and as it is now.
+    check: Option<Checked>,
+    checked: Option<Checked>,
+    changed: Changed,
+}
+
+/// Makes all changes; a large message's not on a thread that serves connections, and no longer than `time`.
+async fn make(
+    specimen: Arc<Specimen>,
+    whole: Bytes,
+    wanted: Vec<(Edits, Option<Checked>)>,
+    forged: Vec<Range<usize>>,
+    time: Duration,
+) -> Vec<Made> {
+    let size = whole.len();
+    let asked = wanted.clone();
+    let work = move || asked.into_iter().map(|asked| make_one(&specimen, &whole, asked, &forged)).collect();
+    if size < LARGE {
+        return work();
+    }
+    match tokio::time::timeout(time, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(made)) => made,
+        // Nobody knows what would have come of it: it is kept as it came.
+        _ => wanted.into_iter().map(Made::left_in).collect(),
+    }
+}
+
+impl Made {
+    fn left_in((edits, check): (Edits, Option<Checked>)) -> Self {
+        Self { edits, check, checked: None, changed: Changed::left_in() }
+    }
+}
+
+fn make_one(
+    specimen: &Specimen,
+    whole: &Bytes,
+    (edits, check): (Edits, Option<Checked>),
+    forged: &[Range<usize>],
+) -> Made {
+    match &check {
+        // Under its check, or it is kept here.
+        Some(under) => match under.edited(specimen, whole, &edits, forged) {
+            Some(Edited { checked, changed }) => Made { edits, check, checked: Some(checked), changed },
+            None => Made::left_in((edits, check)),
+        },
+        None => Made { changed: changed(specimen, whole, &edits, forged), edits, check, checked: None },
     }
 }
 
@@ -250,5 +369,44 @@ impl<'c> Store<'c> {
                 written.await.unwrap_or(Err(SpoolError::Closed)).map(Complete::File)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::specimen::Limits;
+    use crate::model::disposition::Strip;
+
+    fn specimen(whole: &Bytes) -> Arc<Specimen> {
+        Arc::new(Specimen::parse(whole.clone(), &Limits::default(), &|| false))
+    }
+
+    #[tokio::test]
+    async fn forged_fields_go_together_with_the_changes() {
+        let whole = Bytes::from_static(b"A-R: forged\r\nFrom: a@b.example\r\nSubject: s\r\n\r\nx\r\n");
+        let edits = Edits { tag: Some("[T]".into()), ..Edits::default() };
+        let forged = std::iter::once(0..13).collect();
+        let made = make(specimen(&whole), whole, vec![(edits, None)], forged, Duration::from_secs(9)).await;
+        assert_eq!(made[0].changed.octets.as_deref(), Some(&b"From: a@b.example\r\nSubject: [T] s\r\n\r\nx\r\n"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_changed_in_time_stays_here() {
+        let whole = Bytes::from(format!("From: a@b.example\r\n\r\n{}", "x y\r\n".repeat(200_000)));
+        let edits = Edits { stamp: Some("note".into()), ..Edits::default() };
+        let made = make(specimen(&whole), whole.clone(), vec![(edits.clone(), None)], Vec::new(), Duration::ZERO).await;
+        assert!(made[0].changed.is_left_in && made[0].changed.octets.is_none());
+        let made = make(specimen(&whole), whole, vec![(edits, None)], Vec::new(), Duration::from_secs(60)).await;
+        assert!(!made[0].changed.is_left_in && made[0].changed.octets.is_some());
+    }
+
+    #[tokio::test]
+    async fn another_message_is_never_made_of_one() {
+        let (whole, other) = (Bytes::from_static(b"A: b\r\n\r\n"), Bytes::from_static(b"A: c\r\n\r\n"));
+        let edits = Edits { strip: Strip::Files, ..Edits::default() };
+        assert!(
+            make(specimen(&other), whole, vec![(edits, None)], Vec::new(), Duration::ZERO).await[0].changed.is_left_in
+        );
     }
 }

@@ -8,16 +8,14 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::sync::SemaphorePermit;
-
 use super::Intake;
 use super::connection::Connection;
 use super::content::Outcome;
 use super::draft::Complete;
 use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
-use super::parcel::{Parcel, Parcels};
+use super::large::Place;
+use super::parcel::{Parcel, Parcels, Unmade};
 use super::ports::{HandOn, HandedOn};
 use super::stages::Transaction;
 use super::{outbound, outbound_rates};
@@ -30,9 +28,10 @@ use crate::policy::{message, replies};
 use crate::scan::Checked;
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{About, Body, Kind, NewMessage, SpoolError};
-use crate::telemetry::metrics::{Fallback, MessageResult};
+use crate::telemetry::metrics::{Fallback, MessageResult, Rewritten};
 use crate::telemetry::{Event, EventName};
 use crate::tenant::Tenant;
+use bytes::Bytes;
 
 /// How a message's transaction ended.
 enum Settled {
@@ -114,7 +113,14 @@ impl Connection {
         let intake = Arc::clone(&self.listener.intake);
         let (whole, place) = match whole(&intake, &complete).await {
             Ok(read) => read,
-            Err(error) => return (storage_refusal(&error), None),
+            Err(settled) => return (settled, None),
+        };
+        let (whole, complete) = match self.identify(transaction, (whole, complete)).await {
+            Ok(identified) => identified,
+            Err(reply) => {
+                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+                return (Settled::Refused { reply, how }, None);
+            }
         };
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let Transaction { snapshot, sender, known, .. } = &mut *transaction;
@@ -146,8 +152,8 @@ impl Connection {
         }
         self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref());
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
-        let divided = match outcome {
-            Outcome::Divided(divided) => divided,
+        let mut divided = match outcome {
+            Outcome::Divided(divided) => *divided,
             Outcome::Refused(reply) => {
                 let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
                 return (Settled::Refused { reply, how }, Some(explanation));
@@ -162,10 +168,20 @@ impl Connection {
             let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
             return (Settled::Refused { reply, how }, Some(explanation));
         }
-        let parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
-            Ok(parcels) => parcels,
-            Err(error) => return (storage_refusal(&error), Some(explanation)),
+        if let Some(leaves_as) = &transaction.leaves_as {
+            intake.deps.metrics.identity.rewritten.inc(Rewritten::Out);
+            for share in &mut divided.shares {
+                share.lane.envelope.sender = leaves_as.clone();
+            }
+        }
+        let mut parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
+            Ok(parcels) => Parcels { explanation: one.map(|_| explanation.as_str().into()), ..parcels },
+            Err(Unmade::Storage(error)) => return (storage_refusal(&error), Some(explanation)),
+            Err(Unmade::Unsigned) => return (deferred(replies::UNSIGNED), Some(explanation)),
         };
+        for (parcel, _) in &mut parcels.deliver {
+            transaction.turn(parcel);
+        }
         drop(place);
         let leaves = !parcels.deliver.is_empty();
         let settled = self.settle(transaction, parcels, owed, question.size()).await;
@@ -206,7 +222,7 @@ impl Connection {
     /// First what is kept here, each durable by itself; then what goes on, all or nothing. If that fails the client comes again
     /// and what was kept is kept twice: never lost.
     async fn settle(&mut self, transaction: &Transaction, parcels: Parcels, owed: usize, size: u64) -> Settled {
-        let Parcels { deliver, quarantine, discard, notices, more } = parcels;
+        let Parcels { deliver, quarantine, discard, notices, more, explanation } = parcels;
         let inline = self.listener.config.direction == Direction::Inbound;
         if let ([(parcel, None)], true) = (deliver.as_slice(), inline && transaction.all_inline())
             && quarantine.is_empty()
@@ -223,7 +239,7 @@ impl Connection {
         let mut receipts = Vec::new();
         let mut first = None;
         for (parcel, category) in quarantine {
-            match self.hold(parcel, category).await {
+            match self.hold(parcel, category, explanation.clone()).await {
                 Ok(receipt) => {
                     first.get_or_insert(receipt.id());
                     receipts.push(receipt);
@@ -416,25 +432,26 @@ impl Connection {
     }
 }
 
-/// The octets of the message. One in a file is read; a few at a time, for as long as the place is held.
-async fn whole<'i>(
-    intake: &'i Intake,
-    complete: &Complete,
-) -> Result<(Bytes, Option<SemaphorePermit<'i>>), SpoolError> {
+/// The octets of the message. One in a file is read, if there is room; it is taken for as long as the place is held.
+async fn whole(intake: &Intake, complete: &Complete) -> Result<(Bytes, Option<Place>), Settled> {
     let draft = match complete {
         Complete::Memory(rest) => return Ok((rest.clone(), None)),
         Complete::File(draft) => draft,
     };
-    let place = intake.large.acquire().await.map_err(|_| SpoolError::Closed)?;
-    let mut file = draft.reader()?;
+    let patience = intake.deps.scanner.patience();
+    let Some(place) = intake.large.take(draft.len(), patience).await else {
+        return Err(deferred(replies::SCAN_UNAVAILABLE));
+    };
+    let mut file = draft.reader().map_err(|error| storage_refusal(&error))?;
     let length = usize::try_from(draft.len()).unwrap_or(0);
     let read = tokio::task::spawn_blocking(move || {
         let mut octets = Vec::with_capacity(length);
         file.read_to_end(&mut octets).map(|_| octets)
     });
     match read.await {
-        Ok(octets) => Ok((octets?.into(), Some(place))),
-        Err(_) => Err(SpoolError::Closed),
+        Ok(Ok(octets)) => Ok((octets.into(), Some(place))),
+        Ok(Err(error)) => Err(storage_refusal(&error.into())),
+        Err(_) => Err(storage_refusal(&SpoolError::Closed)),
     }
 }
 

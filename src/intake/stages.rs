@@ -8,13 +8,14 @@ use tokio::time::Instant;
 use super::Intake;
 use super::authenticate::Checked;
 use super::connection::Connection;
+use super::forwards::LeadOut;
 use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
 use crate::limits::outbound::Weighed;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath};
-use crate::policy::mail::{self, Client, Room};
+use crate::policy::mail::{self, Client, Room, Sends};
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::policy::replies;
 use crate::policy::sender::Tls;
@@ -23,7 +24,7 @@ use crate::spool::SpoolError;
 use crate::telemetry::metrics::Worked;
 use crate::telemetry::series::Said;
 use crate::telemetry::{Event, EventName};
-use crate::tenant::{Snapshot, Tenant};
+use crate::tenant::{Forwards, Snapshot, Tenant};
 
 /// What is known of the transaction under way. Dropped at its end, whatever the end.
 #[derive(Debug)]
@@ -37,6 +38,12 @@ pub(super) struct Transaction {
     pub(super) lanes: Plan,
     /// What is known of the sender (inbound).
     pub(super) known: Option<SenderKnown>,
+    /// The client's network is shared: the message must prove that it is the client's tenant's (outbound).
+    pub(super) is_unproven: bool,
+    /// The sender that the message leaves with, if it is not the one named (outbound).
+    pub(super) leaves_as: Option<ReversePath>,
+    /// Recipients that stand for others elsewhere (inbound).
+    pub(super) lead_out: LeadOut,
     /// What the message is among others of its sender (outbound, at its end).
     pub(super) weighed: Option<Weighed>,
 }
@@ -63,7 +70,7 @@ impl Why {
 impl Transaction {
     /// Whether the message may be handed on without touching the disk.
     pub(super) fn all_inline(&self) -> bool {
-        self.client.is_none() && self.lanes.all_inline()
+        self.client.is_none() && self.lead_out.is_empty() && self.lanes.all_inline()
     }
 }
 
@@ -131,19 +138,26 @@ impl Connection {
         let direction = self.listener.config.direction;
         let snapshot = intake.deps.snapshot.load_full();
         let sender = question.sender().clone();
-        let client = match direction {
+        let known = match direction {
             Direction::Inbound => None,
             Direction::Outbound => self.client(&snapshot),
         };
+        let is_unproven = direction == Direction::Outbound && known.is_none();
+        let client = known.or_else(|| if is_unproven { self.shared_client(&snapshot, &sender) } else { None });
+        let now = intake.deps.clock.now();
+        let leaves_as = client.as_ref().and_then(|tenant| self.rewritten(tenant, &sender, now));
         let facts = mail::Facts {
             direction,
             sender: &sender,
             client: match &client {
                 None => Client::Unknown { may_authenticate: self.may_authenticate() },
                 Some(tenant) if !tenant.is_active() => Client::Suspended,
-                Some(tenant) => Client::Tenants {
-                    owns_sender: sender.address().is_some_and(|address| tenant.owns(address.domain())),
-                },
+                Some(tenant) => Client::Tenants(match sender.address() {
+                    Some(address) if tenant.owns(address.domain()) => Sends::Own,
+                    Some(_) if leaves_as.is_some() => Sends::Rewritten,
+                    Some(_) if tenant.forwards == Forwards::Srs => Sends::TooLong,
+                    _ => Sends::Foreign,
+                }),
             },
             room: self.room(question.declared_size().unwrap_or(0)),
         };
@@ -155,8 +169,17 @@ impl Connection {
         if decision == Decision::Accept {
             self.deadlines.transaction_began(Instant::now(), &self.config);
             let known = (direction == Direction::Inbound).then(|| SenderKnown::new(&intake.deps.judges));
-            self.transaction =
-                Some(Transaction { snapshot, client, sender, lanes: Plan::default(), known, weighed: None });
+            self.transaction = Some(Transaction {
+                snapshot,
+                client,
+                sender,
+                lanes: Plan::default(),
+                known,
+                is_unproven,
+                leaves_as,
+                lead_out: LeadOut::new(),
+                weighed: None,
+            });
         } else {
             intake.deps.log.log(&Event {
                 helo: Some(self.helo()),
@@ -239,7 +262,7 @@ impl Connection {
         client: &mut ClientKnown,
         recipient: &Address,
     ) -> Found {
-        let Transaction { snapshot, client: own, sender, lanes, known, .. } = transaction;
+        let Transaction { snapshot, client: own, sender, lanes, known, lead_out, .. } = transaction;
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let who = self.who(sender);
         if known.is_some()
@@ -255,7 +278,15 @@ impl Connection {
                 return Found { decision, tenant: Some(Arc::clone(found.tenant)), why: Some(Why::of("contract")) };
             }
         }
+        let leads_out = found
+            .as_ref()
+            .filter(|found| known.is_some() && found.tenant.is_active())
+            .and_then(|found| self.leads_out(found.tenant, (sender, recipient), now));
+        if let Some(Err(refusal)) = leads_out {
+            return Found { decision: refusal, tenant: None, why: None };
+        }
         let domain = match &found {
+            Some(_) if leads_out.is_some() => Domain::Tenants(Validity::Valid),
             None => Domain::Foreign,
             Some(found) if !found.tenant.is_active() => Domain::Tenants(Validity::Unavailable),
             Some(found) => Domain::Tenants(match found.domain.has_recipient(recipient) {
@@ -282,11 +313,18 @@ impl Connection {
                 return Found { decision, tenant, why: Some(Why::of("accounts")) };
             }
         }
+        // What leads out is outbound mail, and a message has one direction.
+        if decision == Decision::Accept && !lanes.is_empty() && leads_out.is_some() == lead_out.is_empty() {
+            decision = Decision::Defer(replies::SEND_SEPARATELY);
+        }
         let (Some(known), Some(found), Decision::Accept) = (known, found, &decision) else {
             return Found { decision, tenant, why: None };
         };
         let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
         let ruling = judges.at_rcpt(&who, (&whom, found.tenant), (client, known), (Mode::Live, now)).await;
+        if let (Some(Ok(to)), true) = (leads_out, ruling.is_accepted()) {
+            lead_out.insert(recipient.clone(), to);
+        }
         let why = (!ruling.is_accepted()).then(|| {
             let tls = self.tls.as_ref().map(|tls| &*tls.version);
             let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };

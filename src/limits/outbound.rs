@@ -245,11 +245,11 @@ impl Outbound {
     ///
     /// # Errors
     /// [`Beyond`]; nothing was charged, and that it came is remembered.
-    pub fn at_end<'r>(
+    pub fn at_end(
         &self,
         party: &Party<'_>,
         weighed: &Weighed,
-        (recipients, bytes): (&[&'r Address], u64),
+        (recipients, bytes): (&[&Address], u64),
         wall: Timestamp,
     ) -> Result<(), Beyond> {
         let now = self.0.history.now(wall);

@@ -65,7 +65,7 @@
 //! | `stamps` | Japanese and English | what stands above the text, for each category; at most 2,000 characters |
 //! | `headers` | inbound `true`, outbound `false` | our header fields on everything that is delivered |
 //! | `tag_signed` | `true` | tag digitally signed mail too |
-//! | `bcc` | none | up to ten addresses that get copies where an action says `bcc` |
+//! | `bcc` | none | up to ten addresses that get copies where an action says `bcc`; the sender hears nothing of them, and a copy that fails is nobody's bounce |
 //! | `notify` | none | up to ten addresses that are told where an action says `notify` |
 //!
 //! | word | does |
@@ -73,8 +73,8 @@
 //! | `deliver` | nothing; what a list of words without another fate means |
 //! | `tag` | writes before the subject; the whole subject is written anew in UTF-8 |
 //! | `headers` | writes our header fields, where `headers = false` |
-//! | `stamp` | writes above the text |
-//! | `strip` | takes the files out, each with a notice in its place; for `risky-file`, `encrypted`, `unscannable`. What can't be found in a file is quarantined |
+//! | `stamp` | writes above the text; what is signed or read in several ways gets a tag before the subject instead, even with `tag_signed = false` |
+//! | `strip` | takes the files out, each with a notice in its place; for `risky-file`, `encrypted`, `unscannable`. What can't be found in a file, or not be taken out, is quarantined |
 //! | `quarantine` | keeps the message as it came |
 //! | `reject` | 550 at the end of data. If other recipients of the same message take it, theirs is quarantined instead: no bounce is written to a sender that may be forged |
 //! | `discard` | takes the message and throws it away; logged |

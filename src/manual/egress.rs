@@ -31,7 +31,7 @@
 //! | what is certain to be spam (50 points in one finding, as GTUBE has), phishing | `outbound.spam`: quarantined or rejected; never leaves |
 //! | other spam | `outbound.spam`: `quarantine`, `reject`, or `suspect-pool`: it leaves over the pool `suspect` |
 //! | too large to be inspected (`scan.file_size`, `scan.unpacked_size`, a scanner's `max_size`) | 552 |
-//! | what could not be inspected for another reason | quarantined, unless the policy takes the files out |
+//! | what could not be inspected for another reason | quarantined, or rejected where the tenant says so |
 //! | a detector that gave no answer, no scan at all | 451; after three such answers for the same message quarantined |
 //!
 //! A tenant's own action for spam and phishing counts where it is stricter. Outbound, **all** detectors of this process are asked and must

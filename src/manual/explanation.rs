@@ -46,13 +46,14 @@
 //!
 //! | member | is |
 //! |---|---|
-//! | `verdict` | `set`, the number of the signature set; `findings`; `left_out`, how many more; `score`, all points; `unavailable`; `unchecked`. Absent: the scan could not be done |
+//! | `verdict` | `set`, the number of the signature set; `findings`; `left_out`, how many more, and `left_out_points`, theirs by class; `score`, all points; `unavailable`; `unchecked`. Absent: the scan could not be done |
 //! | `unchecked_left_out` | how many more did not answer or were not looked at; absent: none |
 //! | `groups` | recipients whose mail is treated alike |
 //! | `groups_left_out` | how many more there were; absent: none |
 //!
 //! A finding has a `detector`, a `symbol` (the rule's or signature's name), a `class`, a `score` in thousandths of a point, `evidence`
-//! in few words, and the `part` of the message if it concerns one. Of `unavailable`, each names the `detector` and the `reason`; of
+//! in few words, and the `part` of the message if it concerns one. In the mail log and the quarantine evidence is names of files, hosts
+//! and the words of other scanners alone, never text of the message; `sekisho scan` shows all of it. Of `unavailable`, each names the `detector` and the `reason`; of
 //! `unchecked`, `what` and the `reason`.
 //!
 //! A group:
@@ -65,7 +66,7 @@
 //! | `categories` | what the message counts as for them; absent: clean |
 //! | `steps` | each `category` that was found or weighed, its `points` and `threshold` in thousandths, and the `effect` |
 //! | `decided_by` | `by` and what belongs to it: `nothing`, `category`, `unavailable` (with `detector`), `no-scan` |
-//! | `disposition` | `fate` (`deliver`, `quarantine`, `reject`, `discard`, `defer`, `hold`) and what belongs to it: `tag`, `stamp`, `strip`; `category`; the reply |
+//! | `disposition` | `fate` (`deliver`, `quarantine`, `reject`, `discard`, `defer`, `hold`) and what belongs to it: `tag`, `stamp`, `instead` (the tag where the stamp can't be put), `strip`; `category`; the reply |
 //! | `copies` | addresses: `bcc`, `notify`; absent: none |
 //! | `summary` | as above |
 //!

@@ -28,7 +28,7 @@
 //! | 4 | MAIL takes one `Snapshot` for the whole transaction; outbound: whose client is this, may it send as this domain | `intake`, `policy` | `Decision` |
 //! | 5 | RCPT: tricks refused, domain to tenant, recipient valid by list, call-ahead or any | `intake`, `policy` | `Decision` |
 //! | 6 | body bytes: dot-unstuffed, held to strict CRLF and to every limit, kept in memory or in a draft file | `smtp`, `intake` | draft |
-//! | 7 | end of data: loops refused, recipients grouped by tenant | `policy`, `intake` | `Lane`s |
+//! | 7 | end of data: loops refused, recipients grouped by tenant; outbound: the authors in the header are the tenant's | `policy`, `intake` | `Lane`s |
 //! | 7a | outbound: scanned whole and checked, or it goes nowhere ([`egress`](super::egress)) | `scan`, `policy` | `Checked` |
 //! | 8 | custody of every lane settled: durable commit, or the next hop's own 250 | `spool`, `delivery` | `Receipt`s |
 //! | 9 | receipts folded to one reply | `intake` | 250, or 4xx/5xx |

@@ -15,6 +15,7 @@
 //! | [`lists`] | allow and block lists: which entry decides, import and export |
 //! | [`signatures`] | packs, sets, how they come in force and are taken back |
 //! | [`signing`] | keys that sign, their life and commands, what is sealed |
+//! | [`outbound`] | who may send as whom: clients, authors, forwards |
 //! | [`threats`] | what an attacker tries and where it ends |
 //! | [`testing`] | kinds of tests, and which one to write |
 //! | [`operations`] | settings, signals, queue, mail log and metrics references, exit codes |
@@ -30,6 +31,7 @@ pub mod explanation;
 pub mod lists;
 pub mod message_path;
 pub mod operations;
+pub mod outbound;
 pub mod reputation;
 pub mod sender;
 pub mod signatures;

@@ -67,12 +67,14 @@
 //!
 //! ```text
 //! sekisho quarantine ls --tenant acme --class spam --since 2d     messages, newest first; --json: NDJSON; --before ID: older ones
-//! sekisho quarantine show ID                                      everything but the content
+//! sekisho quarantine show ID                                      everything but the content, and why it was held
 //! sekisho quarantine release ID... --reason TEXT                  to its recipients, by way of the queue; --to: only to these
 //! sekisho quarantine rm ID... --reason TEXT                       for good, without a notice; --to: only for these
 //! ```
 //! `-` reads ids from stdin, as above. Mail is kept for 30 days in `quarantine/` of the data directory. What can't be read there is moved
-//! to `quarantine/corrupt/` and told. Over the control socket: `GET /quarantine`, `GET /quarantine/{id}`, `POST /quarantine`.
+//! to `quarantine/corrupt/` and told. No tenant has more there than `quarantine.tenant_messages` and `quarantine.tenant_size`: what would
+//! come on top is put off (452) until some of it has expired or was removed. Nothing that is held goes early to make room for more.
+//! Over the control socket: `GET /quarantine`, `GET /quarantine/{id}`, `POST /quarantine`.
 //!
 //! # Reputation
 //!
@@ -137,7 +139,7 @@
 //! | `removed` | taken out by an operator; `reason` |
 //! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells, or the tenant throws away such content |
 //! | `quarantined` | kept in the quarantine, durably; `reason` is the category |
-//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)) |
+//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)); or with the `reason` why a stamp is a tag |
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |
@@ -192,6 +194,9 @@
 //! | `smtp_mail_total` | direction, decision | MAIL answered |
 //! | `smtp_rcpt_total` | direction, decision | RCPT answered |
 //! | `smtp_messages_total` | direction, result | end of data answered |
+//! | `outbound_author_refusals_total` | reason | outbound messages refused for what they say of their authors |
+//! | `dkim_signed_messages_total` | result | outbound messages signed, without a key, or not signed because a key failed |
+//! | `forwarded_senders_total` | step | envelope senders rewritten for forwarding, and what came back to them |
 //! | `smtp_message_bytes_total` | direction | message data received |
 //! | `smtp_replies_lost_total` | | messages we have whose 250 could not be written: the client sends them again |
 //! | `smtp_answer_seconds` | | from end of data to reply |

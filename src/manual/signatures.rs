@@ -18,12 +18,16 @@
 //! each file) and signs it with an Ed25519 key. `publish` makes it the current one, or a canary for a share of the mail. The
 //! node follows: it takes a set only if a trusted key signed it, every file is as the manifest says, its number was not
 //! overtaken, it did not expire, it compiles, and it proves itself: EICAR and GTUBE are found, the examples of its rules hold,
-//! and honest mail (ours, and that of the packs' `self-test/ham`) stays below 5 points. Otherwise the one before stays.
+//! and honest mail (ours, and that of the packs' `self-test/ham`) stays below 5 points by all detectors of the set together: rules,
+//! octets, YARA, feeds, SpamAssassin's rules, classifier. Otherwise the one before stays.
 //!
 //! A message picks its set once, when it begins, and is judged by that one to its end ([`crate::signatures::Sets::pick`]).
-//! What each set finds and how long it takes is counted; when the hits or the time of a new one jump after 200 messages, it is taken
-//! back by itself, and stays away until somebody publishes it again. `rollback` does the same by hand. `pin` keeps a tenant on a
-//! set.
+//! What each set finds and how long it takes is counted. When the hits or the time of a canary jump against what the current set
+//! does in the same hours, after 200 messages of each, it is taken back by itself, and stays away until somebody publishes it
+//! again. Malware doesn't count, nor more than a second of one message: both come in waves that others send. A set that was
+//! published without a trial has nothing beside it to be compared with; when its figures jump against those of the set before, that
+//! is an alert, and somebody decides. `rollback` goes back by hand. `pin` keeps a tenant on a set; if that one can't be loaded, the
+//! tenant keeps the one it had.
 //!
 //! A running set that expires goes on, over restarts too: old signatures are better than none. Its age is a metric.
 //!

@@ -22,6 +22,7 @@
 //! | `generate DOMAIN` | makes a key in state new; `--algorithm rsa-2048` (default) or `ed25519`, `--selector` (default: the date and a letter, as `20261121r`) |
 //! | `rotate DOMAIN` | makes the key to come for each active one (or of one `--algorithm`); refused while one is new already |
 //! | `activate DOMAIN` | the key in state new, or the one that `--selector` names; asks the DNS first |
+//! | `check DOMAIN` | asks the DNS for the record of each key that is not retired; exit code 5 if one is missing or wrong |
 //! | `retire DOMAIN` | the replaced key, or the one that `--selector` names; the active one only with `--stop-signing` |
 //! | `rm DOMAIN --selector S` | forgets a new or retired key |
 //! | `ls [DOMAIN]`, `show DOMAIN` | keys, without and with their records |
@@ -41,6 +42,22 @@
 //! folds the write-ahead log in; what a file system or a backup keeps besides is out of reach. No command, log, error or metric
 //! shows a private key. A domain has 32 keys at most. The node looks for changes five times a second: an edit is live within
 //! a second, no restart. A key that can't be read is named in the log and left out.
+//!
+//! # What is signed
+//!
+//! Outbound mail, by each active key of the domain in From (of its first address), which is always one of the client's tenant: RSA and
+//! Ed25519 both, where both are active. Exactly that domain's keys: a key of `acme.example` signs nothing of `mail.acme.example`. The
+//! signature is the last thing before custody, over the octets that leave; From, To, Cc, Subject, Date, Reply-To and the MIME fields are
+//! signed once more than they are there. A tenant whose mail must be signed says so; otherwise mail without a key, or for which a
+//! key failed, leaves unsigned. `sekisho_dkim_signed_messages_total` counts all three.
+//!
+//! ```toml
+//! [[tenant]]
+//! id = "acme"
+//! sign = "required"      # "possible" is the default; required: 451 instead of unsigned
+//! ```
+//!
+//! What a tenant's server forwards for others (see [`outbound`](super::outbound)) is not signed: its author is not the tenant's.
 //!
 //! # What is sealed
 //!

@@ -20,7 +20,7 @@
 //! | question | answered by |
 //! |---|---|
 //! | whose is an inbound recipient | its domain |
-//! | whose is an outbound client | certificate, login or network |
+//! | whose is an outbound client | login, certificate or network; in a shared network a field of the message ([`outbound`](super::outbound)) |
 //! | may it send as this sender | the sender's domain belongs to the same tenant; the null sender is for notices |
 //! | where does mail for a tenant's domain go | that domain's next hops, whoever sent it; never through our own MX |
 //!

@@ -25,6 +25,9 @@
 //! | sending as somebody on an allow list | `policy::sender`: an entry counts only for an authenticated sender or from its bound network, and never spares malware, attachment and content rules |
 //! | switching DMARC off by an empty envelope sender, or by two From fields | `policy::sender`: both are judged like any other mail, the second is refused |
 //! | forging an ARC chain | only the newest seal counts, and only of sealers the tenant names |
+//! | a tenant that writes another's address into From, or hides it there | `policy::author`: every address of the author fields is the tenant's; what can be read in two ways is refused (see [`outbound`](super::outbound)) |
+//! | another customer of a shared cloud | the network proves nothing: each message bears a field with the tenant's secret, compared in constant time and taken out |
+//! | a relay made of rewritten senders (SRS) | `policy::srs`: 40 bits of HMAC over the address and its domain, 21 days, notices only, scanned |
 //! | reading signing keys | `keys.db` is 0600, retired keys are erased; no command, log or error shows a private key (see [`signing`](super::signing)) |
 //! | a panic in a parser | ends one connection; `forbid(unsafe_code)`, no `unwrap` outside tests, fuzz targets |
 //!

@@ -49,7 +49,7 @@ impl Default for Limits {
             files: 353,
             layers: 20,
             file_octets: 57 << 20,
-            unpacked_octets: 240 << 20,
+            unpacked_octets: 60 << 20,
             ratio: 100,
         }
     }
@@ -375,12 +375,22 @@ impl Specimen {
         self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a person's digital signature is on it (S/MIME, RFC 8551; OpenPGP, RFC 3156): it breaks with every change.
+    /// Whether a person's digital signature is on it (S/MIME, RFC 8551; OpenPGP, RFC 3156, or in the text): it breaks with every
+    /// change of what is signed.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        self.parts.first().is_some_and(|whole| {
-            matches!(&*whole.content_type, "multipart/signed" | "application/pkcs7-mime" | "application/x-pkcs7-mime")
-        })
+        self.has_type(&[
+            "multipart/signed",
+            "application/pkcs7-mime",
+            "application/x-pkcs7-mime",
+            "application/pkcs7-signature",
+        ]) || self.texts.iter().any(|text| text.visible.starts_with("-----BEGIN PGP SIGNED MESSAGE-----"))
+    }
+
+    /// Whether the message, or what stands in it first of all, claims to be one of these types.
+    #[must_use]
+    pub fn has_type(&self, types: &[&str]) -> bool {
+        self.parts.iter().any(|part| part.depth <= 1 && types.contains(&&*part.content_type))
     }
 
     #[must_use]

@@ -40,7 +40,9 @@ pub fn read(specimen: &mut Specimen, limits: &Limits, time_up: TimeUp<'_>) {
         }
     }
     let room = limits.links.saturating_sub(reader.links.len());
-    reader.links.extend(links::in_images(&specimen.parts, room, time_up));
+    let (codes, unsearched) = links::in_images(&specimen.parts, room, time_up);
+    reader.links.extend(codes);
+    unsearched.iter().for_each(|one| reader.miss(one.reason, &one.what));
     let Reader { texts, links, unchecked, .. } = reader;
     specimen.texts.extend(texts);
     specimen.links.extend(links);

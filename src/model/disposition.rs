@@ -171,6 +171,9 @@ pub struct Edits {
     /// Stands above the text; lines end in LF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Box<str>>,
+    /// Stands before the subject, where the stamp can't be put on the message and there is no tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Strip::is_none")]
     pub strip: Strip,
 }

@@ -113,4 +113,35 @@ impl Envelope {
             recipients,
         }
     }
+
+    /// For copies that nobody asked of the sender: it hears nothing of them, come what may, and not who gets them.
+    #[must_use]
+    pub fn copied_to(&self, addresses: &[Address]) -> Self {
+        let never = |address: &Address| Recipient { notify: Some(Notify::Never), ..Recipient::new(address.clone()) };
+        Self {
+            sender: ReversePath::Null,
+            body: self.body,
+            smtputf8: self.smtputf8 || addresses.iter().any(|address| !address.to_string().is_ascii()),
+            ret: None,
+            envid: None,
+            recipients: addresses.iter().map(never).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sender_never_hears_of_a_copy() {
+        let address = |text| Address::parse(text).unwrap();
+        let mut envelope = Envelope::from_sender(ReversePath::Mailbox(address("a@sender.example")));
+        envelope.ret = Some(ReturnContent::Full);
+        envelope.envid = Some("42".into());
+        let copy = envelope.copied_to(&[address("secret@acme.example")]);
+        assert_eq!((&copy.sender, copy.ret, &copy.envid), (&ReversePath::Null, None, &None));
+        assert_eq!(copy.recipients[0].notify, Some(Notify::Never));
+        assert!(!Notify::on_failure(copy.recipients[0].notify) && !Notify::on_delay(copy.recipients[0].notify));
+    }
 }

@@ -4,14 +4,14 @@
 //! [`Verdict::unchecked`]: neither is ever "clean". Texts from outside are bounded by [`MAX_EVIDENCE`] and hold no control
 //! characters. Scores are whole thousandths, so that a sum is the same on every machine and in every order.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// Most findings of one message that are kept, and one more of each class that has none; further ones still count towards the
-/// score.
+/// Most findings with points that are kept, and most without; further ones still count, see [`Verdict::find`].
 pub const MAX_FINDINGS: usize = 256;
 /// Longest evidence, in characters.
 pub const MAX_EVIDENCE: usize = 200;
@@ -270,6 +270,9 @@ pub struct Verdict {
     /// Findings beyond [`MAX_FINDINGS`].
     #[serde(default)]
     pub left_out: u32,
+    /// Their points, by class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out_points: BTreeMap<Class, Score>,
     /// The sum of the scored classes, of all findings.
     pub score: Score,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -284,16 +287,43 @@ impl Verdict {
         Self { set, ..Self::default() }
     }
 
-    pub fn find(&mut self, finding: Finding) {
-        if finding.class.is_scored() {
+    /// Of classes with points the first [`MAX_FINDINGS`] are kept; of the others the first so many by detector, symbol and part. Of
+    /// what comes beyond, the points are kept; and of each detector and class without points one finding that names no part:
+    /// nobody hides a virus behind other findings.
+    pub fn find(&mut self, mut finding: Finding) {
+        let class = finding.class;
+        if class.is_scored() {
             self.score += finding.score;
-        }
-        // One of each class stays whatever came before it: however many findings a message brings, no virus hides among them.
-        if self.findings.len() < MAX_FINDINGS || !self.has(finding.class) {
-            self.findings.push(finding);
-        } else {
+            if self.kept(true) < MAX_FINDINGS {
+                return self.findings.push(finding);
+            }
+            *self.left_out_points.entry(class).or_default() += finding.score;
             self.left_out = self.left_out.saturating_add(1);
+            return;
         }
+        let is_of = |other: &&Finding| other.class == class && other.detector == finding.detector;
+        if self.findings.iter().filter(is_of).any(|other| other.symbol == finding.symbol && other.part == finding.part)
+        {
+            return;
+        }
+        if self.kept(false) >= MAX_FINDINGS {
+            self.left_out = self.left_out.saturating_add(1);
+            if self.findings.iter().filter(is_of).any(|other| other.part.is_none()) {
+                return;
+            }
+            finding.part = None;
+        }
+        self.findings.push(finding);
+    }
+
+    fn kept(&self, scored: bool) -> usize {
+        self.findings.iter().filter(|finding| finding.class.is_scored() == scored).count()
+    }
+
+    /// The points of a class that were left out.
+    #[must_use]
+    pub fn left_out_of(&self, class: Class) -> Score {
+        self.left_out_points.get(&class).copied().unwrap_or_default()
     }
 
     /// The findings of a class, with their points.
@@ -303,7 +333,7 @@ impl Verdict {
 
     #[must_use]
     pub fn score_of(&self, class: Class) -> Score {
-        self.of(class).map(|finding| finding.score).sum()
+        self.of(class).map(|finding| finding.score).sum::<Score>() + self.left_out_of(class)
     }
 
     #[must_use]
@@ -339,6 +369,24 @@ mod tests {
         assert_eq!((verdict.findings.len(), verdict.left_out), (MAX_FINDINGS, 1));
         assert_eq!(verdict.score, Score(i32::try_from(MAX_FINDINGS).unwrap() + 1));
         assert_eq!(&*verdict.findings[0].evidence, "a  b");
+    }
+
+    #[test]
+    fn nothing_hides_a_virus_or_a_file() {
+        let mut verdict = Verdict::new(1);
+        let file = |number: usize| {
+            Finding::new(Detector::Files, "F", Class::RiskyFile, Score(1), "").in_part(&number.to_string())
+        };
+        for number in 0..MAX_FINDINGS + 10 {
+            verdict.find(Finding::new(Detector::Rules, "R", Class::Phishing, Score(1), ""));
+            verdict.find(file(number));
+            verdict.find(file(number));
+        }
+        verdict.find(Finding::new(Detector::Hashes, "Eicar", Class::Malware, Score(1), "").in_part("2"));
+        assert!(verdict.has(Class::Malware));
+        assert_eq!(verdict.of(Class::RiskyFile).filter(|found| found.part.is_none()).count(), 1, "some were not named");
+        assert_eq!(verdict.findings.len(), 2 * MAX_FINDINGS + 2);
+        assert_eq!(verdict.score_of(Class::Phishing), Score(i32::try_from(MAX_FINDINGS).unwrap() + 10));
     }
 
     #[test]

@@ -22,8 +22,20 @@ pub enum Client {
     Unknown { may_authenticate: bool },
     /// A tenant's whose mail is put off for now.
     Suspended,
-    /// A tenant's; `owns_sender`: the envelope sender's domain is one of that tenant's.
-    Tenants { owns_sender: bool },
+    /// A tenant's.
+    Tenants(Sends),
+}
+
+/// What the envelope sender is to the client's tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sends {
+    /// Of one of its domains.
+    Own,
+    Foreign,
+    /// Foreign, and rewritten onto a domain of its own (SRS).
+    Rewritten,
+    /// Foreign, and too long for it.
+    TooLong,
 }
 
 /// What is known at MAIL FROM.
@@ -51,14 +63,17 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         Client::Unknown { may_authenticate: true } => Decision::Reject(replies::AUTH_REQUIRED),
         Client::Unknown { may_authenticate: false } => Decision::Reject(replies::CLIENT_UNKNOWN),
         Client::Suspended => Decision::Defer(replies::TENANT_SUSPENDED),
-        Client::Tenants { owns_sender } => match facts.sender {
+        Client::Tenants(sends) => match facts.sender {
             // Notices of the tenant's own server: nobody to claim, nothing to spoof in the envelope.
             ReversePath::Null => Decision::Accept,
             ReversePath::Mailbox(address) if address.domain().as_ip().is_some() => {
                 Decision::Reject(replies::SENDER_LITERAL)
             }
-            ReversePath::Mailbox(_) if owns_sender => Decision::Accept,
-            ReversePath::Mailbox(_) => Decision::Reject(replies::SENDER_NOT_YOURS),
+            ReversePath::Mailbox(_) => match sends {
+                Sends::Own | Sends::Rewritten => Decision::Accept,
+                Sends::Foreign => Decision::Reject(replies::SENDER_NOT_YOURS),
+                Sends::TooLong => Decision::Reject(replies::SENDER_TOO_LONG),
+            },
         },
     }
 }
@@ -80,8 +95,8 @@ mod tests {
         use Client::{Tenants, Unknown};
         use Direction::{Inbound, Outbound};
         use Room::{Enough, MemoryLow, StorageBroken, StorageLow};
-        let ours = Tenants { owns_sender: true };
-        let theirs = Tenants { owns_sender: false };
+        let ours = Tenants(Sends::Own);
+        let theirs = Tenants(Sends::Foreign);
         let nobody = Unknown { may_authenticate: false };
         let rows = [
             (Inbound, "a@b.example", nobody, Enough, None),
@@ -93,6 +108,9 @@ mod tests {
             (Outbound, "", ours, Enough, None),
             (Outbound, "", theirs, Enough, None),
             (Outbound, "a@b.example", theirs, Enough, Some(550)),
+            (Outbound, "a@b.example", Tenants(Sends::Rewritten), Enough, None),
+            (Outbound, "a@b.example", Tenants(Sends::TooLong), Enough, Some(550)),
+            (Outbound, "a@[192.0.2.1]", Tenants(Sends::Rewritten), Enough, Some(550)),
             (Outbound, "a@[192.0.2.1]", ours, Enough, Some(550)),
             (Outbound, "a@b.example", nobody, Enough, Some(550)),
             (Outbound, "", nobody, Enough, Some(550)),

@@ -30,6 +30,24 @@ pub const SENDER_NOT_YOURS: Reply =
     Reply::new(550, Enhanced(5, 7, 1), "The sender's domain is not registered for your contract");
 pub const SENDER_LITERAL: Reply = Reply::new(550, Enhanced(5, 1, 8), "Senders at address literals are not accepted");
 
+// -- who wrote it (policy::author) ------------------------------------------------
+pub const AUTHOR_NOT_YOURS: Reply = Reply::new(
+    550,
+    Enhanced(5, 7, 1),
+    "An address in From, Sender, Resent-From or Resent-Sender is of a domain that is not registered for your contract",
+);
+pub const AUTHOR_MISSING: Reply =
+    Reply::new(550, Enhanced(5, 6, 0), "The message has no From field with an address of your contract's domains");
+pub const AUTHOR_TWICE: Reply =
+    Reply::new(550, Enhanced(5, 6, 0), "The message has more than one From or Sender field (RFC 5322 section 3.6)");
+pub const AUTHOR_DOUBTFUL: Reply = Reply::new(
+    550,
+    Enhanced(5, 6, 0),
+    "From, Sender, Resent-From or Resent-Sender is not written as RFC 5322 section 3.4 asks, or not encoded",
+);
+pub const HEADER_ODD: Reply =
+    Reply::new(550, Enhanced(5, 6, 0), "A line of the header is no field (RFC 5322 section 2.2)");
+
 pub const TENANT_SUSPENDED: Reply =
     Reply::new(451, Enhanced(4, 7, 1), "Mail of this contract is put off for now, try again later");
 
@@ -86,6 +104,21 @@ pub const GREYLISTED: Reply =
     Reply::new(451, Enhanced(4, 7, 1), "Your server is not known here yet, try again in a few minutes");
 pub const SEND_SEPARATELY: Reply =
     Reply::new(452, Enhanced(4, 5, 3), "This recipient's mail is judged otherwise, send it separately");
+
+pub const CLIENT_UNPROVEN: Reply = Reply::new(
+    550,
+    Enhanced(5, 7, 1),
+    "Your server's network is shared: the message lacks the field that shows your contract, or its value is wrong",
+);
+pub const FORWARD_UNSIGNED: Reply = Reply::new(
+    550,
+    Enhanced(5, 7, 20),
+    "The author is not of your contract's domains, and no valid DKIM signature of the author's domain is there",
+);
+pub const SENDER_TOO_LONG: Reply =
+    Reply::new(550, Enhanced(5, 1, 7), "The sender's address is too long to be forwarded under your domain");
+pub const UNSIGNED: Reply =
+    Reply::new(451, Enhanced(4, 7, 5), "The message cannot be signed now (DKIM), try again later");
 
 /// Beyond a limit.
 #[must_use]

@@ -19,6 +19,9 @@ pub struct Config {
     pub min_free_bytes: u64,
     /// Messages beyond these are not taken (452). One takes about 200 octets of memory.
     pub most_messages: usize,
+    /// The same for the messages of one tenant, and for their octets; those that are written at the same moment may come on top.
+    pub most_of_tenant: usize,
+    pub most_bytes_of_tenant: u64,
 }
 
 impl Config {
@@ -29,6 +32,8 @@ impl Config {
             keep: Duration::from_hours(30 * 24),
             min_free_bytes: 512 << 20,
             most_messages: 1_000_000,
+            most_of_tenant: 200_000,
+            most_bytes_of_tenant: 20 << 30,
         }
     }
 }

@@ -59,7 +59,8 @@ impl Quarantine {
         Ok(Receipt::quarantined(id, recipients))
     }
 
-    /// Newest first, at most `filter.limit` and at most 16 MiB of records; the last one's id goes on as `before`.
+    /// Newest first, at most `filter.limit` and at most 16 MiB of records; the last one's id goes on as `before`. Without
+    /// explanations.
     ///
     /// # Errors
     /// [`QuarantineError::Io`] or [`QuarantineError::Closed`].
@@ -171,6 +172,7 @@ fn list(shared: &Shared, filter: &Filter) -> Result<Vec<Held>, QuarantineError> 
             if let Some(held) = read_listed(shared, &tenant, id)?
                 && fits(filter, &held)
             {
+                let held = Held { explanation: None, ..held };
                 octets += 500 + held.envelope.recipients.len() as u64 * 80;
                 found.push(held);
             }

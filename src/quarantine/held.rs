@@ -12,6 +12,9 @@ use crate::model::{Address, Direction, Envelope, MessageId, Origin, TenantId, Ti
 /// Longest text that is kept of a message's header, in characters.
 pub const MAX_TEXT: usize = 300;
 
+/// Longest explanation that is kept, in octets; a longer one is left out, for half of it explains nothing.
+pub const MAX_EXPLANATION: usize = 64 << 10;
+
 /// A message to be held: everything but its octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewHeld {
@@ -24,7 +27,7 @@ pub struct NewHeld {
     pub class: Class,
     /// Why, in a sentence for the administrator.
     pub reason: Box<str>,
-    /// Of the explanation of this judgement.
+    /// `explanation/v1` of this judgement, in JSON. Not given where it tells of other tenants' recipients.
     pub explanation: Option<Box<str>>,
     /// Decoded; cut and cleaned here.
     pub subject: Option<Box<str>>,
@@ -72,7 +75,7 @@ impl Held {
             envelope: new.envelope,
             class: new.class,
             reason: cleaned(&new.reason),
-            explanation: new.explanation.as_deref().map(cleaned),
+            explanation: new.explanation.filter(|text| text.len() <= MAX_EXPLANATION),
             subject: new.subject.as_deref().map(cleaned),
             from: new.from.as_deref().map(cleaned),
             size,

@@ -19,6 +19,8 @@ pub(super) struct Index {
     arriving: HashSet<MessageId>,
     tenants: Vec<TenantId>,
     numbers: HashMap<TenantId, u32>,
+    /// Messages and octets by the tenant's number.
+    of_tenants: Vec<(usize, u64)>,
     pub(super) bytes: u64,
     pub(super) recipients: u64,
 }
@@ -91,6 +93,9 @@ impl Index {
         };
         self.bytes += entry.size;
         self.recipients += entry.recipients.len() as u64;
+        if let Some((messages, bytes)) = self.of_tenants.get_mut(entry.tenant as usize) {
+            (*messages, *bytes) = (*messages + 1, *bytes + entry.size);
+        }
         if let Some(old) = self.entries.insert(held.id, entry) {
             self.uncount(&old);
         }
@@ -102,6 +107,7 @@ impl Index {
         }
         let number = u32::try_from(self.tenants.len()).unwrap_or(u32::MAX);
         self.tenants.push(tenant.clone());
+        self.of_tenants.push((0, 0));
         self.numbers.insert(tenant.clone(), number);
         number
     }
@@ -109,6 +115,15 @@ impl Index {
     fn uncount(&mut self, entry: &Entry) {
         self.bytes = self.bytes.saturating_sub(entry.size);
         self.recipients = self.recipients.saturating_sub(entry.recipients.len() as u64);
+        if let Some((messages, bytes)) = self.of_tenants.get_mut(entry.tenant as usize) {
+            (*messages, *bytes) = (messages.saturating_sub(1), bytes.saturating_sub(entry.size));
+        }
+    }
+
+    /// Messages and octets held for a tenant.
+    pub(super) fn of_tenant(&self, tenant: &TenantId) -> (usize, u64) {
+        let number = self.numbers.get(tenant).and_then(|number| self.of_tenants.get(*number as usize));
+        number.copied().unwrap_or_default()
     }
 
     /// How many recipients it was held for.
@@ -134,12 +149,13 @@ impl Index {
         }
     }
 
-    /// It is now held for these only.
-    pub(super) fn leave(&mut self, id: MessageId, left: &[&Address]) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+    /// It is now held for these only; how many went.
+    pub(super) fn leave(&mut self, id: MessageId, left: &[&Address]) -> usize {
+        let Some(entry) = self.entries.get_mut(&id) else { return 0 };
         let before = std::mem::replace(&mut entry.recipients, left.iter().map(|address| hash(address)).collect());
         let after = entry.recipients.len();
         self.recipients = (self.recipients + after as u64).saturating_sub(before.len() as u64);
+        before.len().saturating_sub(after)
     }
 
     /// Those that expired by `now`, of one part of the index; the place to go on from.

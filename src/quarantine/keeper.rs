@@ -107,7 +107,7 @@ pub(super) fn expire(shared: &Arc<Shared>) -> u64 {
 fn drop_one(shared: &Arc<Shared>, id: MessageId, tenant: &TenantId) -> Result<bool, super::QuarantineError> {
     let Ok(lease) = Lease::take(shared, &Scope::Everyone, id) else { return Ok(false) };
     // One that can't be read is moved to corrupt/ by this.
-    let held = shared.read(tenant, id)?.held();
+    let held = lease.read()?.held();
     shared.unlink(tenant, id)?;
     let mut index = shared.index();
     let recipients = index.remove(id);

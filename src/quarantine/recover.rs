@@ -6,10 +6,9 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::corrupt;
 use super::file::{self, ReadError};
@@ -20,6 +19,8 @@ use crate::model::{MessageId, TenantId};
 
 /// Reading is waiting for the disk.
 const THREADS: usize = 4;
+/// Fewer files than these are read by one.
+const FEW: usize = 32;
 
 /// What a start found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -41,90 +42,93 @@ pub(super) fn recover(dirs: &Dirs) -> io::Result<(Index, RecoveryReport)> {
         let _ = fs::remove_file(draft?.path());
     }
     sync_dir(&dirs.drafts)?;
-    let mut report = RecoveryReport::default();
-    let mut files = Vec::new();
+    let found = Mutex::new((Index::default(), RecoveryReport::default()));
     for tenant in fs::read_dir(&dirs.mail)? {
         let tenant = tenant?;
         let id = tenant.file_name().to_str().and_then(|name| TenantId::parse(name).ok());
         match id.filter(|_| tenant.file_type().is_ok_and(|kind| kind.is_dir())) {
-            Some(id) => list(&id, &tenant.path(), &mut files)?,
-            None => set_aside(dirs, &tenant.path(), "no tenant's directory", &mut report),
+            Some(id) => read_tenant(dirs, &id, &tenant.path(), &found),
+            None => set_aside(dirs, &tenant.path(), "no tenant's directory", &mut locked(&found).1),
         }
     }
-    // By id, so that the index is built in its order.
-    files.sort_unstable_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
-    let mut index = Index::default();
-    for (file, read) in files.iter().zip(read_all(dirs, &files)) {
-        match read {
-            Some(Ok(held)) => index.insert(&held),
-            None => {}
-            Some(Err(ReadError::Damaged(why))) => set_aside(dirs, &file.path, &why, &mut report),
-            Some(Err(ReadError::Io(error))) => report.unread.push(format!("{}: {error}", file.path.display())),
-        }
-    }
+    let (index, mut report) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.damaged.sort_unstable();
+    report.unread.sort_unstable();
     report.messages = index.len() as u64;
     (report.recipients, report.bytes) = (index.recipients, index.bytes);
     Ok((index, report))
 }
 
-struct Found {
-    tenant: TenantId,
-    path: PathBuf,
+type Found = Mutex<(Index, RecoveryReport)>;
+
+fn locked(found: &Found) -> MutexGuard<'_, (Index, RecoveryReport)> {
+    found.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn list(tenant: &TenantId, dir: &Path, files: &mut Vec<Found>) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        files.push(Found { tenant: tenant.clone(), path: entry?.path() });
-    }
-    Ok(())
-}
-
-/// In the order of the files. `None`: nothing to hold.
-fn read_all(dirs: &Dirs, files: &[Found]) -> Vec<Option<Result<Held, ReadError>>> {
-    let next = AtomicUsize::new(0);
-    let read = Mutex::new(Vec::with_capacity(files.len()));
-    let work = || {
-        let mut mine = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(found) = files.get(at) else { break };
-            mine.push((at, read_one(dirs, found)));
+/// Of each file no more is kept than its name while it waits, and its entry when it was read. A directory that can't be listed is
+/// told: its mail is found at a later start.
+fn read_tenant(dirs: &Dirs, tenant: &TenantId, dir: &Path, found: &Found) {
+    let mut names = Vec::new();
+    let unread = |error: io::Error| locked(found).1.unread.push(format!("{}: {error}", dir.display()));
+    match fs::read_dir(dir) {
+        Ok(entries) => {
+            for entry in entries {
+                match entry {
+                    Ok(entry) => names.push(entry.file_name()),
+                    Err(error) => unread(error),
+                }
+            }
         }
-        read.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
+        Err(error) => unread(error),
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let path = dir.join(name);
+            match read_one(dirs, tenant, &path) {
+                Some(Ok(held)) => locked(found).0.insert(&held),
+                None => {}
+                Some(Err(ReadError::Damaged(why))) => set_aside(dirs, &path, &why, &mut locked(found).1),
+                Some(Err(ReadError::Io(error))) => {
+                    locked(found).1.unread.push(format!("{}: {error}", path.display()));
+                }
+            }
+        }
     };
+    if names.len() < FEW {
+        return work();
+    }
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(work);
         }
     });
-    let mut read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
-    read.sort_unstable_by_key(|(at, _)| *at);
-    read.into_iter().map(|(_, read)| read).collect()
 }
 
-fn read_one(dirs: &Dirs, found: &Found) -> Option<Result<Held, ReadError>> {
+/// `None`: nothing to hold.
+fn read_one(dirs: &Dirs, tenant: &TenantId, path: &Path) -> Option<Result<Held, ReadError>> {
     let damaged = |why: &str| Some(Err(ReadError::Damaged(why.into())));
-    let id = found.path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse::<MessageId>().ok());
+    let id = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse::<MessageId>().ok());
     let Some(id) = id else { return damaged("no file of ours") };
-    match found.path.extension().and_then(OsStr::to_str) {
+    match path.extension().and_then(OsStr::to_str) {
         Some("held") => {}
         // Beside its message, or left behind by one that was removed.
         Some("gone") => {
-            if !dirs.message(&found.tenant, id).exists() {
-                let _ = fs::remove_file(&found.path);
+            if !dirs.message(tenant, id).exists() {
+                let _ = fs::remove_file(path);
             }
             return None;
         }
         _ => return damaged("no file of ours"),
     }
-    if found.path != dirs.message(&found.tenant, id) {
+    if path != dirs.message(tenant, id) {
         return damaged("the name is written in another way than ours");
     }
-    let held = match file::open(&found.path) {
+    let held = match file::open(path) {
         Ok(opened) => opened.held,
         Err(error) => return Some(Err(error)),
     };
-    if held.id != id || held.tenant != found.tenant {
+    if held.id != id || held.tenant != *tenant {
         return damaged("another message's or another tenant's");
     }
     finish(dirs, held)

@@ -30,6 +30,15 @@ impl Lease {
             Some(true) => Ok(Self { shared: Arc::clone(shared), id, tenant }),
         }
     }
+
+    /// Nobody else takes its file away meanwhile: if it is not there, the message is no more. Blocks.
+    pub(super) fn read(&self) -> Result<Read, QuarantineError> {
+        let read = self.shared.read(&self.tenant, self.id);
+        if matches!(read, Err(QuarantineError::Gone(_))) {
+            self.shared.is_no_more(self.id);
+        }
+        read
+    }
 }
 
 impl Drop for Lease {
@@ -48,7 +57,7 @@ pub(super) struct Part {
 impl Part {
     /// Blocks.
     pub(super) fn choose(lease: &Lease, chosen: &Chosen) -> Result<Self, QuarantineError> {
-        let read = lease.shared.read(&lease.tenant, lease.id)?;
+        let read = lease.read()?;
         let held: Vec<_> =
             (0_u32..).zip(&read.whole.envelope.recipients).filter(|(place, _)| !read.gone.contains(place)).collect();
         let places = match chosen {
@@ -78,8 +87,18 @@ impl Part {
     }
 }
 
+/// What was forgotten.
+pub(super) struct Forgotten {
+    pub(super) recipients: usize,
+    /// Whether a crash leaves it so.
+    durable: Result<(), QuarantineError>,
+}
+
 /// Takes the recipients off the message, durably; the message goes with the last of them. Blocks.
-pub(super) fn forget(lease: &Lease, part: &Part) -> Result<usize, QuarantineError> {
+///
+/// # Errors
+/// [`QuarantineError`]: nothing was changed.
+pub(super) fn forget(lease: &Lease, part: &Part) -> Result<Forgotten, QuarantineError> {
     let shared = &lease.shared;
     let mut gone = [part.read.gone.as_slice(), &part.places].concat();
     gone.sort_unstable();
@@ -92,19 +111,21 @@ pub(super) fn forget(lease: &Lease, part: &Part) -> Result<usize, QuarantineErro
         let draft = shared.dirs.drafts.join(format!("{}.gone", lease.id));
         file::write_gone(&shared.dirs.gone(&lease.tenant, lease.id), &draft, &gone).map_err(Into::into)
     };
-    let synced = changed.and_then(|()| Ok(sync_dir(&shared.dirs.tenant(&lease.tenant))?));
-    if let Err(error) = synced {
-        shared.deps.metrics.quarantine.troubles.inc();
-        return Err(error);
-    }
+    changed.inspect_err(|_| shared.deps.metrics.quarantine.troubles.inc())?;
+    // From here on the index is as the files are, come what may.
     let mut index = shared.index();
-    if left.envelope.recipients.is_empty() {
-        index.remove(lease.id);
+    let recipients = if left.envelope.recipients.is_empty() {
+        index.remove(lease.id)
     } else {
-        index.leave(lease.id, &left.envelope.recipients.iter().map(|recipient| &recipient.address).collect::<Vec<_>>());
-    }
+        index.leave(lease.id, &left.envelope.recipients.iter().map(|recipient| &recipient.address).collect::<Vec<_>>())
+    };
     shared.count(&index);
-    Ok(part.places.len())
+    drop(index);
+    let durable = sync_dir(&shared.dirs.tenant(&lease.tenant)).map_err(Into::into);
+    if durable.is_err() {
+        shared.deps.metrics.quarantine.troubles.inc();
+    }
+    Ok(Forgotten { recipients, durable })
 }
 
 /// A held message on its way out. Once the spool has it, say [`Release::done`].
@@ -172,13 +193,13 @@ impl Release {
         let reason = reason.to_owned();
         on_disk(&shared, move |shared| {
             shared.deps.faults.reach(Point::ReleaseBeforeForget);
-            let recipients = forget(&lease, &part)?;
+            let Forgotten { recipients, durable } = forget(&lease, &part)?;
             shared.deps.faults.reach(Point::ReleaseAfterForget);
             shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
 
             shared.tell(EventName::Released, &part.read.whole, recipients, &reason);
-            Ok(())
+            durable
         })
         .await
     }
@@ -194,11 +215,11 @@ pub(super) fn remove(
 ) -> Result<usize, QuarantineError> {
     let lease = Lease::take(shared, scope, id)?;
     let part = Part::choose(&lease, chosen)?;
-    let recipients = forget(&lease, &part)?;
+    let Forgotten { recipients, durable } = forget(&lease, &part)?;
     shared.deps.metrics.balance.quarantine_removed(recipients as u64);
     shared.deps.metrics.quarantine.removed.inc_by(recipients as u64);
     shared.tell(EventName::Removed, &part.read.whole, recipients, reason);
-    Ok(recipients)
+    durable.map(|()| recipients)
 }
 
 /// Sorts by the time of the message it came from.

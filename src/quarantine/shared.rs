@@ -1,5 +1,6 @@
 //! What the quarantine's handle, its releases and its keeper share, and the work on the disk.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) deps: Deps,
     pub(super) dirs: Dirs,
     index: Mutex<Index>,
+    /// Tenants whose directory is known to be durable. That it is there proves nothing: somebody may be making it just now.
+    durable: Mutex<HashSet<TenantId>>,
     pub(super) disk: Arc<Semaphore>,
     /// Held while it is open: the directory is ours.
     pub(super) _lock: File,
@@ -80,7 +83,7 @@ impl Read {
 impl Shared {
     pub(super) fn new(config: Config, deps: Deps, dirs: Dirs, index: Index, lock: File) -> Self {
         let disk = Arc::new(Semaphore::new(AT_ONCE));
-        Self { config, deps, dirs, index: Mutex::new(index), disk, _lock: lock }
+        Self { config, deps, dirs, index: Mutex::new(index), durable: Mutex::default(), disk, _lock: lock }
     }
 
     /// A lock whose holder panicked still guards sound data here: every change is complete before anything can panic.
@@ -99,7 +102,7 @@ impl Shared {
     /// Makes a message durable. Blocks.
     pub(super) fn hold(&self, new: NewHeld, body: Body) -> Result<(), QuarantineError> {
         let id = new.id;
-        if !self.may_arrive(&new)? {
+        if !self.may_arrive(&new, body.len())? {
             return Ok(());
         }
         let (direction, recipients) = (new.direction, new.envelope.recipients.len() as u64);
@@ -127,7 +130,7 @@ impl Shared {
     }
 
     /// False: it is here already, durable.
-    fn may_arrive(&self, new: &NewHeld) -> Result<bool, QuarantineError> {
+    fn may_arrive(&self, new: &NewHeld, size: u64) -> Result<bool, QuarantineError> {
         let recipients: Vec<&Address> = new.envelope.recipients.iter().map(|recipient| &recipient.address).collect();
         if recipients.is_empty() {
             return Err(QuarantineError::Nobody(new.id));
@@ -135,6 +138,12 @@ impl Shared {
         let mut index = self.index();
         if index.len() + index.coming() >= self.config.most_messages {
             return Err(QuarantineError::Full(format!("{} messages are held", index.len()).into()));
+        }
+        // So that one tenant's spam does not take everybody's room.
+        let (messages, bytes) = index.of_tenant(&new.tenant);
+        if messages >= self.config.most_of_tenant || bytes.saturating_add(size) > self.config.most_bytes_of_tenant {
+            let what = format!("{messages} messages, {bytes} bytes are held for {}", new.tenant);
+            return Err(QuarantineError::Full(what.into()));
         }
         match index.arrive(new.id, &new.tenant, &recipients) {
             Arrival::New => Ok(true),
@@ -178,12 +187,14 @@ impl Shared {
     }
 
     fn tenant_dir(&self, tenant: &TenantId) -> io::Result<()> {
-        let dir = self.dirs.tenant(tenant);
-        if dir.is_dir() {
+        let durable = || self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if durable().contains(tenant) {
             return Ok(());
         }
-        private_dir(&dir)?;
-        sync_dir(&self.dirs.mail)
+        private_dir(&self.dirs.tenant(tenant))?;
+        sync_dir(&self.dirs.mail)?;
+        durable().insert(tenant.clone());
+        Ok(())
     }
 
     /// The tenant of a message that this scope may see.
@@ -222,12 +233,19 @@ impl Shared {
             }
             ReadError::Damaged(why) => {
                 self.set_aside(&self.dirs.message(tenant, id), Some(id), &why);
-                let mut index = self.index();
-                index.remove(id);
-                self.count(&index);
+                self.is_no_more(id);
                 QuarantineError::Damaged(id, why.into())
             }
         }
+    }
+
+    /// The message's file is not there any more, whoever took it: nor is it in the index and the sums.
+    pub(super) fn is_no_more(&self, id: MessageId) {
+        let mut index = self.index();
+        let recipients = index.remove(id);
+        self.count(&index);
+        drop(index);
+        self.deps.metrics.balance.quarantine_removed(recipients as u64);
     }
 
     /// Keeps a file in `corrupt/`, and tells. Blocks.

@@ -361,6 +361,59 @@ async fn a_damaged_list_of_the_gone_loses_nobodys_mail() {
     assert_eq!(quarantine.show(Scope::Everyone, id(1)).await.unwrap().unwrap().envelope.recipients.len(), 2);
 }
 
+/// Whoever took the file away: what is not there is neither in the index nor in the sums.
+#[tokio::test]
+async fn what_is_not_there_any_more_is_not_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let deps = deps(&Clock::manual(Timestamp(NOW)));
+    let (quarantine, _) = Quarantine::open(config(dir.path()), deps.clone()).unwrap();
+    let path = |number| dir.path().join("mail/acme").join(format!("{}.held", id(number)));
+    for number in 1..=3 {
+        hold(&quarantine, message(number, &["a@acme.example", "b@acme.example"]), body(number)).await;
+    }
+    assert_eq!(balance(&deps.metrics), (6, 0));
+    fs::remove_file(path(1)).unwrap();
+    let gone = quarantine.remove(Scope::Everyone, id(1), Chosen::All, "x").await;
+    assert!(matches!(gone, Err(QuarantineError::Gone(_))), "{gone:?}");
+    damage(&path(2), 40);
+    let damaged = quarantine.show(Scope::Everyone, id(2)).await;
+    assert!(matches!(damaged, Err(QuarantineError::Damaged(..))), "{damaged:?}");
+    assert_eq!((quarantine.len(), quarantine.recipients(), balance(&deps.metrics)), (1, 2, (2, 0)));
+    quarantine.remove(Scope::Everyone, id(3), Chosen::Only(vec![address("a@acme.example")]), "x").await.unwrap();
+    assert_eq!((quarantine.recipients(), balance(&deps.metrics)), (1, (1, 0)));
+}
+
+#[tokio::test]
+async fn one_tenant_does_not_take_everybodys_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let size = octets(2).len() as u64;
+    let config = Config { most_of_tenant: 2, most_bytes_of_tenant: 3 * size, ..config(dir.path()) };
+    let (quarantine, _) = Quarantine::open(config, deps(&Clock::manual(Timestamp(NOW)))).unwrap();
+    let of = |number, name: &str| NewHeld { tenant: tenant(name), ..message(number, &["a@acme.example"]) };
+    hold(&quarantine, of(1, "acme"), body(2)).await;
+    hold(&quarantine, of(2, "acme"), body(2)).await;
+    let full = quarantine.hold(of(3, "acme"), body(2)).await;
+    assert!(matches!(full, Err(QuarantineError::Full(_))), "{full:?}");
+    hold(&quarantine, of(4, "beta"), body(2)).await;
+    let large = quarantine.hold(of(5, "beta"), body(499)).await;
+    assert!(matches!(large, Err(QuarantineError::Full(_))), "{large:?}");
+    quarantine.remove(Scope::Everyone, id(1), Chosen::All, "x").await.unwrap();
+    hold(&quarantine, of(3, "acme"), body(2)).await;
+}
+
+#[tokio::test]
+async fn an_explanation_is_kept_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (quarantine, _) = open(dir.path());
+    let long = format!("{{\"v\":\"{}\"}}", "x".repeat(10_000));
+    let of = |number, text: &str| NewHeld { explanation: Some(text.into()), ..message(number, &["a@acme.example"]) };
+    hold(&quarantine, of(1, &long), body(1)).await;
+    hold(&quarantine, of(2, &"x".repeat(held::MAX_EXPLANATION + 1)), body(2)).await;
+    let shown = async |number| quarantine.show(Scope::Everyone, id(number)).await.unwrap().unwrap().explanation;
+    assert_eq!((shown(1).await.as_deref(), shown(2).await), (Some(&*long), None));
+    assert!(all(&quarantine).await.iter().all(|held| held.explanation.is_none()));
+}
+
 #[tokio::test]
 async fn the_balance_knows_of_every_recipient() {
     let dir = tempfile::tempdir().unwrap();

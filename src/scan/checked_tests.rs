@@ -245,7 +245,7 @@ fn is_refused_at_mail(dice: &mut Dice) -> bool {
     let client = match dice.below(8) {
         0 => mail::Client::Suspended,
         1 => mail::Client::Unknown { may_authenticate: dice.one_in(2) },
-        n => mail::Client::Tenants { owns_sender: n > 2 },
+        n => mail::Client::Tenants(if n > 2 { mail::Sends::Own } else { mail::Sends::Foreign }),
     };
     let room = dice.of(&[mail::Room::Enough, mail::Room::Enough, mail::Room::StorageLow, mail::Room::MemoryLow]);
     let facts = mail::Facts { direction: Direction::Outbound, sender: &sender, client, room };
@@ -379,7 +379,7 @@ fn an_edit_stays_checked_only_through_the_check() {
     assert!(String::from_utf8_lossy(&octets).contains("[EXT] a file"));
     // A field that is taken out.
     let end = letter.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
-    let cut = checked.edited(scanned.specimen(), &letter, &Edits::default(), &[0..end]).unwrap();
+    let cut = checked.edited(scanned.specimen(), &letter, &Edits::default(), std::slice::from_ref(&(0..end))).unwrap();
     assert!(cut.checked.is_about(&letter.slice(end..)));
     let other = Bytes::from([&letter[..], b"one line more\r\n"].concat());
     assert!(checked.edited(scanned.specimen(), &other, &edits, &[]).is_none());

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::impersonation::{self, Known};
-use super::octets::OctetScan;
+use super::octets::{Deadline, OctetScan};
 use super::scanner::{Config, Request};
 use super::{bulk, classifier, facts, feeds, files, rules, spamassassin};
 use crate::message::files::{password_words, walk};
@@ -32,8 +32,9 @@ pub(super) fn run(
     (config, metrics): (&Config, &ScanMetrics),
     set: &SignatureSet,
     request: &Request,
-    time_up: TimeUp<'_>,
+    until: Instant,
 ) -> (Specimen, Verdict) {
+    let time_up: TimeUp<'_> = &|| Instant::now() >= until;
     let on = match request.direction {
         Direction::Inbound => config.on,
         Direction::Outbound => Detectors::all(),
@@ -44,8 +45,8 @@ pub(super) fn run(
     course.must(Detector::Structure, |_| {
         specimen = Specimen::parse(request.octets.clone(), &config.limits, time_up);
     });
-    let mut octets = OctetScan::new(set, time_up);
-    course.take(Detector::Hashes, |_| {
+    let mut octets = OctetScan::new(set, on, Deadline::at(until));
+    course.must(Detector::Structure, |_| {
         let words = password_words(&specimen);
         let passwords: Vec<_> = words.into_iter().chain(config.passwords.iter().cloned()).collect();
         walk(&mut specimen, &config.limits, &passwords, time_up, &mut octets);
@@ -55,6 +56,9 @@ pub(super) fn run(
     verdict.unchecked.extend(specimen.unchecked.iter().cloned());
     super::structure::detect(&specimen, verdict);
     let seen = octets.finish(verdict);
+    // They looked while the files were unpacked; with the time spent, not to the end.
+    course.take(Detector::Hashes, |_| {});
+    course.take(Detector::Yara, |_| {});
     let facts = facts::of(request);
     course.take(Detector::Rules, |verdict| rules::detect(set, &specimen, &facts, seen, time_up, verdict));
     course.take(Detector::Feeds, |verdict| {
@@ -115,5 +119,77 @@ impl Course<'_> {
     fn leave(&mut self, detector: Detector, reason: &str) {
         self.metrics.detector_errors.inc(detector);
         self.verdict.unavailable.push(Unavailable { detector, reason: reason.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::ReversePath;
+    use crate::model::finding::Class;
+    use crate::signatures::pack::{Pack, PackFile};
+    use crate::signatures::self_test;
+    use crate::telemetry::Metrics;
+
+    fn request(octets: Vec<u8>) -> Request {
+        Request {
+            octets: octets.into(),
+            number: 1,
+            direction: Direction::Inbound,
+            tenant: None,
+            client: None,
+            helo: "a".into(),
+            sender: ReversePath::Null,
+            recipients: Vec::new(),
+            own_domains: Vec::new(),
+            authentication: None,
+        }
+    }
+
+    fn verdict(on: Detectors, octets: Vec<u8>, time: Duration) -> Verdict {
+        let file = |path: &str, text: &str| PackFile { path: path.into(), octets: text.to_owned().into() };
+        let rule = "rule Standard { meta: class = \"malware\" strings: $a = \"STANDARD-ANTIVIRUS\" condition: $a }";
+        let pack = Pack::from_files("x", vec![file("pack.toml", "[pack]\nname = \"x\""), file("a.yar", rule)]).unwrap();
+        let set = SignatureSet::compile(1, &[pack]).unwrap();
+        let config = Config { on, ..Config::default() };
+        run((&config, &Metrics::new().scan), &set, &request(octets), Instant::now() + time).1
+    }
+
+    /// An archive with the test virus in it, and a program.
+    fn mail() -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, content) in [("a.txt", self_test::eicar()), ("b.exe", b"MZ\x90\0\x03\0\0\0".to_vec())] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, &content).unwrap();
+        }
+        let zip = zip.finish().unwrap().into_inner();
+        let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, zip);
+        let head = "From: a@b.example\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+        format!("{head}{body}\r\n").into_bytes()
+    }
+
+    fn by(verdict: &Verdict, detector: Detector) -> bool {
+        verdict.findings.iter().any(|finding| finding.detector == detector && finding.class == Class::Malware)
+    }
+
+    #[test]
+    fn each_switch_is_for_its_own_detector() {
+        let long = Duration::from_secs(60);
+        for (off, hashes, yara) in
+            [(Detector::Bulk, true, true), (Detector::Hashes, false, true), (Detector::Yara, true, false)]
+        {
+            let verdict = verdict(Detectors::all().without(off), mail(), long);
+            assert_eq!((by(&verdict, Detector::Hashes), by(&verdict, Detector::Yara)), (hashes, yara), "{off:?}");
+            let runs = verdict.findings.iter().any(|finding| &*finding.symbol == "FILE_IN_ARCHIVE_RUNS");
+            assert!(runs, "archives are opened in any case: {:?}", verdict.findings);
+        }
+    }
+
+    #[test]
+    fn without_time_nothing_is_clean() {
+        let verdict = verdict(Detectors::all(), mail(), Duration::ZERO);
+        assert!(verdict.unavailable.iter().any(|away| away.detector == Detector::Structure), "{verdict:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::message::edit;
-use crate::message::specimen::{Limits, Specimen};
+use crate::message::specimen::Specimen;
 use crate::model::disposition::Edits;
 
 /// What became of it.
@@ -16,33 +16,38 @@ use crate::model::disposition::Edits;
 pub struct Changed {
     /// `None`: as it came.
     pub octets: Option<Bytes>,
-    /// A file that was to be taken out is still in it.
+    /// A file that was to be taken out is still in it, or time was up: it may not be delivered.
     pub is_left_in: bool,
+    /// A stamp could not be put on it.
+    pub is_unstamped: bool,
 }
 
-/// Changes the message. `without`: ranges of octets that go, which rise and don't overlap. Fields of ours ([`Edits::fields`]) are
+impl Changed {
+    #[must_use]
+    pub fn left_in() -> Self {
+        Self { octets: None, is_left_in: true, is_unstamped: false }
+    }
+}
+
+/// Changes the message. `without`: fields of the header that go, whole, as ranges that rise and don't
+/// overlap. Fields of ours ([`Edits::fields`]) are
 /// no part of the message: they go before it.
 #[must_use]
 pub fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, without: &[Range<usize>]) -> Changed {
     let edits = Edits { fields: Vec::new(), ..edits.clone() };
     // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
     if specimen.raw != *whole {
-        return Changed { octets: None, is_left_in: true };
+        return Changed::left_in();
     }
-    let style = edit::Style::default();
-    let edited = if without.is_empty() {
-        edit::apply(specimen, &edits, &style)
-    } else {
-        let clean = Bytes::from(kept(whole, without));
-        let specimen = Specimen::parse(clean, &Limits::default(), &|| false);
-        edit::apply(&specimen, &edits, &style)
-    };
+    let edited = edit::apply_without(specimen, without, &edits, &edit::Style::default());
     let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
-    Changed { octets: (edited.octets != *whole).then_some(edited.octets), is_left_in }
+    let is_unstamped = edited.undone.iter().any(|undone| undone.what == edit::What::Stamp);
+    Changed { octets: (edited.octets != *whole).then_some(edited.octets), is_left_in, is_unstamped }
 }
 
-/// The message without some ranges.
-fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
+/// The message without some ranges, which rise and don't overlap.
+#[must_use]
+pub fn kept(whole: &[u8], ranges: &[Range<usize>]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(whole.len());
     let mut from = 0;
     for range in ranges {

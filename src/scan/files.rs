@@ -2,7 +2,10 @@
 //! could look into.
 //!
 //! **Failure**: nothing fails here; what could not be looked at is a finding of the class unscannable or encrypted, never silence.
-//! **Invariants**: one finding for each symbol; the evidence is the file's name, bounded by [`Finding::new`].
+//! **Invariants**: every finding names the part it is about. One finding for each symbol and part, so that each part can be taken
+//! out; of symbols with points one for the message. The evidence is the file's name, bounded by [`Finding::new`].
+
+use std::collections::HashSet;
 
 use crate::message::files::names;
 use crate::message::specimen::{FileKind, FileSeen, Lock, Specimen, Trait};
@@ -86,29 +89,30 @@ const SPAM_LEVEL: Score = Score(5_000);
 /// What the files of a message give reason to.
 #[must_use]
 pub fn inspect(specimen: &Specimen) -> Vec<Finding> {
-    let mut found = Found::default();
+    let mut found = Found { specimen, told: HashSet::new(), findings: Vec::new() };
     for file in &specimen.files {
-        kind(&mut found, specimen, file);
+        kind(&mut found, file);
         name(&mut found, file);
         content(&mut found, file);
         match file.lock {
-            Lock::Closed => found.add("FILE_ENCRYPTED", Class::Encrypted, Score::ZERO, file.name()),
-            Lock::Opened => found.add("FILE_OPENED", Class::Spam, Score(500), file.name()),
+            Lock::Closed => found.file("FILE_ENCRYPTED", Class::Encrypted, Score::ZERO, file),
+            Lock::Opened => found.file("FILE_OPENED", Class::Spam, Score(500), file),
             Lock::None => {}
         }
     }
     for one in &specimen.unchecked {
-        match one.reason {
-            Reason::Encrypted => found.add("FILE_ENCRYPTED", Class::Encrypted, Score::ZERO, &one.what),
+        let (symbol, class) = match one.reason {
+            Reason::Encrypted => ("FILE_ENCRYPTED", Class::Encrypted),
             Reason::Bytes | Reason::FileSize | Reason::Ratio | Reason::Count | Reason::Depth | Reason::Time => {
-                found.add("FILE_BOMB", Class::Unscannable, Score::ZERO, &one.what);
+                ("FILE_BOMB", Class::Unscannable)
             }
-            Reason::Malformed | Reason::Unsupported => {
-                found.add("FILE_UNSCANNABLE", Class::Unscannable, Score::ZERO, &one.what)
-            }
-        }
+            Reason::Malformed | Reason::Unsupported => ("FILE_UNSCANNABLE", Class::Unscannable),
+        };
+        let path = one.what.split_once('/').map_or(&*one.what, |(path, _)| path);
+        let part = specimen.parts.iter().position(|part| *part.path == *path);
+        found.add(symbol, class, Score::ZERO, (part, &one.what));
     }
-    found.0
+    found.findings
 }
 
 /// The same, put into the verdict.
@@ -118,18 +122,34 @@ pub fn detect(specimen: &Specimen, verdict: &mut Verdict) {
     }
 }
 
-#[derive(Default)]
-struct Found(Vec<Finding>);
+struct Found<'s> {
+    specimen: &'s Specimen,
+    told: HashSet<(&'static str, Class, Option<usize>)>,
+    findings: Vec<Finding>,
+}
 
-impl Found {
-    fn add(&mut self, symbol: &str, class: Class, score: Score, evidence: &str) {
-        if !self.0.iter().any(|known| &*known.symbol == symbol) {
-            self.0.push(Finding::new(Detector::Files, symbol, class, score, evidence));
+impl Found<'_> {
+    /// `part`: `None` if it is not known which one.
+    fn add(&mut self, symbol: &'static str, class: Class, score: Score, (part, evidence): (Option<usize>, &str)) {
+        // Points are for the message: ten files of a kind are no better proof than one.
+        let told = if class.is_scored() { None } else { part };
+        if !self.told.insert((symbol, class, told)) {
+            return;
         }
+        let finding = Finding::new(Detector::Files, symbol, class, score, evidence);
+        let path = part.and_then(|part| self.specimen.parts.get(part)).map(|part| &*part.path);
+        self.findings.push(match path {
+            Some(path) => finding.in_part(path),
+            None => finding,
+        });
     }
 
-    fn risky(&mut self, symbol: &str, file: &FileSeen) {
-        self.add(symbol, Class::RiskyFile, SPAM_LEVEL, file.name());
+    fn file(&mut self, symbol: &'static str, class: Class, score: Score, file: &FileSeen) {
+        self.add(symbol, class, score, (Some(file.part), file.name()));
+    }
+
+    fn risky(&mut self, symbol: &'static str, file: &FileSeen) {
+        self.file(symbol, Class::RiskyFile, SPAM_LEVEL, file);
     }
 }
 
@@ -138,8 +158,8 @@ fn runs(file: &FileSeen) -> bool {
         || file.kind == FileKind::Java && matches!(file.format, "jar" | "apk" | "class")
 }
 
-fn kind(found: &mut Found, specimen: &Specimen, file: &FileSeen) {
-    let parent = file.parent.and_then(|parent| specimen.files.get(parent));
+fn kind(found: &mut Found<'_>, file: &FileSeen) {
+    let parent = file.parent.and_then(|parent| found.specimen.files.get(parent));
     if runs(file) {
         match parent.map(|parent| parent.kind) {
             // What is unpacked by hand from an archive runs as well as what is attached.
@@ -165,7 +185,7 @@ fn kind(found: &mut Found, specimen: &Specimen, file: &FileSeen) {
         FileKind::Ooxml if file.format == "msix" => found.risky("FILE_INSTALLER", file),
         FileKind::Archive if file.format == "chm" => found.risky("FILE_RISKY_NAME", file),
         FileKind::Html | FileKind::Svg if is_top || parent.is_some_and(|parent| parent.kind == FileKind::Archive) => {
-            found.add("FILE_HTML", Class::Spam, Score(500), file.name());
+            found.file("FILE_HTML", Class::Spam, Score(500), file);
         }
         _ => {}
     }
@@ -174,7 +194,7 @@ fn kind(found: &mut Found, specimen: &Specimen, file: &FileSeen) {
     }
 }
 
-fn name(found: &mut Found, file: &FileSeen) {
+fn name(found: &mut Found<'_>, file: &FileSeen) {
     if file.has(Trait::DoubleExtension) {
         found.risky("FILE_DOUBLE_EXTENSION", file);
     }
@@ -186,14 +206,14 @@ fn name(found: &mut Found, file: &FileSeen) {
         if runs(file) || matches!(file.kind, FileKind::Html | FileKind::DiskImage | FileKind::OneNote) {
             found.risky("FILE_WRONG_TYPE", file);
         } else {
-            found.add("FILE_WRONG_TYPE", Class::Spam, Score(500), file.name());
+            found.file("FILE_WRONG_TYPE", Class::Spam, Score(500), file);
         }
     }
     if file.has(Trait::EscapingName) {
-        found.add("FILE_ESCAPING_NAME", Class::Spam, Score(1_500), file.name());
+        found.file("FILE_ESCAPING_NAME", Class::Spam, Score(1_500), file);
     }
     if file.has(Trait::Ambiguous) {
-        found.add("FILE_AMBIGUOUS", Class::Ambiguous, Score::ZERO, file.name());
+        found.file("FILE_AMBIGUOUS", Class::Ambiguous, Score::ZERO, file);
     }
     // The name alone decides where the content can't be seen, and for types that are text.
     let unseen = file.size == 0 || file.lock == Lock::Closed || matches!(file.kind, FileKind::Unknown | FileKind::Text);
@@ -205,16 +225,16 @@ fn name(found: &mut Found, file: &FileSeen) {
     }
 }
 
-fn content(found: &mut Found, file: &FileSeen) {
+fn content(found: &mut Found<'_>, file: &FileSeen) {
     if file.has(Trait::Macros) {
-        found.add("FILE_MACROS", Class::Spam, Score(500), file.name());
+        found.file("FILE_MACROS", Class::Spam, Score(500), file);
     }
     if file.has(Trait::AutoMacros) && (file.has(Trait::Macros) || file.has(Trait::Xlm)) {
         // A workbook that fits its columns when it is opened is everyday; with a habit of malware it isn't.
         if file.has(Trait::SuspiciousMacros) || file.has(Trait::Xlm) {
             found.risky("FILE_AUTO_MACROS", file);
         } else {
-            found.add("FILE_AUTO_MACROS", Class::Spam, Score(1_500), file.name());
+            found.file("FILE_AUTO_MACROS", Class::Spam, Score(1_500), file);
         }
     }
     if file.has(Trait::SuspiciousMacros) {
@@ -227,18 +247,18 @@ fn content(found: &mut Found, file: &FileSeen) {
         found.risky("FILE_DDE", file);
     }
     if file.has(Trait::ExternalLink) {
-        found.add("FILE_EXTERNAL_LINK", Class::Spam, Score(1_000), file.name());
+        found.file("FILE_EXTERNAL_LINK", Class::Spam, Score(1_000), file);
     }
     if file.has(Trait::EmbeddedObject) {
         let often = matches!(file.kind, FileKind::Rtf | FileKind::OneNote);
-        found.add("FILE_EMBEDDED_OBJECT", Class::Spam, if often { Score(1_000) } else { Score(100) }, file.name());
+        found.file("FILE_EMBEDDED_OBJECT", Class::Spam, if often { Score(1_000) } else { Score(100) }, file);
     }
     if file.name().to_ascii_lowercase().starts_with("equation") && file.parent.is_some() {
         found.risky("FILE_EQUATION", file);
     }
     let is_pdf = file.kind == FileKind::Pdf;
     if is_pdf && file.has(Trait::Script) {
-        found.add("FILE_PDF_SCRIPT", Class::Spam, Score(1_000), file.name());
+        found.file("FILE_PDF_SCRIPT", Class::Spam, Score(1_000), file);
     }
     if is_pdf && file.has(Trait::Launch) {
         found.risky("FILE_PDF_LAUNCH", file);
@@ -246,10 +266,10 @@ fn content(found: &mut Found, file: &FileSeen) {
     let is_page = matches!(file.kind, FileKind::Html | FileKind::Svg);
     if is_page && file.has(Trait::Script) {
         let score = if file.kind == FileKind::Svg { Score(3_000) } else { Score(1_500) };
-        found.add("FILE_HTML_SCRIPT", Class::Phishing, score, file.name());
+        found.file("FILE_HTML_SCRIPT", Class::Phishing, score, file);
     }
     if is_page && file.has(Trait::PasswordForm) {
-        found.add("FILE_HTML_PASSWORD", Class::Phishing, Score(3_500), file.name());
+        found.file("FILE_HTML_PASSWORD", Class::Phishing, Score(3_500), file);
     }
     if file.has(Trait::Smuggling) {
         found.risky("FILE_HTML_SMUGGLING", file);
@@ -270,7 +290,27 @@ mod tests {
 
     fn symbols(name: &str, octets: &'static [u8]) -> Vec<(String, Class)> {
         let specimen = files::walk_octets(name, octets.into(), &Limits::default(), &[], &|| false, &mut Nobody);
-        inspect(&specimen).into_iter().map(|finding| (finding.symbol.into(), finding.class)).collect()
+        let found = inspect(&specimen);
+        assert!(found.iter().all(|finding| finding.part.as_deref() == Some("1")), "{found:?}");
+        found.into_iter().map(|finding| (finding.symbol.into(), finding.class)).collect()
+    }
+
+    #[test]
+    fn every_part_is_told_and_points_are_given_once() {
+        let text = "From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n\
+            --b\r\nContent-Type: text/javascript; name=a.js\r\n\r\nx = 1\r\n\
+            --b\r\nContent-Type: image/png; name=a.png\r\n\r\n\x7fPNG\r\n\
+            --b\r\nContent-Type: text/javascript; name=b.js\r\n\r\nx = 2\r\n\
+            --b\r\nContent-Type: application/octet-stream; name=a.html\r\n\r\n<html>1</html>\r\n\
+            --b\r\nContent-Type: application/octet-stream; name=b.html\r\n\r\n<html>2</html>\r\n--b--\r\n";
+        let mut specimen = Specimen::parse(text.as_bytes().into(), &Limits::default(), &|| false);
+        files::walk(&mut specimen, &Limits::default(), &[], &|| false, &mut Nobody);
+        let found = inspect(&specimen);
+        let of = |symbol: &str| -> Vec<Option<&str>> {
+            found.iter().filter(|one| &*one.symbol == symbol).map(|one| one.part.as_deref()).collect()
+        };
+        assert_eq!(of("FILE_SCRIPT"), [Some("2"), Some("4")], "{found:?}");
+        assert_eq!(of("FILE_HTML").len(), 1, "{found:?}");
     }
 
     #[test]

@@ -21,9 +21,10 @@ mod scanner;
 pub mod spamassassin;
 mod structure;
 pub mod symbols;
+pub mod trial;
 
 pub use checked::{Checked, Edited, Scanned, Terms, unscanned};
-pub use edited::{Changed, changed};
+pub use edited::{Changed, changed, kept};
 pub use scanner::{Config, Request, ScanError, Scanner};
 
 #[cfg(test)]

@@ -46,12 +46,6 @@ impl Pool {
         });
         work.await.map_err(|_| PoolError::Broken)
     }
-
-    /// Places that are free now.
-    #[must_use]
-    pub fn free(&self) -> usize {
-        self.places.available_permits()
-    }
 }
 
 #[cfg(test)]
@@ -72,6 +66,6 @@ mod tests {
         let pool = Pool::new(1, Duration::from_secs(5));
         assert_eq!(pool.run(|| panic!("hostile mail")).await, Err::<(), _>(PoolError::Broken));
         assert_eq!(pool.run(|| 7).await, Ok(7));
-        assert_eq!(pool.free(), 1);
+        assert_eq!(pool.places.available_permits(), 1);
     }
 }

@@ -19,7 +19,7 @@ use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
 use super::pool::{Pool, PoolError};
-use crate::message::specimen::{Limits, TimeUp};
+use crate::message::specimen::Limits;
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Score};
@@ -84,6 +84,14 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct ScanError(#[from] PoolError);
+
+impl ScanError {
+    /// Too much was going on: nothing about the message itself.
+    #[must_use]
+    pub fn is_for_want_of_a_place(self) -> bool {
+        self.0 == PoolError::Full
+    }
+}
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -163,10 +171,22 @@ impl Scanner {
         Ok(scanned)
     }
 
-    /// The same here and now, without a place in the pool and without scanners elsewhere: for tools. Nothing can leave by it.
-    #[must_use]
-    pub fn scan_here(&self, request: &Request) -> Scanned {
+    /// The same here and now, without a place in the pool and without scanners elsewhere: for tests. Nothing can leave by it.
+    #[cfg(test)]
+    pub(super) fn scan_here(&self, request: &Request) -> Scanned {
         self.0.scan(request)
+    }
+
+    /// Longest time for one message in this process.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.0.config.time
+    }
+
+    /// Longest wait for a place.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.0.config.patience
     }
 
     /// Detectors whose silence puts a message off.
@@ -237,10 +257,12 @@ impl Inner {
 
     fn scan(&self, request: &Request) -> Scanned {
         let begun = Instant::now();
-        let time_up: TimeUp<'_> = &|| begun.elapsed() >= self.config.time;
+        let until = begun + self.config.time;
         let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, time_up);
-        let hit = verdict.score >= HIT || verdict.findings.iter().any(|found| found.class == Class::Malware);
+        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, until);
+        // Malware comes in waves, which say nothing of a set.
+        let malware = verdict.findings.iter().any(|found| found.class == Class::Malware);
+        let hit = verdict.score >= HIT && !malware;
         self.sets.told(&picked, hit, begun.elapsed());
         Scanned {
             verdict,

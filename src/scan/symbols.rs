@@ -158,6 +158,10 @@ symbols! {
         "The antivirus service put something else in its place" "ウイルス対策サービスが内容を差し替えて遮断しました"
     ICAP_VIOLATION Icap RiskyFile 0
         "Against a rule of the antivirus service" "ウイルス対策サービスのルールに違反しています"
+    RSPAMD_TOO_LARGE Rspamd Unscannable 0
+        "Too large for rspamd, which is required" "必須のrspamdで検査できる大きさを超えています"
+    SPAMD_TOO_LARGE Spamd Unscannable 0
+        "Too large for SpamAssassin's daemon, which is required" "必須のSpamAssassinデーモンで検査できる大きさを超えています"
     RSPAMD Rspamd Spam 0
         "The points that rspamd gives, on our scale" "rspamdの評価点(本システムの尺度に換算)です"
     SPAMD Spamd Spam 0

@@ -185,8 +185,14 @@ impl Published {
         read_json(&self.dir.join("node.json"))
     }
 
-    pub fn remember(&self, seen: &Seen) -> io::Result<()> {
-        replace(&self.dir.join("node.json"), &serde_json::to_vec_pretty(seen).unwrap_or_default())
+    /// Changes what this node remembers, alone. What can't be read is left as it is, and nothing is changed.
+    pub fn remember(&self, change: impl FnOnce(&mut Seen)) -> Result<(), Refused> {
+        let path = self.dir.join("node.json");
+        let io = |error: io::Error| Refused::Unreadable(format!("{}: {error}", path.display()));
+        let _lock = self.lock().map_err(io)?;
+        let mut seen = self.seen()?;
+        change(&mut seen);
+        replace(&path, &serde_json::to_vec_pretty(&seen).unwrap_or_default()).map_err(io)
     }
 
     /// Held until it is dropped.

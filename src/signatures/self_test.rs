@@ -13,7 +13,7 @@ use super::octets::Source;
 use super::pack::{Pack, PackFile};
 use super::rules::Facts;
 use crate::message::specimen::{FileKind, Specimen};
-use crate::model::finding::{Class, Score};
+use crate::model::finding::{Class, Finding, Score};
 
 /// From here on mail is spam at the middle level.
 const SPAM: Score = Score(5_000);
@@ -56,8 +56,11 @@ const HAM: [(&str, &str); 6] = [
 /// Makes a Specimen of a message; the integrating room's own way.
 pub type Parse<'p> = &'p dyn Fn(Bytes) -> Specimen;
 
+/// What the detectors find by the set besides rules and octets: YARA, feeds, SpamAssassin's language, the classifier.
+pub type Judge<'j> = &'j dyn Fn(&SignatureSet, &Specimen) -> Vec<Finding>;
+
 /// Tests a set.
-pub fn run(set: &SignatureSet, packs: &[Pack], parse: Parse<'_>) -> Result<(), Vec<String>> {
+pub fn run(set: &SignatureSet, packs: &[Pack], parse: Parse<'_>, others: Judge<'_>) -> Result<(), Vec<String>> {
     let mut wrong = set.wrong_examples();
     let source = Source { kind: FileKind::Unknown, is_file: true, sha256: None };
     let (found, _) =
@@ -65,39 +68,50 @@ pub fn run(set: &SignatureSet, packs: &[Pack], parse: Parse<'_>) -> Result<(), V
     if found.is_empty() {
         wrong.push("EICAR is not found".to_owned());
     }
-    if score(set, &parse(gtube().into())) < SPAM {
+    if score(set, &parse(gtube().into()), &[]) < SPAM {
         wrong.push("GTUBE is not found".to_owned());
     }
     for (name, text) in HAM {
         let crlf = text.replace('\n', "\r\n");
-        wrong.extend(judge(set, name, crlf.into(), false, parse));
+        wrong.extend(judge(set, name, crlf.into(), false, parse, others));
     }
     for pack in packs {
         for file in &pack.files {
             let is_spam = file.path.starts_with("self-test/spam/");
             if is_spam || file.path.starts_with("self-test/ham/") {
-                wrong.extend(judge(set, &pack.shown(file), file.octets.clone(), is_spam, parse));
+                wrong.extend(judge(set, &pack.shown(file), file.octets.clone(), is_spam, parse, others));
             }
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-fn judge(set: &SignatureSet, name: &str, octets: Bytes, is_spam: bool, parse: Parse<'_>) -> Option<String> {
+fn judge(
+    set: &SignatureSet,
+    name: &str,
+    octets: Bytes,
+    is_spam: bool,
+    parse: Parse<'_>,
+    others: Judge<'_>,
+) -> Option<String> {
     let specimen = parse(octets);
-    let score = score(set, &specimen);
+    let others = others(set, &specimen);
+    let score = score(set, &specimen, &others);
     match (is_spam, score >= SPAM) {
-        (false, true) => Some(format!("honest mail is found: {name} has {score} points, by {}", names(set, &specimen))),
+        (false, true) => {
+            let names = names(set, &specimen, &others);
+            Some(format!("honest mail is found: {name} has {score} points, by {names}"))
+        }
         (true, false) => Some(format!("spam is not found: {name} has {score} points")),
         _ => None,
     }
 }
 
-/// The points by rules and octets; malware is more than any.
-fn score(set: &SignatureSet, specimen: &Specimen) -> Score {
+/// The points by rules and octets, and by the other detectors; malware and the like are more than any.
+fn score(set: &SignatureSet, specimen: &Specimen, others: &[Finding]) -> Score {
     let mut seen = set.rules.nothing_seen();
     let mail = Source { kind: FileKind::Mail, is_file: false, sha256: None };
-    let mut malware = false;
+    let mut malware = others.iter().any(|finding| !finding.class.is_scored());
     for octets in [&specimen.raw].into_iter().chain(specimen.parts.iter().map(|part| &part.octets)) {
         let (found, _) = set.octets.look((&set.rules, &set.clamav), octets, mail, &mut seen, &|| false);
         malware |= !found.is_empty();
@@ -106,10 +120,12 @@ fn score(set: &SignatureSet, specimen: &Specimen) -> Score {
     if malware || evaluated.hits.iter().any(|hit| hit.rule.class == Class::Malware) {
         return Score(i32::MAX);
     }
-    evaluated.hits.iter().filter(|hit| hit.rule.class.is_scored()).map(|hit| hit.score).sum()
+    let own: Score = evaluated.hits.iter().filter(|hit| hit.rule.class.is_scored()).map(|hit| hit.score).sum();
+    [own].into_iter().chain(others.iter().map(|finding| finding.score)).sum()
 }
 
-fn names(set: &SignatureSet, specimen: &Specimen) -> String {
+fn names(set: &SignatureSet, specimen: &Specimen, others: &[Finding]) -> String {
     let evaluated = set.rules.evaluate(specimen, &Facts::default(), set.rules.nothing_seen(), &|| false);
-    evaluated.hits.iter().map(|hit| &*hit.rule.name).collect::<Vec<_>>().join(", ")
+    let own = evaluated.hits.iter().map(|hit| &*hit.rule.name);
+    own.chain(others.iter().map(|finding| &*finding.symbol)).collect::<Vec<_>>().join(", ")
 }

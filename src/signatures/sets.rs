@@ -1,13 +1,15 @@
 //! The sets in force on this node: a current one, perhaps a canary for a share of the mail, pins of tenants.
 //!
 //! A message picks its set once ([`Sets::pick`]) and keeps it to its end, whatever is swapped meanwhile. What each set does is
-//! counted; a new one whose hits or whose time jump against the one before is taken back without anybody's doing.
+//! counted. A canary whose hits or whose time jump against the current set, over the same hours, is taken back without anybody's
+//! doing. A new current set has nothing beside it to be compared with, and strangers choose the mail it sees: against the one
+//! before it only raises doubt ([`Sets::doubt`]), which is told.
 //!
-//! **Failure**: a set that is refused changes nothing; the running one stays. **Invariants**: picking takes no lock and waits
-//! for nobody; a set that was taken back on this node does not come in force again by itself.
+//! **Failure**: a set that is refused changes nothing; the running one stays, and so do the pins. **Invariants**: picking takes no
+//! lock and waits for nobody; a set that was taken back on this node does not come in force again by itself.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use super::published::{Published, Seen, State};
 use super::self_test;
 use crate::clock::Clock;
 use crate::message::specimen::Specimen;
+use crate::model::finding::Finding;
 use crate::model::{TenantId, Timestamp};
 
 /// Messages that a set must have judged before its figures say anything.
@@ -29,6 +32,8 @@ pub const ENOUGH: u64 = 200;
 const OFTEN: u64 = 32;
 /// A set that has judged so many without cause for complaint is not compared any more.
 const SETTLED: u64 = 20_000;
+/// What one message counts at most: a few that are made to be slow say nothing of a set.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// What a set has done so far.
 #[derive(Debug, Default)]
@@ -42,7 +47,7 @@ pub struct Stats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Figures {
     pub messages: u64,
-    /// Messages that were found spam, phishing, malware or the like.
+    /// Messages that were found spam, phishing or the like. Not malware: a wave of it says nothing of a set.
     pub hits: u64,
     /// Microseconds, all messages together.
     pub micros: u64,
@@ -60,6 +65,16 @@ impl Stats {
 }
 
 impl Figures {
+    /// What came since.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(before.messages),
+            hits: self.hits.saturating_sub(before.hits),
+            micros: self.micros.saturating_sub(before.micros),
+        }
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "shares of counts")]
     fn share(self, part: u64) -> f64 {
         part as f64 / self.messages.max(1) as f64
@@ -77,7 +92,7 @@ impl Figures {
         self.share(self.micros)
     }
 
-    /// Why a set with these figures is to be taken back, if the one before had `before`.
+    /// What is to be said against a set with these figures, if the other one had `before`.
     #[must_use]
     pub fn against(self, before: Self) -> Option<String> {
         if self.messages < ENOUGH || before.messages < ENOUGH {
@@ -113,6 +128,8 @@ pub struct Slot {
     stats: Stats,
     /// Of the manifest; `None`: not from a published set.
     expires: Option<Timestamp>,
+    /// Somebody was told of a doubt.
+    is_doubted: AtomicBool,
 }
 
 impl Slot {
@@ -138,6 +155,8 @@ pub struct InForce {
     pub current: Arc<Slot>,
     /// With its share of 10,000 messages.
     pub canary: Option<(Arc<Slot>, u16)>,
+    /// What the current set had done when the canary began: what came later is compared.
+    pub control: Figures,
     pub previous: Option<Arc<Slot>>,
     pub pins: HashMap<TenantId, Arc<Slot>>,
 }
@@ -146,6 +165,8 @@ pub struct InForce {
 #[derive(Debug, Clone)]
 pub struct Picked {
     slot: Arc<Slot>,
+    /// By a pin: says nothing of the mail of all.
+    is_pinned: bool,
 }
 
 impl std::ops::Deref for Picked {
@@ -181,6 +202,8 @@ pub struct Config {
     pub clock: Clock,
     /// Makes the Specimens of the self-test.
     pub parse: fn(Bytes) -> Specimen,
+    /// The other detectors of the self-test.
+    pub judge: fn(&SignatureSet, &Specimen) -> Vec<Finding>,
 }
 
 /// The handle; shared by all connections.
@@ -188,9 +211,18 @@ pub struct Config {
 pub struct Sets {
     in_force: ArcSwap<InForce>,
     config: Option<Config>,
-    /// Changes come one after the other. What was wanted the last time: a set that was refused is not tried again before
-    /// something else is wanted.
-    changing: Mutex<Option<State>>,
+    /// Changes come one after the other.
+    changing: Mutex<Changing>,
+}
+
+#[derive(Debug, Default)]
+struct Changing {
+    /// What was wanted the last time: a set that was refused is not tried again before something else is wanted.
+    wanted: Option<State>,
+    /// Taken back, and not yet written down.
+    returned: Vec<Returned>,
+    /// Taken back, and not yet told to [`Sets::news`].
+    news: Vec<Returned>,
 }
 
 /// What [`Sets::refresh`] did.
@@ -236,60 +268,79 @@ impl Sets {
     pub fn pick(&self, message: u128, tenant: Option<&TenantId>) -> Picked {
         let in_force = self.in_force.load();
         if let Some(slot) = tenant.and_then(|tenant| in_force.pins.get(tenant)) {
-            return Picked { slot: Arc::clone(slot) };
+            return Picked { slot: Arc::clone(slot), is_pinned: true };
         }
         if let Some((slot, share)) = &in_force.canary
             && lot(message) < *share
         {
-            return Picked { slot: Arc::clone(slot) };
+            return Picked { slot: Arc::clone(slot), is_pinned: false };
         }
-        Picked { slot: Arc::clone(&in_force.current) }
+        Picked { slot: Arc::clone(&in_force.current), is_pinned: false }
     }
 
-    /// What became of a message. Returns the set that was taken back because of it, for the log.
+    /// What became of a message. Returns the set that was taken back because of it.
     pub fn told(&self, picked: &Picked, hit: bool, took: Duration) -> Option<Returned> {
+        if picked.is_pinned {
+            return None;
+        }
         let stats = &picked.slot.stats;
+        let took = took.min(LONGEST);
         stats.hits.fetch_add(u64::from(hit), Ordering::Relaxed);
         stats.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let messages = stats.messages.fetch_add(1, Ordering::Relaxed) + 1;
         if messages >= ENOUGH && messages.is_multiple_of(OFTEN) && messages < SETTLED { self.review() } else { None }
     }
 
-    /// Compares the new set with the one before, and takes it back if need be.
+    /// Compares the canary with the current set, and takes it back if need be.
     pub fn review(&self) -> Option<Returned> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let in_force = self.in_force.load_full();
-        let current = in_force.current.figures();
-        let (next, returned) = if let Some((canary, _)) = &in_force.canary {
-            let reason = canary.figures().against(current)?;
-            let next = InForce { canary: None, ..(*in_force).clone() };
-            (next, Returned { number: canary.set.number, instead: in_force.current.set.number, reason })
-        } else {
-            let previous = in_force.previous.as_ref()?;
-            let reason = current.against(previous.figures())?;
-            let next = InForce { current: Arc::clone(previous), previous: None, ..(*in_force).clone() };
-            (next, Returned { number: in_force.current.set.number, instead: previous.set.number, reason })
-        };
-        self.in_force.store(Arc::new(next));
-        self.remember(&returned);
+        let (canary, _) = in_force.canary.as_ref()?;
+        let reason = canary.figures().against(in_force.current.figures().since(in_force.control))?;
+        let returned = Returned { number: canary.set.number, instead: in_force.current.set.number, reason };
+        self.in_force.store(Arc::new(InForce { canary: None, ..(*in_force).clone() }));
+        changing.returned.push(returned.clone());
+        changing.news.push(returned.clone());
+        self.write_down(&mut changing.returned);
         tracing::warn!(set = returned.number, instead = returned.instead, reason = %returned.reason, "signature set taken back");
         Some(returned)
     }
 
-    /// Keeps a set that was taken back from coming again with the next refresh.
-    fn remember(&self, returned: &Returned) {
-        let Some(config) = &self.config else { return };
-        let mut seen = config.published.seen().unwrap_or_default();
-        seen.returned.insert(returned.number, returned.reason.clone());
-        if let Err(error) = config.published.remember(&seen) {
-            tracing::warn!(%error, "can't write down which signature set was taken back");
+    /// Sets that were taken back since it was asked the last time: for who writes the log.
+    #[must_use]
+    pub fn news(&self) -> Vec<Returned> {
+        std::mem::take(&mut self.changing.lock().unwrap_or_else(PoisonError::into_inner).news)
+    }
+
+    /// What speaks against the current set, compared with what the one before did in its time; told once for a set.
+    #[must_use]
+    pub fn doubt(&self) -> Option<(u64, String)> {
+        let in_force = self.in_force.load();
+        let current = &in_force.current;
+        if current.figures().messages >= SETTLED {
+            return None;
+        }
+        let reason = current.figures().against(in_force.previous.as_ref()?.figures())?;
+        (!current.is_doubted.swap(true, Ordering::Relaxed)).then_some((current.set.number, reason))
+    }
+
+    /// Keeps sets that were taken back from coming again; what can't be written now stays for the next time.
+    fn write_down(&self, returned: &mut Vec<Returned>) {
+        let Some(config) = self.config.as_ref().filter(|_| !returned.is_empty()) else { return };
+        let change = |seen: &mut Seen| {
+            seen.returned.extend(returned.iter().map(|one| (one.number, one.reason.clone())));
+        };
+        match config.published.remember(change) {
+            Ok(()) => returned.clear(),
+            Err(error) => tracing::warn!(%error, "can't write down which signature set was taken back"),
         }
     }
 
     /// Makes the node follow what is published. To be called at the start, on a signal and every few seconds: if nothing
     /// else is wanted, it reads two small files. Compiling takes seconds: not for an async thread.
     pub fn refresh(&self) -> Refreshed {
-        let mut wanted = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_down(&mut changing.returned);
         let before = self.in_force.load_full();
         let mut refreshed = Refreshed { current: before.current.set.number, ..Refreshed::default() };
         refreshed.canary = before.canary.as_ref().map(|(slot, _)| slot.set.number);
@@ -301,9 +352,10 @@ impl Sets {
                 return refreshed;
             }
         };
-        if wanted.as_ref() == Some(&state) {
+        if changing.wanted.as_ref() == Some(&state) {
             return refreshed;
         }
+        seen.returned.extend(changing.returned.iter().map(|one| (one.number, one.reason.clone())));
         let known = seen.clone();
         let mut loader = Loader { config, seen: &mut seen, loaded: BTreeMap::new(), refused: Vec::new() };
         let slots = [Some(&before.current), before.canary.as_ref().map(|(slot, _)| slot), before.previous.as_ref()];
@@ -318,12 +370,16 @@ impl Sets {
         if refreshed.changed {
             self.in_force.store(Arc::new(next));
         }
+        let change = |known: &mut Seen| {
+            known.highest = known.highest.max(seen.highest);
+            known.in_force.extend(&seen.in_force);
+        };
         if seen != known
-            && let Err(error) = config.published.remember(&seen)
+            && let Err(error) = config.published.remember(change)
         {
             tracing::warn!(%error, "can't write down which signature sets were in force");
         }
-        *wanted = Some(state);
+        changing.wanted = Some(state);
         refreshed
     }
 }
@@ -346,19 +402,43 @@ impl Loader<'_> {
         let current = wanted.or_else(|| fallback(self)).unwrap_or_else(|| Arc::clone(&before.current));
         let canary = state.canary.filter(|canary| canary.number != current.set.number);
         let canary = canary.and_then(|canary| Some((self.get(canary.number)?, canary.share)));
-        let was = (before.current.set.number != current.set.number).then(|| Arc::clone(&before.current));
-        let previous = was.filter(|slot| slot.set.number > 0).or_else(|| before.previous.clone());
-        let previous = previous.filter(|slot| slot.set.number != current.set.number);
+        // Only an older set is one before: who goes back doesn't want what he left.
+        let previous = if before.current.set.number == current.set.number {
+            before.previous.clone()
+        } else {
+            let older = 1..current.set.number;
+            Some(&before.current).filter(|slot| older.contains(&slot.set.number)).cloned()
+        };
+        let goes_on = |canary: &Arc<Slot>| {
+            before.canary.as_ref().is_some_and(|(slot, _)| Arc::ptr_eq(slot, canary))
+                && Arc::ptr_eq(&before.current, &current)
+        };
+        let control = match &canary {
+            Some((slot, _)) if goes_on(slot) => before.control,
+            _ => current.figures(),
+        };
         let mut pins = HashMap::new();
         for (tenant, number) in &state.pins {
-            if let Some(slot) = self.get(*number) {
+            // Better the set that the tenant had than one that it is to be kept from.
+            if let Some(slot) = self.pinned(*number).or_else(|| before.pins.get(tenant).cloned()) {
                 pins.insert(tenant.clone(), slot);
             }
         }
-        InForce { current, canary, previous, pins }
+        InForce { current, canary, control, previous, pins }
     }
 
+    /// A set for all: not one that was taken back, though a tenant may still be pinned to it.
     fn get(&mut self, number: u64) -> Option<Arc<Slot>> {
+        if let Some(reason) = self.seen.returned.get(&number) {
+            if !self.refused.iter().any(|(other, _)| *other == number) {
+                self.refused.push((number, Refused::Returned(reason.clone())));
+            }
+            return None;
+        }
+        self.pinned(number)
+    }
+
+    fn pinned(&mut self, number: u64) -> Option<Arc<Slot>> {
         if let Some(slot) = self.loaded.get(&number) {
             return Some(Arc::clone(slot));
         }
@@ -397,16 +477,16 @@ pub fn load(config: &Config, seen: &Seen, number: u64) -> Result<Slot, Refused> 
         return Err(Refused::Expired(manifest.expires));
     }
     let set = SignatureSet::compile(number, &packs).map_err(Refused::Faults)?;
-    self_test::run(&set, &packs, &config.parse).map_err(Refused::SelfTest)?;
+    self_test::run(&set, &packs, &config.parse, &config.judge).map_err(Refused::SelfTest)?;
     Ok(slot(set, Some(manifest.expires)))
 }
 
 fn slot(set: SignatureSet, expires: Option<Timestamp>) -> Slot {
-    Slot { set: Arc::new(set), stats: Stats::default(), expires }
+    Slot { set: Arc::new(set), stats: Stats::default(), expires, is_doubted: AtomicBool::new(false) }
 }
 
 fn alone(slot: Slot) -> InForce {
-    InForce { current: Arc::new(slot), canary: None, previous: None, pins: HashMap::new() }
+    InForce { current: Arc::new(slot), canary: None, control: Figures::default(), previous: None, pins: HashMap::new() }
 }
 
 fn same(one: &InForce, other: &InForce) -> bool {

@@ -49,6 +49,6 @@ mod tests {
         let packs = super::packs().unwrap();
         let set = super::set().unwrap();
         let parse = |octets| Specimen::parse(octets, &Limits::default(), &|| false);
-        self_test::run(&set, &packs, &parse).unwrap();
+        self_test::run(&set, &packs, &parse, &|_, _| Vec::new()).unwrap();
     }
 }

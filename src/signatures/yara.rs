@@ -34,20 +34,25 @@ const MAX_RULES: usize = 32;
 pub struct Yara {
     engine: Option<Engine>,
     infos: Vec<RuleInfo>,
-    by_name: HashMap<Box<str>, usize>,
 }
 
 struct Engine {
     /// Shared with the threads; they end when the senders in `idle` are dropped.
     rules: Arc<Rules>,
+    /// Place of each rule in [`Yara::infos`]. Two files may have rules of one name.
+    places: Arc<Places>,
     idle: Mutex<Vec<mpsc::Sender<Job>>>,
     threads: Arc<AtomicUsize>,
 }
 
+/// By namespace, then by name.
+type Places = HashMap<Box<str>, HashMap<Box<str>, usize>>;
+
 struct Job {
     octets: Bytes,
     timeout: Duration,
-    answer: mpsc::SyncSender<Result<Vec<Box<str>>, Failed>>,
+    /// Places in [`Yara::infos`].
+    answer: mpsc::SyncSender<Result<Vec<usize>, Failed>>,
 }
 
 /// A scan that came to no end.
@@ -103,7 +108,7 @@ impl Builder {
         let Some(compiler) = self.compiler else { return Yara::default() };
         let rules = compiler.build();
         let mut infos = Vec::new();
-        let mut by_name = HashMap::new();
+        let mut places = Places::new();
         for rule in rules.iter() {
             let (mut class, pack) = self.spaces.get(rule.namespace()).cloned().unwrap_or((Class::Malware, "".into()));
             let mut score = Score::ZERO;
@@ -122,12 +127,17 @@ impl Builder {
                 }
             }
             let name: Box<str> = rule.identifier().into();
-            by_name.entry(name.clone()).or_insert(infos.len());
+            places.entry(rule.namespace().into()).or_default().insert(name.clone(), infos.len());
             let (en, ja) = (description.into(), description.into());
             infos.push(RuleInfo { name, class, score: Some(score), en, ja, pack });
         }
-        let engine = Engine { rules: Arc::new(rules), idle: Mutex::default(), threads: Arc::default() };
-        Yara { engine: (!infos.is_empty()).then_some(engine), infos, by_name }
+        let engine = Engine {
+            rules: Arc::new(rules),
+            places: Arc::new(places),
+            idle: Mutex::default(),
+            threads: Arc::default(),
+        };
+        Yara { engine: (!infos.is_empty()).then_some(engine), infos }
     }
 }
 
@@ -146,12 +156,13 @@ impl Yara {
         self.infos.iter()
     }
 
+    /// Of the rules of this name the one of the worst class.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<&RuleInfo> {
-        self.infos.get(*self.by_name.get(name)?)
+        self.infos.iter().filter(|info| &*info.name == name).min_by_key(|info| info.class)
     }
 
-    /// The rules that match. Waits for at most `timeout` and two seconds.
+    /// The rules that match, those of the worst class first, at most 32. Waits for at most `timeout` and two seconds.
     pub fn scan(&self, octets: Bytes, timeout: Duration) -> Result<Vec<&RuleInfo>, Failed> {
         let Some(engine) = &self.engine else { return Ok(Vec::new()) };
         let idle = engine.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -161,12 +172,15 @@ impl Yara {
         };
         let (answer, answered) = mpsc::sync_channel(1);
         worker.send(Job { octets, timeout, answer }).map_err(|_| Failed::Broken)?;
-        let names = answered.recv_timeout(timeout + GRACE).map_err(|error| match error {
+        let places = answered.recv_timeout(timeout + GRACE).map_err(|error| match error {
             mpsc::RecvTimeoutError::Timeout => Failed::Timeout,
             mpsc::RecvTimeoutError::Disconnected => Failed::Broken,
         })??;
         engine.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-        Ok(names.iter().filter_map(|name| self.info(name)).collect())
+        let mut found: Vec<&RuleInfo> = places.into_iter().filter_map(|place| self.infos.get(place)).collect();
+        found.sort_by_key(|info| (info.class, std::cmp::Reverse(info.score)));
+        found.truncate(MAX_RULES);
+        Ok(found)
     }
 }
 
@@ -175,11 +189,11 @@ impl Engine {
     fn start(&self) -> Result<mpsc::Sender<Job>, Failed> {
         let place = Place::take(&self.threads).ok_or(Failed::Busy)?;
         let (worker, jobs) = mpsc::channel();
-        let rules = Arc::clone(&self.rules);
+        let (rules, places) = (Arc::clone(&self.rules), Arc::clone(&self.places));
         let run = move || {
             let _place = place;
             // A scan that panics ends this thread; its asker hears that nobody answers.
-            let _ = catch_unwind(AssertUnwindSafe(|| serve(&rules, &jobs)));
+            let _ = catch_unwind(AssertUnwindSafe(|| serve(&rules, &places, &jobs)));
         };
         let started = std::thread::Builder::new().name("yara".to_owned()).spawn(run);
         started.map(|_| worker).map_err(|_| Failed::Busy)
@@ -202,7 +216,7 @@ impl Drop for Place {
     }
 }
 
-fn serve(rules: &Rules, jobs: &mpsc::Receiver<Job>) {
+fn serve(rules: &Rules, places: &Places, jobs: &mpsc::Receiver<Job>) {
     loop {
         let mut scanner = Scanner::new(rules);
         scanner.max_matches_per_pattern(100);
@@ -211,7 +225,10 @@ fn serve(rules: &Rules, jobs: &mpsc::Receiver<Job>) {
             scanner.set_timeout(job.timeout.max(Duration::from_secs(1)));
             let found = match scanner.scan(&job.octets) {
                 Ok(results) => {
-                    Ok(results.matching_rules().take(MAX_RULES).map(|rule| rule.identifier().into()).collect())
+                    let place = |rule: yara_x::Rule<'_, '_>| {
+                        places.get(rule.namespace()).and_then(|space| space.get(rule.identifier())).copied()
+                    };
+                    Ok(results.matching_rules().filter_map(place).collect())
                 }
                 Err(ScanError::Timeout) => Err(Failed::Timeout),
                 Err(_) => Err(Failed::Broken),
@@ -255,6 +272,25 @@ mod tests {
         assert_eq!(names(&yara, b"a needle"), ["Plain risky-file 0.0", "Told spam 2.5"]);
         assert_eq!(names(&yara, b"nothing"), [""; 0]);
         assert_eq!(names(&yara, b"a needle again").len(), 2, "the same scanner serves again");
+    }
+
+    #[test]
+    fn however_many_rules_match_the_worst_are_told() {
+        let many: String =
+            (0..100).map(|n| format!("rule A{n} {{ meta: class = \"spam\" condition: true }}\n")).collect();
+        let (yara, _) = compiled(&format!("{many}rule Z {{ meta: class = \"malware\" condition: true }}"));
+        let told = names(&yara, b"x");
+        assert_eq!((told.len(), &*told[0]), (MAX_RULES, "Z malware 0.0"));
+    }
+
+    #[test]
+    fn rules_of_one_name_in_two_files_keep_their_classes() {
+        let (mut builder, mut faults) = (Builder::default(), Faults::default());
+        builder.add("test", "test/a.yar", Class::Spam, "rule Same { condition: filesize == 1 }", &mut faults);
+        builder.add("test", "test/b.yar", Class::Malware, "rule Same { condition: filesize == 2 }", &mut faults);
+        let yara = builder.finish();
+        assert_eq!(names(&yara, b"x"), ["Same spam 0.0"]);
+        assert_eq!(names(&yara, b"xx"), ["Same malware 0.0"]);
     }
 
     #[test]

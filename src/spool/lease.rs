@@ -19,7 +19,7 @@ use super::read;
 use super::record::{Progress, RecipientState, progress};
 use super::shared::Shared;
 use crate::faults::Point;
-use crate::model::{Domain, Envelope, MessageId, Origin, Recipient, Timestamp};
+use crate::model::{Address, Direction, Domain, Envelope, MessageId, Origin, Recipient, Timestamp};
 
 /// See the module.
 #[derive(Debug)]
@@ -92,6 +92,21 @@ impl Lease {
         envelope.recipients = to.into_iter().collect();
         let about = About { tenant: self.meta.tenant.clone(), origin, envelope };
         NewMessage::answer(id, self.meta.direction, about, body)
+    }
+
+    /// As [`notice`](Self::notice), about a message whose sender was rewritten when it left: it goes out to the `first` sender, whom
+    /// the rewritten one stands for.
+    #[must_use]
+    pub fn notice_onward(
+        &self,
+        id: MessageId,
+        origin: Origin,
+        (mut envelope, first): (Envelope, Address),
+        body: Body,
+    ) -> NewMessage {
+        envelope.recipients = vec![Recipient::new(first)];
+        let about = About { tenant: self.meta.tenant.clone(), origin, envelope };
+        NewMessage::answer(id, Direction::Inbound, about, body)
     }
 
     /// The routing domain that the recipients share.

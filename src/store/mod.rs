@@ -38,7 +38,7 @@ pub use memory::MemoryTenants;
 pub use sqlite::SqliteTenants;
 
 use crate::model::TenantId;
-use crate::tenant::{Diff, SnapshotError, TenantSpec};
+use crate::tenant::{Diff, SnapshotError, TenantSpec, claimed_both_ways};
 
 /// Why a store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,10 @@ fn check_claims(specs: &[TenantSpec]) -> Result<(), StoreError> {
                 return Err(SnapshotError { claim: claim.to_string(), owner, claimant }.into());
             }
         }
+    }
+    if let Some((owner, claimant, network)) = claimed_both_ways(specs) {
+        let claim = format!("network {network}, shared for the second,");
+        return Err(SnapshotError { claim, owner: owner.clone(), claimant: claimant.clone() }.into());
     }
     Ok(())
 }

@@ -106,8 +106,14 @@ impl<K: Copy + Eq + Hash, V: Worth> Bounded<K, V> {
         }
     }
 
+    #[must_use]
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Entries that had to make room since the last call.

@@ -12,6 +12,7 @@ use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::account_metrics::AccountMetrics;
 use super::balance::Balance;
+pub use super::identity_metrics::{IdentityMetrics, Misnamed, Rewritten, Signed};
 pub use super::scan_metrics::{Judged, Pool, ScanMetrics, ScanTrouble};
 use super::series::{Counters, Gauges, Registrar, Said, label_set, opts};
 use crate::model::{Direction, OutcomeKind};
@@ -510,6 +511,7 @@ pub struct Metrics {
     pub outbound: OutboundMetrics,
     pub quarantine: QuarantineMetrics,
     pub scan: ScanMetrics,
+    pub identity: IdentityMetrics,
     pub log: LogMetrics,
 }
 
@@ -532,6 +534,7 @@ impl Metrics {
         let (sender, limits) = (SenderMetrics::new(r), LimitMetrics::new(r));
         let accounts = AccountMetrics::new(r);
         let (quarantine, scan) = (QuarantineMetrics::new(r), ScanMetrics::new(r));
+        let identity = IdentityMetrics::new(r);
         let log = LogMetrics {
             lines: r.counter("mail_log_lines_total", "Lines handed to the mail log's writer."),
             lost: r.counter("mail_log_lost_total", "Lines lost because the mail log's disk failed or was too slow."),
@@ -550,6 +553,7 @@ impl Metrics {
             outbound: OutboundMetrics::new(r),
             quarantine,
             scan,
+            identity,
             log,
             registry,
         })

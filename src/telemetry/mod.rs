@@ -9,6 +9,7 @@ pub mod account_metrics;
 pub mod balance;
 pub mod event;
 mod event_json;
+pub mod identity_metrics;
 pub mod mail_log;
 pub mod metrics;
 pub mod scan_metrics;

@@ -1,5 +1,6 @@
 //! A tenant as connections see it: compiled from its [`TenantSpec`], immutable, shared.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::rates::RatesByDimension;
@@ -7,9 +8,10 @@ use crate::model::{Address, Direction, Domain, TenantId, Timestamp};
 
 use super::content::{ContentPolicies, ContentPolicy};
 use super::contract::{Contract, Phase};
+use super::proof::HeaderProof;
 use super::recipients::Recipients;
 use super::sender::SenderPolicy;
-use super::spec::{ClientSpec, Custody, NextHop, TenantSpec, TenantState, TlsPolicy};
+use super::spec::{ClientSpec, Custody, Forwards, NextHop, SignPolicy, TenantSpec, TenantState, TlsPolicy};
 
 /// One tenant.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Tenant {
     pub administrators: Box<[Address]>,
     /// `None`: every right, no number, no end.
     pub contract: Option<Arc<Contract>>,
+    pub sign: SignPolicy,
+    pub forwards: Forwards,
     /// Limits of outbound mail, beside the operator's.
     pub rates: RatesByDimension,
 }
@@ -72,6 +76,8 @@ impl Tenant {
             content: shared_content.clone(),
             administrators: spec.administrators.into(),
             contract: spec.contract.as_deref().map(|contract| Arc::new(Contract::compile(contract))),
+            sign: spec.sign,
+            forwards: spec.forwards,
             rates: RatesByDimension::new(&spec.rates),
         }
     }
@@ -80,6 +86,21 @@ impl Tenant {
     #[must_use]
     pub fn owns(&self, domain: &Domain) -> bool {
         self.domains.iter().any(|own| own.name == *domain)
+    }
+
+    /// How its mail is known that comes from this address of a shared network.
+    pub fn proofs(&self, ip: IpAddr) -> impl Iterator<Item = &HeaderProof> {
+        self.clients.iter().filter_map(move |client| match client {
+            ClientSpec::Header(proof) if proof.covers(ip) => Some(proof),
+            _ => None,
+        })
+    }
+
+    /// Names of fields that bear a secret of the tenant's.
+    pub fn secret_fields(&self) -> impl Iterator<Item = &str> {
+        self.clients
+            .iter()
+            .filter_map(|client| if let ClientSpec::Header(proof) = client { Some(&*proof.header) } else { None })
     }
 
     /// What is done with content where no domain of the tenant's is concerned: notices of its own servers, whose sender is

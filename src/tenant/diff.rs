@@ -49,7 +49,7 @@ fn walk(path: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
         _ if old == new => {}
         (Value::Object(old), Value::Object(new)) => objects(path, old, new, lines),
         (Value::Array(old), Value::Array(new)) => arrays(path, old, new, lines),
-        _ if path.ends_with("password_hash") => lines.push(format!("{path}: changed")),
+        _ if is_secret(path.rsplit('.').next().unwrap_or_default()) => lines.push(format!("{path}: changed")),
         _ => lines.push(format!("{path}: {} -> {}", brief(old), brief(new))),
     }
 }
@@ -102,12 +102,17 @@ fn brief(value: &Value) -> String {
     }
 }
 
+/// Hashes from which a secret might be guessed.
+fn is_secret(key: &str) -> bool {
+    matches!(key, "password_hash" | "value_hash")
+}
+
 /// Takes secrets out of a tenant's JSON form.
 pub fn hide_secrets(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
-                if key == "password_hash" {
+                if is_secret(key) {
                     *inner = Value::from("(hidden)");
                 } else {
                     hide_secrets(inner);

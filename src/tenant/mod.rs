@@ -12,6 +12,7 @@ mod content_texts;
 mod contract;
 mod diff;
 pub mod lists;
+mod proof;
 mod read;
 mod read_content;
 mod read_contract;
@@ -31,13 +32,14 @@ pub use content::{
 };
 pub use contract::{Contract, ContractSpec, DEFERRED_DAYS, FROZEN_DAYS, GRACE_DAYS, Over, Phase, TRIAL_DAYS};
 pub use diff::{Changed, Diff, differences, hide_secrets};
+pub use proof::{HeaderProof, SHORTEST, Shown, claimed_both_ways, fields_named};
 pub use read::read;
 pub use recipients::{RecipientList, Recipients};
 pub use reverse::{ReverseAct, ReverseKey, ReverseRow, ReverseRules};
 pub use sender::{Act, AuthenticationActions, AuthenticationSpec, SenderPolicy, SenderSpec, TlsPeer, is_within};
 pub use snapshot::{DomainRef, Snapshot, SnapshotError, TenantChange};
 pub use spec::{
-    Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
-    TlsPolicy,
+    Claim, ClientSpec, Custody, DomainSpec, Forwards, Host, NextHop, PasswordHash, RecipientsSpec, SignPolicy,
+    TenantSpec, TenantState, TlsPolicy,
 };
 pub use treatment::{Extra, Fate, Treatment};

@@ -12,12 +12,13 @@ use crate::model::written::{Problem, Problems, Section, Source};
 use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
+use super::proof::{HeaderProof, claimed_both_ways};
 use super::read_content;
 use super::read_contract;
 use super::read_sender;
 use super::spec::{
-    Claim, ClientSpec, Custody, DomainSpec, Host, NextHop, PasswordHash, RecipientsSpec, TenantSpec, TenantState,
-    TlsPolicy,
+    Claim, ClientSpec, Custody, DomainSpec, Forwards, Host, NextHop, PasswordHash, RecipientsSpec, SignPolicy,
+    TenantSpec, TenantState, TlsPolicy,
 };
 
 const TENANT_KEYS: &[&str] = &[
@@ -29,12 +30,14 @@ const TENANT_KEYS: &[&str] = &[
     "outbound_client",
     "sender",
     "content",
+    "sign",
+    "forwards",
     "rates",
     "administrators",
     "contract",
 ];
 const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender", "content"];
-const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate"];
+const CLIENT_KEYS: &[&str] = &["network", "username", "password_hash", "certificate", "header", "value"];
 const HOP_KEYS: &[&str] = &["host", "port", "priority"];
 /// Wider networks than these are a slip that would make an open relay of the gateway.
 const WIDEST_V4: u8 = 8;
@@ -74,7 +77,7 @@ fn read_in_pieces(text: &str, least: usize) -> Option<Vec<TenantSpec>> {
     let mut ids = HashSet::with_capacity(specs.len());
     let mut claims = HashSet::with_capacity(specs.len() * 2);
     let alone = specs.iter().all(|spec| ids.insert(&spec.id) && spec.claims().all(|claim| claims.insert(claim)));
-    let alone = alone && {
+    let alone = alone && claimed_both_ways(&specs).is_none() && {
         let known = ids_of(&specs);
         specs.iter().all(|spec| group_trouble(spec, &known).is_none())
     };
@@ -124,6 +127,11 @@ fn check_claims(source: &Source<'_>, specs: &[TenantSpec], places: &[Places], pr
             problems.push(source.problem(at, what).help(help));
         }
     }
+    if let Some((owner, sharer, network)) = claimed_both_ways(specs) {
+        let what = format!("network {network} is shared for tenant {sharer} and belongs to tenant {owner} alone");
+        let at = specs.iter().zip(places).find(|(spec, _)| spec.id == *sharer).map_or(0..0, |(_, (at, _))| at.clone());
+        problems.push(source.problem(&at, what).help("in a shared network every tenant needs header and value"));
+    }
     let known = ids_of(specs);
     for (spec, (at, _)) in specs.iter().zip(places) {
         if let Some(what) = group_trouble(spec, &known) {
@@ -167,6 +175,10 @@ impl<'a, 'i> Reader<'a, 'i> {
         let state = section.word("state", &states, self.problems).unwrap_or_default();
         let custodies = [("queued", Custody::Queued), ("inline", Custody::Inline)];
         let custody = section.word("custody", &custodies, self.problems).unwrap_or_default();
+        let signs = [("possible", SignPolicy::Possible), ("required", SignPolicy::Required)];
+        let sign = section.word("sign", &signs, self.problems).unwrap_or_default();
+        let ways = [("refuse", Forwards::Refuse), ("srs", Forwards::Srs)];
+        let forwards = section.word("forwards", &ways, self.problems).unwrap_or_default();
         let sender = read_sender::sender(self.source, &section, &read_sender::TENANT, self.problems);
         let content = read_content::content(self.source, &section, &read_content::TENANT, self.problems);
         let contract = read_contract::contract(self.source, &section, id.as_ref(), self.problems);
@@ -189,6 +201,8 @@ impl<'a, 'i> Reader<'a, 'i> {
             outbound_clients: clients,
             sender: sender.map(Box::new),
             content: content.map(Box::new),
+            sign,
+            forwards,
             rates,
             administrators,
             contract: contract.map(Box::new),
@@ -334,11 +348,14 @@ impl<'a, 'i> Reader<'a, 'i> {
     fn client(&mut self, table: Table<'a, 'i>) -> Option<ClientSpec> {
         let section = Section::open(self.source, table, "[[tenant.outbound_client]]", CLIENT_KEYS, self.problems);
         self.places.push(section.span());
+        let written = |key| section.item(key).is_some();
+        if written("header") || written("value") {
+            return self.shared_client(&section);
+        }
         let network = section.text("network", self.problems, client_network);
         let username = section.text("username", self.problems, login_name);
         let password = section.text("password_hash", self.problems, PasswordHash::parse);
         let certificate = section.text("certificate", self.problems, fingerprint);
-        let written = |key| section.item(key).is_some();
         match (written("network"), written("username") || written("password_hash"), written("certificate")) {
             (true, false, false) => network.map(ClientSpec::Network),
             (false, false, true) => certificate.map(ClientSpec::Certificate),
@@ -354,6 +371,52 @@ impl<'a, 'i> Reader<'a, 'i> {
                 None
             }
         }
+    }
+
+    /// `{ network = "..." or [..], header = "X-...", value = "..." }`: one network or several, and the field that tells the
+    /// tenant's mail from others' there.
+    fn shared_client(&mut self, section: &Section<'a, 'i>) -> Option<ClientSpec> {
+        let before = self.problems.0.len();
+        for key in ["username", "password_hash", "certificate"] {
+            if let Some((_, at)) = section.item(key) {
+                section.wrong(&at, key, "header and value go together with network alone", self.problems);
+            }
+        }
+        let mut networks = Vec::new();
+        match section.item("network") {
+            Some((DeValue::Array(_), _)) => {
+                for (value, at) in section.list("network", self.problems).unwrap_or_default() {
+                    let network = match value {
+                        DeValue::String(text) => client_network(text),
+                        _ => Err("a list of networks in quotes belongs here".into()),
+                    };
+                    match network {
+                        Ok(network) => networks.push(network),
+                        Err(what) => section.wrong(&at, "network", what, self.problems),
+                    }
+                }
+                if networks.is_empty() {
+                    section.missing("network", self.problems);
+                }
+            }
+            _ => networks.extend(section.required("network", self.problems, client_network)),
+        }
+        let header = section.required("header", self.problems, field_name);
+        let proof = section.required("value", self.problems, |value| {
+            HeaderProof::new(networks.clone(), header.clone().unwrap_or_default(), value)
+        });
+        (self.problems.0.len() == before).then_some(ClientSpec::Header(proof?))
+    }
+}
+
+/// The name of a field that is nobody else's.
+fn field_name(text: &str) -> Result<Box<str>, &'static str> {
+    let fits = text.len() <= 60 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let own = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("X-")) && text.len() > 2;
+    if fits && own {
+        Ok(text.into())
+    } else {
+        Err("a field's name that begins with X- belongs here: letters, digits, -")
     }
 }
 

@@ -229,3 +229,49 @@ fn what_is_wrong_with_a_contract_is_told() {
     let elsewhere = "[[tenant]]\nid = 'a'\nadministrators = ['x@other.example']\n";
     assert!(read("t.toml", elsewhere).unwrap_err().to_string().contains("none of the tenant's domains"));
 }
+
+fn shared(id: &str, value: &str) -> String {
+    format!(
+        "[[tenant]]\nid = '{id}'\n[[tenant.outbound_client]]\nnetwork = ['192.0.2.0/24', '2001:db8::/32']\n\
+         header = 'X-Gate'\nvalue = '{value}'\n"
+    )
+}
+
+#[test]
+fn a_network_is_shared_by_tenants_with_values_of_their_own() {
+    let text = shared("a", "0123456789abcdef") + &shared("b", "0123456789abcdeg");
+    let specs = read("t.toml", &text).unwrap();
+    let json = serde_json::to_string(&specs).unwrap();
+    assert!(!json.contains("0123456789abcdef"), "{json}");
+    assert_eq!(serde_json::from_str::<Vec<TenantSpec>>(&json).unwrap(), specs);
+    assert_eq!(read_in_pieces(&text, 1), Some(specs));
+    let same = shared("a", "0123456789abcdef") + &shared("b", "0123456789abcdef");
+    assert_eq!(problems(&same), ["9: the value of a header field of tenant b belongs to tenant a already; see line 3"]);
+    let alone = "[[tenant]]\nid = 'c'\n[[tenant.outbound_client]]\nnetwork = '192.0.2.0/24'\n";
+    let both = format!("{}{alone}", shared("a", "0123456789abcdef"));
+    assert_eq!(read_in_pieces(&both, 1), None);
+    assert_eq!(
+        problems(&both),
+        [
+            "1: network 192.0.2.0/24 is shared for tenant a and belongs to tenant c alone; in a shared network every tenant needs header and value"
+        ]
+    );
+}
+
+#[test]
+fn a_shared_clients_mistakes_are_told_without_the_value() {
+    let client = |keys: &str| format!("[[tenant]]\nid = 'a'\n[[tenant.outbound_client]]\n{keys}\n");
+    for (keys, wrong) in [
+        ("header = 'X-G'\nvalue = '0123456789abcdef'", "network"),
+        ("network = '192.0.2.0/24'\nvalue = '0123456789abcdef'", "header"),
+        ("network = '192.0.2.0/24'\nheader = 'X-G'", "value"),
+        ("network = '192.0.2.0/24'\nheader = 'From'\nvalue = '0123456789abcdef'", "begins with X-"),
+        ("network = '192.0.2.0/24'\nheader = 'X-G'\nvalue = 'topsecret'", "16 to 200"),
+        ("network = []\nheader = 'X-G'\nvalue = '0123456789abcdef'", "network"),
+        ("network = ['192.0.2.1/24']\nheader = 'X-G'\nvalue = '0123456789abcdef'", "bits behind"),
+        ("network = '192.0.2.0/24'\nusername = 'u'\nheader = 'X-G'\nvalue = '0123456789abcdef'", "username"),
+    ] {
+        let told = problems(&client(keys)).join("\n");
+        assert!(told.contains(wrong) && !told.contains("topsecret") && !told.contains("0123"), "{keys}: {told}");
+    }
+}

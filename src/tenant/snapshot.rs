@@ -64,6 +64,8 @@ struct DomainName;
 struct Username;
 #[derive(Debug, Clone)]
 struct Certificate;
+#[derive(Debug, Clone)]
+struct Secret;
 
 impl Key for Id {
     fn of(tenant: &Tenant, _: usize) -> &str {
@@ -90,6 +92,15 @@ impl Key for Certificate {
     fn of(tenant: &Tenant, at: usize) -> &str {
         match tenant.clients.get(at) {
             Some(ClientSpec::Certificate(print)) => print,
+            _ => "",
+        }
+    }
+}
+
+impl Key for Secret {
+    fn of(tenant: &Tenant, at: usize) -> &str {
+        match tenant.clients.get(at) {
+            Some(ClientSpec::Header(proof)) => proof.secret(),
             _ => "",
         }
     }
@@ -164,6 +175,9 @@ pub struct Snapshot {
     networks: ShardedSet<ByNetwork>,
     usernames: ShardedSet<Handle<Username>>,
     certificates: ShardedSet<Handle<Certificate>>,
+    secrets: ShardedSet<Handle<Secret>>,
+    /// Networks whose addresses prove nothing, and how often they are claimed so. Few: clouds have some dozen.
+    shared: BTreeMap<IpNet, u32>,
     /// Prefix lengths in use and how often, by (IPv6?, length): a look-up tries them from the longest.
     lengths: BTreeMap<(bool, u8), u32>,
     /// Of their own version.
@@ -187,6 +201,8 @@ impl Snapshot {
             networks: ShardedSet::new(),
             usernames: ShardedSet::new(),
             certificates: ShardedSet::new(),
+            secrets: ShardedSet::new(),
+            shared: BTreeMap::new(),
             lengths: BTreeMap::new(),
             lists: Arc::default(),
         }
@@ -242,6 +258,9 @@ impl Snapshot {
                 ClientSpec::Network(network) => {
                     *self.lengths.entry(length_of(network)).or_default() += 1;
                     let entry = ByNetwork { network: *network, tenant: Arc::clone(tenant) };
+                    if self.shared.contains_key(network) {
+                        return Err(taken(format!("the shared {}", client.claim()), tenant));
+                    }
                     self.networks.insert(entry).map_err(|there| there.tenant)
                 }
                 ClientSpec::Login { .. } => {
@@ -249,6 +268,16 @@ impl Snapshot {
                 }
                 ClientSpec::Certificate(_) => {
                     self.certificates.insert(Handle::new(tenant, at)).map_err(|there| there.tenant)
+                }
+                ClientSpec::Header(proof) => {
+                    let alone = proof.networks.iter().find_map(|network| self.networks.find(network));
+                    for network in &proof.networks {
+                        *self.shared.entry(*network).or_default() += 1;
+                    }
+                    match alone {
+                        Some(there) => Err(Arc::clone(&there.tenant)),
+                        None => self.secrets.insert(Handle::new(tenant, at)).map_err(|there| there.tenant),
+                    }
                 }
             };
             owner.map_err(|there| taken(client.claim().to_string(), &there))?;
@@ -273,6 +302,15 @@ impl Snapshot {
                 }
                 ClientSpec::Certificate(_) => {
                     self.certificates.remove(&Handle::new(&tenant, at));
+                }
+                ClientSpec::Header(proof) => {
+                    self.secrets.remove(&Handle::new(&tenant, at));
+                    for network in &proof.networks {
+                        if let Some(count) = self.shared.get_mut(network) {
+                            *count = count.saturating_sub(1);
+                        }
+                    }
+                    self.shared.retain(|_, count| *count > 0);
                 }
             }
         }
@@ -346,11 +384,14 @@ impl Snapshot {
         Some(DomainRef { tenant: &entry.tenant, domain })
     }
 
-    /// The tenant whose network has this address; of several, the one with the longest prefix.
+    /// The tenant whose network has this address; of several, the one with the longest prefix. None if a shared network's is as
+    /// long or longer.
     #[must_use]
     pub fn client_by_ip(&self, ip: IpAddr) -> Option<&Arc<Tenant>> {
         let ip = ip.to_canonical();
-        let family = (ip.is_ipv6(), u8::MIN)..=(ip.is_ipv6(), u8::MAX);
+        let shared = self.shared.keys().filter(|network| network.contains(&ip)).map(IpNet::prefix_len).max();
+        let least = shared.map_or(u8::MIN, |length| length.saturating_add(1));
+        let family = (ip.is_ipv6(), least)..=(ip.is_ipv6(), u8::MAX);
         self.lengths.range(family).rev().find_map(|((_, length), _)| {
             let network = IpNet::new(ip, *length).ok()?.trunc();
             self.networks.find(&network).map(|entry| &entry.tenant)
@@ -381,6 +422,7 @@ impl Snapshot {
             + self.networks.unshared(&other.networks)
             + self.usernames.unshared(&other.usernames)
             + self.certificates.unshared(&other.certificates)
+            + self.secrets.unshared(&other.secrets)
     }
 }
 

@@ -199,3 +199,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_shared_network_is_nobodys() {
+    let shared = |id: &str, domain: &str, value: &str| {
+        tenant(id, &[domain], &[&format!("network = '10.1.0.0/16'\nheader = 'X-G'\nvalue = '{value}'")])
+    };
+    let (a, b) = (shared("a", "a.example", "0123456789abcdef"), shared("b", "b.example", "0123456789abcdeg"));
+    let wide = tenant("wide", &[], &["network = '10.0.0.0/8'"]);
+    let narrow = tenant("narrow", &[], &["network = '10.1.1.0/24'"]);
+    let snapshot = Snapshot::compile(1, [a, b, wide, narrow]).unwrap();
+    let client = |text| snapshot.client_by_ip(ip(text)).map(|tenant| tenant.id.as_str().to_owned());
+    assert_eq!(client("10.2.0.1").as_deref(), Some("wide"));
+    assert_eq!(client("10.1.0.1"), None, "what is shared proves nothing, whoever has the network around it");
+    assert_eq!(client("10.1.1.1").as_deref(), Some("narrow"));
+    let owner = snapshot.domain("a.example").unwrap().tenant;
+    assert_eq!((owner.proofs(ip("10.1.9.9")).count(), owner.proofs(ip("10.2.0.1")).count()), (1, 0));
+
+    let alone = || tenant("alone", &[], &["network = '10.1.0.0/16'"]);
+    assert!(snapshot.edited(2, &[put(alone())]).is_err());
+    assert!(snapshot.edited(2, &[put(shared("c", "c.example", "0123456789abcdef"))]).is_err());
+    let without = [TenantChange::Remove(id("a")), TenantChange::Remove(id("b")), put(alone())];
+    let next = snapshot.edited(2, &without).unwrap();
+    assert_eq!(next.client_by_ip(ip("10.1.0.1")).unwrap().id, id("alone"));
+    assert!(next.edited(3, &[put(shared("a", "a.example", "0123456789abcdef"))]).is_err());
+}

@@ -15,6 +15,7 @@ use crate::model::{Address, Domain, TenantId};
 
 use super::content::ContentSpec;
 use super::contract::ContractSpec;
+use super::proof::HeaderProof;
 use super::sender::SenderSpec;
 
 /// One tenant.
@@ -42,9 +43,48 @@ pub struct TenantSpec {
     /// What is agreed on accounts and dates. `None`: every right, no number, no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Box<ContractSpec>>,
+    /// Whether its mail may leave unsigned.
+    #[serde(default, skip_serializing_if = "SignPolicy::is_default")]
+    pub sign: SignPolicy,
+    /// What is done with outbound mail of senders that are not its own.
+    #[serde(default, skip_serializing_if = "Forwards::is_default")]
+    pub forwards: Forwards,
     /// Limits of its outbound mail, beside the operator's.
     #[serde(default, skip_serializing_if = "OutboundRates::is_empty")]
     pub rates: OutboundRates,
+}
+
+/// What is done with outbound mail that could not be signed (DKIM).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignPolicy {
+    /// It leaves unsigned, and is counted.
+    #[default]
+    Possible,
+    /// It is put off (451).
+    Required,
+}
+
+impl SignPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is done with mail that a tenant's server sends on for somebody else: with another's envelope sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwards {
+    #[default]
+    Refuse,
+    /// The sender is rewritten onto the tenant's first domain, and what comes back there is sent on.
+    Srs,
+}
+
+impl Forwards {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Whether the gateway works for the tenant.
@@ -186,6 +226,8 @@ pub enum ClientSpec {
     },
     /// SHA-256 of the client's certificate, lower-case hex.
     Certificate(Box<str>),
+    /// A network that others use too (a shared cloud's): each message bears a field with a secret.
+    Header(HeaderProof),
 }
 
 /// An argon2 hash in PHC form; never printed by `Debug`.
@@ -224,6 +266,8 @@ pub enum Claim<'s> {
     Network(&'s IpNet),
     Username(&'s str),
     Certificate(&'s str),
+    /// The SHA-256 of a secret.
+    Secret(&'s str),
 }
 
 impl fmt::Display for Claim<'_> {
@@ -233,6 +277,7 @@ impl fmt::Display for Claim<'_> {
             Self::Network(network) => write!(f, "network {network}"),
             Self::Username(name) => write!(f, "user name {name}"),
             Self::Certificate(print) => write!(f, "certificate {print}"),
+            Self::Secret(_) => f.write_str("the value of a header field"),
         }
     }
 }
@@ -244,6 +289,7 @@ impl ClientSpec {
             Self::Network(network) => Claim::Network(network),
             Self::Login { username, .. } => Claim::Username(username),
             Self::Certificate(print) => Claim::Certificate(print),
+            Self::Header(proof) => Claim::Secret(proof.secret()),
         }
     }
 }

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod bombs;
+mod bounds;
 mod containers;
 mod differentials;
 mod documents;
 mod make;
+mod pdfs;
 
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@
 use crate::need_postfix;
 use crate::postfix::Postfix;
 use crate::support::gateway::MX_PORT;
-use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message, sha256};
+use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message, own, sha256};
 
 #[test]
 fn it_sends_with_tls_pipelining_8bitmime_and_size() {
@@ -127,7 +127,7 @@ fn as_a_tenants_mail_server_it_sends_out() {
     let gateway = Gateway::builder().acme(acme.address()).with_tls().dns(dns.address()).start();
     let postfix = Postfix::start(gateway.outbound, &["smtp_tls_security_level = encrypt"]);
     let mut client = Client::ready(postfix.address);
-    client.mail("aoi@acme.example", &["you@dest.example"], message("out", "x\r\n"));
+    client.mail("aoi@acme.example", &["you@dest.example"], own(&message("out", "x\r\n")));
     client.mail("evil@other.example", &["you@dest.example"], message("spoofed", "x\r\n"));
     client.quit();
     assert_eq!(dest.one().from, "aoi@acme.example");

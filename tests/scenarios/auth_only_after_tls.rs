@@ -2,7 +2,7 @@
 
 use crate::support::gateway::MX_PORT;
 use crate::support::tls::client_config;
-use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message};
+use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message, own};
 
 /// `\0aoi\0s3cret pass` and others, in base 64.
 const PLAIN: &str = "AGFvaQBzM2NyZXQgcGFzcw==";
@@ -58,20 +58,20 @@ fn plain_and_login_open_the_way_out() {
     assert!(refused.is("5.7.0"), "{refused:?}");
     client.command(&format!("AUTH PLAIN {PLAIN}"), 235);
     client.command(&format!("AUTH PLAIN {PLAIN}"), 503);
-    client.mail("aoi@acme.example", &["one@dest.example"], message("plain", "x\r\n"));
+    client.mail("aoi@acme.example", &["one@dest.example"], own(&message("plain", "x\r\n")));
     client.quit();
 
     let mut client = Client::ready_tls(world.gateway.outbound);
     client.command("AUTH LOGIN", 334);
     client.command(USER, 334);
     client.command(PASSWORD, 235);
-    client.mail("aoi@acme.example", &["two@dest.example"], message("login", "x\r\n"));
+    client.mail("aoi@acme.example", &["two@dest.example"], own(&message("login", "x\r\n")));
     client.quit();
 
     let mut client = Client::ready_tls(world.gateway.outbound);
     client.command("AUTH PLAIN", 334);
     client.command(PLAIN, 235);
-    client.mail("aoi@acme.example", &["three@dest.example"], message("later", "x\r\n"));
+    client.mail("aoi@acme.example", &["three@dest.example"], own(&message("later", "x\r\n")));
     client.quit();
     world.dest.wait(3);
     world.gateway.assert_settled();

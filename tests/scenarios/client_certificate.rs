@@ -2,7 +2,7 @@
 
 use crate::support::gateway::MX_PORT;
 use crate::support::tls::{Identity, client_config};
-use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message};
+use crate::support::{Client, FakeMx, Gateway, fake_dns::FakeDns, loopback, message, own};
 
 #[test]
 fn the_named_certificate_may_send_and_another_may_not() {
@@ -32,7 +32,7 @@ fn the_named_certificate_may_send_and_another_may_not() {
         assert_eq!(reply.code == 250, allowed, "{reply:?}");
         if allowed {
             client.command("RCPT TO:<you@dest.example>", 250);
-            assert_eq!(client.data(message("certified", "x\r\n")).code, 250);
+            assert_eq!(client.data(own(&message("certified", "x\r\n"))).code, 250);
         } else {
             assert!(reply.permanent(), "{reply:?}");
         }

@@ -1,7 +1,7 @@
 //! Notices by RFC 3464, asked for by RFC 3461: who gets one, who never, and what stands in it.
 
 use crate::support::gateway::MX_PORT;
-use crate::support::{Client, FakeMx, Gateway, GatewayBuilder, Received, fake_dns::FakeDns, loopback, message};
+use crate::support::{Client, FakeMx, Gateway, GatewayBuilder, Received, fake_dns::FakeDns, loopback, message, own};
 
 struct World {
     gateway: Gateway,
@@ -33,7 +33,7 @@ impl World {
         for rcpt in rcpts {
             client.command(&format!("RCPT TO:{rcpt}"), 250);
         }
-        let reply = client.data(message("notify me", "secret body\r\n"));
+        let reply = client.data(own(&message("notify me", "secret body\r\n")));
         assert_eq!(reply.code, 250, "{reply:?}");
         client.quit();
     }

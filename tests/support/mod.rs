@@ -34,6 +34,11 @@ pub fn message(subject: &str, body: &str) -> String {
     )
 }
 
+/// The same, of an author of acme.example, as acme's server sends it out.
+pub fn own(message: &str) -> String {
+    message.replacen("<aoi@sender.example>", "<aoi@acme.example>", 1)
+}
+
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().iter().fold(String::new(), |mut text, byte| {

@@ -1,5 +1,6 @@
 //! At RCPT: the facts for one valid recipient, the cheap ones first, the DNS only where it can still matter.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{ClientKnown, Judges, Mode, SenderKnown, Taken, Who, Whom};
@@ -9,7 +10,7 @@ use crate::model::authentication::{SpfIdentity, SpfResult};
 use crate::model::explanation::Moment;
 use crate::model::lists::Matched;
 use crate::model::rule::{LimitOf, Rule};
-use crate::model::{Address, Decision, Domain};
+use crate::model::{Address, Decision, Domain, ReversePath};
 use crate::policy::explain::{judgement, plain_judgement};
 use crate::policy::rcpt::trick;
 use crate::policy::replies;
@@ -102,10 +103,7 @@ impl Judges {
         let why = (!matches!(seen.why, crate::sender::reputation::Why::Nothing)).then(|| counts(&seen));
         // What the client itself may do comes first, and spares the DNS; what a recipient may get is counted only for mail that
         // nothing else refuses, so that nobody uses it up for others.
-        let of_client = [
-            Key::shared(Limit::SenderIp, Counted::Host(who.ip)),
-            Key::shared(Limit::SenderNetwork, Counted::Network(who.ip)),
-        ];
+        let of_client = client_keys(who.ip);
         let mut limit = self.exceeded(of_client, (who, mode));
         let mut is_counted = false;
         let harvest = if self.harvests(who, now) { Harvest::Suspected } else { Harvest::Clear };
@@ -160,13 +158,7 @@ impl Judges {
                     break ruling;
                 }
                 is_counted = true;
-                limit = self.exceeded(
-                    [
-                        Key::shared(Limit::SenderAddress, Counted::Sender(who.sender)),
-                        Key::shared(Limit::Recipient, Counted::Address(whom.recipient)),
-                    ],
-                    (who, mode),
-                );
+                limit = self.exceeded(address_keys(who.sender, whom.recipient), (who, mode));
             }
         };
         if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
@@ -250,6 +242,17 @@ impl Judges {
             _ => LimitOf::Client,
         })
     }
+}
+
+fn client_keys<'k>(ip: IpAddr) -> [Key<'k>; 2] {
+    [Key::shared(Limit::SenderIp, Counted::Host(ip)), Key::shared(Limit::SenderNetwork, Counted::Network(ip))]
+}
+
+fn address_keys<'k>(sender: &'k ReversePath, recipient: &'k Address) -> [Key<'k>; 2] {
+    [
+        Key::shared(Limit::SenderAddress, Counted::Sender(sender)),
+        Key::shared(Limit::Recipient, Counted::Address(recipient)),
+    ]
 }
 
 /// The sender's domain, if SPF has proven it already: it has a reputation of its own.

@@ -42,9 +42,11 @@ pub struct Found {
     pub senders: u32,
 }
 
+type Shard = HashMap<TenantId, Vec<Group>>;
+
 /// See the module.
 pub struct Groups {
-    shards: Box<[Mutex<HashMap<TenantId, Vec<Group>>>]>,
+    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     next: AtomicU64,
     total: AtomicUsize,
@@ -199,7 +201,7 @@ impl Groups {
         hashes
     }
 
-    fn shard(&self, tenant: &TenantId) -> Option<MutexGuard<'_, HashMap<TenantId, Vec<Group>>>> {
+    fn shard(&self, tenant: &TenantId) -> Option<MutexGuard<'_, Shard>> {
         let index = (self.hasher.hash_one(tenant) >> 32) as usize % SHARDS;
         Some(self.shards.get(index)?.lock().unwrap_or_else(PoisonError::into_inner))
     }

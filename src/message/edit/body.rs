@@ -2,8 +2,8 @@
 //!
 //! **Invariants**: only the part's own `Content-` fields and its body change.
 
-use super::encode;
 use super::splice::{Splices, line_end, line_start};
+use super::{encode, place};
 use crate::message::mime::params;
 use crate::message::specimen::{HeaderField, Part, PartKind, Specimen};
 
@@ -26,7 +26,7 @@ pub fn stamped(text: &str, stamp: &str) -> String {
 #[must_use]
 pub fn stamped_html(html: &str, stamp: &str) -> String {
     let mut block = String::from(
-        "<div style=\"margin:0 0 12px 0;padding:8px;border:1px solid #b00020;background:#fff4f4;color:#000000;\
+        "<div style=\"display:block!important;visibility:visible!important;opacity:1!important;margin:0 0 12px 0;padding:8px;border:1px solid #b00020;background:#fff4f4;color:#000000;\
          font-family:sans-serif;font-size:14px\">",
     );
     for (index, line) in stamp.trim_end().lines().enumerate() {
@@ -45,15 +45,8 @@ pub fn stamped_html(html: &str, stamp: &str) -> String {
     }
     block.push_str("</div>");
     let html = in_utf8(html);
-    let at = behind_tag(&html, "body").or_else(|| behind_tag(&html, "/head")).or_else(|| behind_tag(&html, "html"));
-    let (before, behind) = html.split_at_checked(at.unwrap_or(0)).unwrap_or(("", &html));
+    let (before, behind) = html.split_at_checked(place::top_of(&html)).unwrap_or(("", &html));
     [before, &block, behind].concat()
-}
-
-/// Behind the first tag of this name.
-fn behind_tag(html: &str, name: &str) -> Option<usize> {
-    let start = tags(html).find(|(_, tag)| is_tag(tag, name))?;
-    Some(start.0 + start.1.len())
 }
 
 /// Everything between angle brackets with its place, linear in the length: an unclosed tag ends where the next one begins.

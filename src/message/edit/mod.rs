@@ -8,7 +8,10 @@
 
 mod body;
 mod encode;
+mod place;
 mod splice;
+
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -21,15 +24,13 @@ use splice::Splices;
 /// What is the tenant's to say besides the edits.
 #[derive(Debug, Clone, Copy)]
 pub struct Style<'a> {
-    /// Whether a digitally signed message's subject is left alone.
-    pub spares_signed: bool,
     /// Stands in the place of a file taken out; `{file}` is its name. Lines end in LF.
     pub notice: &'a str,
 }
 
 impl Default for Style<'_> {
     fn default() -> Self {
-        Self { spares_signed: false, notice: "The attachment \"{file}\" was removed by the mail gateway.\n" }
+        Self { notice: "The attachment \"{file}\" was removed by the mail gateway.\n" }
     }
 }
 
@@ -61,7 +62,7 @@ pub struct Undone {
 pub enum What {
     Tag,
     Stamp,
-    /// Of the part with this path.
+    /// Of the part with this path; empty: of any.
     Strip(Box<str>),
 }
 
@@ -75,17 +76,35 @@ pub struct Edited {
 /// Applies `edits` and removes reserved fields.
 #[must_use]
 pub fn apply(specimen: &Specimen, edits: &Edits, style: &Style<'_>) -> Edited {
+    apply_without(specimen, &[], edits, style)
+}
+
+/// The same, and takes other ranges out of the header: whole fields with their CRLF.
+#[must_use]
+pub fn apply_without(specimen: &Specimen, fields_gone: &[Range<usize>], edits: &Edits, style: &Style<'_>) -> Edited {
     let mut editor = Editor { specimen, splices: Splices::default(), undone: Vec::new() };
     editor.reserved();
+    for range in fields_gone {
+        editor.splices.remove(range.clone());
+    }
     if let Some(tag) = &edits.tag {
-        editor.tag(tag, style.spares_signed);
+        editor.tag(tag);
     }
+    // Before the stamp, which may not be written over the place of a file that goes.
+    let taken = editor.strip(&edits.strip, style.notice);
     if let Some(stamp) = &edits.stamp {
-        editor.stamp(stamp);
+        editor.stamp(stamp, &taken);
+        let is_missing = editor.undone.iter().any(|undone| undone.what == What::Stamp);
+        if let Some(tag) = edits.instead.as_deref().filter(|_| is_missing && edits.tag.is_none()) {
+            editor.tag(tag);
+        }
     }
-    editor.strip(&edits.strip, style.notice);
     editor.splices.insert(0, fields(&edits.fields).into_bytes());
-    Edited { octets: editor.splices.apply(&specimen.raw), undone: editor.undone }
+    let (octets, dropped) = std::mem::take(&mut editor.splices).apply(&specimen.raw);
+    if !dropped.is_empty() {
+        editor.dropped(&dropped, &taken);
+    }
+    Edited { octets, undone: editor.undone }
 }
 
 /// Our own fields as they stand in a header, folded, each with its CRLF.
@@ -103,7 +122,7 @@ pub fn fields(fields: &[Field]) -> String {
 pub fn without_reserved(raw: &Bytes) -> Bytes {
     let mut splices = Splices::default();
     remove_reserved(raw, &mut splices);
-    splices.apply(raw)
+    splices.apply(raw).0
 }
 
 fn remove_reserved(raw: &[u8], splices: &mut Splices) {
@@ -132,11 +151,20 @@ impl Editor<'_> {
         remove_reserved(&self.specimen.raw, &mut self.splices);
     }
 
-    /// `[SPAM] the subject`, all of it encoded anew.
-    fn tag(&mut self, tag: &str, spares_signed: bool) {
-        if spares_signed && is_signed(self.specimen) {
-            return self.leave(What::Tag, Why::Signed);
+    /// Changes that met others: a file in the way of one is not known to be gone, and else it was a stamp.
+    fn dropped(&mut self, dropped: &[Range<usize>], taken: &[usize]) {
+        for index in taken {
+            let path = self.specimen.parts.get(*index).map(|part| part.path.clone()).unwrap_or_default();
+            self.leave(What::Strip(path), Why::Enclosed);
         }
+        if taken.is_empty() {
+            tracing::error!(?dropped, "two changes of a message met");
+            self.leave(What::Stamp, Why::Enclosed);
+        }
+    }
+
+    /// `[SPAM] the subject`, all of it encoded anew.
+    fn tag(&mut self, tag: &str) {
         let mut found = false;
         for field in self.specimen.fields_named("Subject") {
             found = true;
@@ -153,7 +181,8 @@ impl Editor<'_> {
         }
     }
 
-    fn stamp(&mut self, stamp: &str) {
+    /// `taken`: the parts that go.
+    fn stamp(&mut self, stamp: &str, taken: &[usize]) {
         if let Some(why) = unstampable(self.specimen) {
             return self.leave(What::Stamp, why);
         }
@@ -163,6 +192,10 @@ impl Editor<'_> {
             let parts: Vec<(usize, &Part)> = self.specimen.parts.iter().enumerate().collect();
             let Some((index, part)) = parts.iter().find(shown).copied() else { continue };
             let Some(text) = part.text.as_deref() else { continue };
+            if taken.iter().any(|gone| ancestors(self.specimen, *gone).any(|above| above == index)) {
+                self.leave(What::Stamp, Why::Enclosed);
+                continue;
+            }
             if text.contains(char::REPLACEMENT_CHARACTER) {
                 self.leave(What::Stamp, Why::Undecodable);
                 continue;
@@ -177,13 +210,18 @@ impl Editor<'_> {
         }
     }
 
-    fn strip(&mut self, strip: &Strip, notice: &str) {
+    /// The parts that go.
+    fn strip(&mut self, strip: &Strip, notice: &str) -> Vec<usize> {
         let mut paths: Vec<Box<str>> = match strip {
-            Strip::None => return,
+            Strip::None => return Vec::new(),
             Strip::Parts(paths) => paths.clone(),
             Strip::Files => {
-                let files = self.specimen.parts.iter().filter(|part| part.kind == PartKind::File);
-                files.map(|part| part.path.clone()).collect()
+                let parts = &self.specimen.parts;
+                let files = parts.iter().filter(|part| part.kind == PartKind::File);
+                // What says that it is text and was found to be a file.
+                let found = self.specimen.files.iter().filter(|file| file.layer == 0);
+                let found = found.filter_map(|file| parts.get(file.part));
+                files.chain(found).map(|part| part.path.clone()).collect()
             }
         };
         paths.sort();
@@ -200,9 +238,14 @@ impl Editor<'_> {
         let all = taken.clone();
         // What is inside of something that is taken out is gone with it.
         taken.retain(|index| !ancestors(self.specimen, *index).skip(1).any(|above| all.contains(&above)));
-        for index in taken {
-            body::take_out(self.specimen, index, notice, &mut self.splices);
+        for index in &taken {
+            body::take_out(self.specimen, *index, notice, &mut self.splices);
         }
+        if taken.is_empty() && self.undone.iter().all(|undone| !matches!(undone.what, What::Strip(_))) {
+            // It was to be rid of something, wherever that is.
+            self.leave(What::Strip(Box::default()), Why::Absent);
+        }
+        taken
     }
 
     /// The part to take out for this path: it, or the attached mail in whose encoding it stands.
@@ -225,24 +268,10 @@ fn ancestors(specimen: &Specimen, index: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(index), |index| specimen.parts.get(*index).and_then(|part| part.parent))
 }
 
-fn has_type(specimen: &Specimen, types: &[&str]) -> bool {
-    let own = specimen.parts.iter().filter(|part| part.depth <= 1);
-    own.into_iter().any(|part| types.contains(&&*part.content_type))
-}
-
-/// Digitally signed: S/MIME or PGP.
-#[must_use]
-pub fn is_signed(specimen: &Specimen) -> bool {
-    has_type(
-        specimen,
-        &["multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pkcs7-signature"],
-    ) || specimen.texts.iter().any(|text| text.visible.starts_with("-----BEGIN PGP SIGNED MESSAGE-----"))
-}
-
 fn unstampable(specimen: &Specimen) -> Option<Why> {
-    if has_type(specimen, &["multipart/encrypted"]) {
+    if specimen.has_type(&["multipart/encrypted"]) {
         Some(Why::Encrypted)
-    } else if is_signed(specimen) {
+    } else if specimen.is_signed() {
         Some(Why::Signed)
     } else {
         is_structure_doubtful(specimen).then_some(Why::Ambiguous)

@@ -1,7 +1,7 @@
 //! Ranges of a message that are replaced.
 //!
 //! **Invariants**: what no range covers comes out as it went in, in the same order; a range that overlaps an earlier one is
-//! dropped.
+//! dropped, and who asked is told.
 
 use std::ops::Range;
 
@@ -29,11 +29,12 @@ impl Splices {
         }
     }
 
-    /// The octets with everything replaced.
+    /// The octets with everything replaced, and the ranges that were dropped.
     #[must_use]
-    pub fn apply(mut self, raw: &Bytes) -> Bytes {
+    pub fn apply(mut self, raw: &Bytes) -> (Bytes, Vec<Range<usize>>) {
+        let mut dropped = Vec::new();
         if self.list.is_empty() {
-            return raw.clone();
+            return (raw.clone(), dropped);
         }
         self.list.reverse();
         self.list.sort_by_key(|(range, _)| (range.start, range.end));
@@ -42,6 +43,7 @@ impl Splices {
         let mut at = 0;
         for (range, with) in self.list {
             if range.start < at {
+                dropped.push(range);
                 continue;
             }
             out.extend(raw.get(at..range.start).unwrap_or_default());
@@ -49,7 +51,7 @@ impl Splices {
             at = range.end.min(raw.len());
         }
         out.extend(raw.get(at..).unwrap_or_default());
-        out.into()
+        (out.into(), dropped)
     }
 }
 

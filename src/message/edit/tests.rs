@@ -109,8 +109,6 @@ fn what_is_signed_or_read_in_several_ways_gets_no_stamp() {
         Content-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n";
     let (edited, undone) = edit(signed, &stamped("note"));
     assert_eq!((edited.as_str(), undone), (signed, vec![Undone { what: What::Stamp, why: Why::Signed }]));
-    let style = Style { spares_signed: true, ..Style::default() };
-    assert_eq!(apply(&parse(signed), &tagged("[T]"), &style).undone[0].what, What::Tag);
     let odd = "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n--a\r\n\r\nx\r\n--b\r\n\r\ny\r\n";
     assert_eq!(edit(odd, &stamped("note")).1[0].why, Why::Ambiguous);
 }
@@ -168,4 +166,99 @@ fn documents_keep_their_shape() {
     );
     assert!(body::stamped_html("no tags", "a").ends_with("</div>no tags"));
     assert!(body::stamped_html(&"<".repeat(200_000), "a").contains("a</div>"));
+}
+
+struct Nobody;
+
+impl crate::message::specimen::FileVisitor for Nobody {
+    fn file(&mut self, _: &crate::message::specimen::FileSeen, _: &[u8]) {}
+}
+
+/// With the files found, as it is when it has been scanned.
+fn walked(text: &str, edits: &Edits) -> Edited {
+    let mut specimen = parse(text);
+    crate::message::files::walk(&mut specimen, &Limits::default(), &[], &|| false, &mut Nobody);
+    apply(&specimen, edits, &Style::default())
+}
+
+#[test]
+fn a_file_that_says_it_is_text_is_not_left_in_silence() {
+    let disguised = "From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n\
+        Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nTVqQAAMAAAAEAAAA//8AALgAAAA=\r\n--b--\r\n";
+    let all = Edits { strip: Strip::Files, ..Edits::default() };
+    assert_eq!(walked(disguised, &all).undone, [Undone { what: What::Strip("2".into()), why: Why::Enclosed }]);
+    // Beside a file that can go.
+    let both = disguised.replace(
+        "--b--",
+        "--b\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\nUEs=\r\n--b--",
+    );
+    let edited = walked(&both, &all);
+    assert_eq!(edited.undone, [Undone { what: What::Strip("2".into()), why: Why::Enclosed }]);
+}
+
+#[test]
+fn where_nothing_is_to_be_taken_out_it_is_said() {
+    let none = Edits { strip: Strip::Files, ..Edits::default() };
+    let (_, undone) = edit("From: a@b.example\r\n\r\nx\r\n", &none);
+    assert_eq!(undone, [Undone { what: What::Strip("".into()), why: Why::Absent }]);
+}
+
+#[test]
+fn a_stamp_never_keeps_a_file_in() {
+    for before in ["before\r\n", ""] {
+        let text = format!("From: a@b.example\r\n\r\n{before}begin 644 x.exe\r\n#0V%T\r\n`\r\nend\r\nafter\r\n");
+        let edits = Edits { strip: Strip::Files, ..stamped("note") };
+        let (edited, undone) = edit(&text, &edits);
+        assert!(!edited.contains("#0V%T") && edited.contains("was removed"), "{edited}");
+        assert_eq!(undone, [Undone { what: What::Stamp, why: Why::Enclosed }]);
+        assert!(parse(&edited).texts[0].visible.ends_with("after\n"), "{edited}");
+    }
+}
+
+#[test]
+fn a_range_that_meets_another_is_told() {
+    let mut splices = Splices::default();
+    splices.replace(0..4, b"x".to_vec());
+    splices.replace(2..6, b"y".to_vec());
+    let (octets, dropped) = splices.apply(&Bytes::from_static(b"abcdefg"));
+    assert_eq!((&octets[..], dropped.first(), dropped.len()), (&b"xefg"[..], Some(&(2..6)), 1));
+}
+
+#[test]
+fn a_stamp_that_cannot_be_put_is_a_tag() {
+    let signed = "From: a@b.example\r\nSubject: s\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b--\r\n";
+    let edits = Edits { instead: Some("[?]".into()), ..stamped("note") };
+    let (edited, undone) = edit(signed, &edits);
+    assert_eq!(undone, [Undone { what: What::Stamp, why: Why::Signed }]);
+    assert_eq!(parse(&edited).subject(), "[?] s");
+    let both = Edits { tag: Some("[T]".into()), ..edits.clone() };
+    assert_eq!(parse(&edit(signed, &both).0).subject(), "[T] s");
+    assert_eq!(parse(&edit("From: a@b.example\r\nSubject: s\r\n\r\nx", &edits).0).subject(), "s");
+}
+
+#[test]
+fn a_stamp_stands_where_it_is_seen() {
+    const BLOCK: &str = "<div style=";
+    for (before, behind) in [
+        ("<html><head><title><body></title><style>a>b{}<body></style></head><body id=\">\">", "<p>x"),
+        ("<html><!-- <body> -->\n<body>", "x"),
+        ("<!--[if mso]><body><![endif]--><!DOCTYPE html>\n<html><body>", "x"),
+        ("<!--><body>", "x<!-- -->"),
+        ("<html><script>\"<body>\"</script><BODY\nclass=a>", "x"),
+        // A body inside of something else is none.
+        ("<html>", "<div hidden><body></div>x"),
+        ("", "text <body> x"),
+        ("<html><head></head>", "<template><body></template>x"),
+        // What never ends hides all that comes behind it.
+        ("", "<!-- <body> x"),
+        ("<html>", "<script> <body> x"),
+        ("<html>", "<body class=\"x> y"),
+    ] {
+        let stamped = body::stamped_html(&format!("{before}{behind}"), "note");
+        let at = stamped.find(BLOCK).unwrap();
+        assert_eq!((&stamped[..at], stamped.ends_with(behind)), (before, true), "{stamped}");
+    }
+    assert!(body::stamped_html(&"<!--".repeat(100_000), "a").starts_with(BLOCK));
+    assert!(body::stamped_html(&"<a=\"".repeat(100_000), "a").starts_with(BLOCK));
+    assert!(body::stamped_html(&"<meta x='>".repeat(100_000), "a").contains(BLOCK));
 }

@@ -1,6 +1,6 @@
 //! Files written as text: uuencode, yEnc, base64 and BinHex; and the text of files that are text.
 //!
-//! **Failure**: a line that doesn't decode ends its file; what came before is looked at.
+//! **Failure**: a line that doesn't decode ends its file; what came before is looked at. What is beyond a bound is noted.
 //! **Invariants**: decoded octets count towards the budgets of what is unpacked.
 
 use bytes::Bytes;
@@ -12,15 +12,19 @@ use super::walk::{Met, Unpacked, Walk};
 use super::{is_container, kind};
 use crate::message::charset;
 use crate::message::specimen::{FileKind, Trait};
+use crate::model::finding::Reason;
 
 /// Files in one text.
 const MAX_FILES: usize = 64;
 /// Octets of one text that are read as text.
-const MAX_TEXT: usize = 256 << 10;
+const MAX_TEXT: usize = 8 << 20;
 /// Shorter base64 isn't a file.
 const MIN_BASE64: usize = 60;
 
 pub fn open_text(walk: &mut Walk<'_>, at: usize, octets: &Bytes, kind: FileKind) {
+    if octets.len() > MAX_TEXT {
+        walk.note(Reason::Bytes, at);
+    }
     let text = text_of(up_to(octets, 0, MAX_TEXT));
     if kind != FileKind::Script {
         walk.text(&text, "");
@@ -33,12 +37,15 @@ pub fn open_text(walk: &mut Walk<'_>, at: usize, octets: &Bytes, kind: FileKind)
     let mut found = 0;
     let mut here = 0;
     while let Some(begin) = next_line_with(octets, here, b"begin") {
-        if found >= MAX_FILES || walk.is_spent(at) {
+        if walk.is_spent(at) {
             return;
         }
         let (line, next) = line(octets, begin);
         here = next;
         if let Some(name) = uu_name(line) {
+            if found >= MAX_FILES {
+                return walk.note(Reason::Count, at);
+            }
             let (file, end) =
                 if line.starts_with(b"begin-base64") { base64_lines(octets, next) } else { uu(octets, next) };
             here = end.max(next);
@@ -48,8 +55,11 @@ pub fn open_text(walk: &mut Walk<'_>, at: usize, octets: &Bytes, kind: FileKind)
     }
     here = 0;
     while let Some(begin) = next_line_with(octets, here, b"=ybegin ") {
-        if found >= MAX_FILES || walk.is_spent(at) {
+        if walk.is_spent(at) {
             return;
+        }
+        if found >= MAX_FILES {
+            return walk.note(Reason::Count, at);
         }
         let (line, next) = line(octets, begin);
         let name =
@@ -195,7 +205,7 @@ pub fn open_binhex(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     let Some(start) = find_ignoring_case(octets, b"binhex", 0)
         .and_then(|hit| memchr::memchr(b':', octets.get(hit..)?).map(|colon| hit + colon + 1))
     else {
-        return walk.note(crate::model::finding::Reason::Malformed, at);
+        return walk.note(Reason::Malformed, at);
     };
     let mut raw: Vec<u8> = Vec::new();
     let (mut word, mut bits, mut is_run) = (0_u32, 0, false);
@@ -222,7 +232,7 @@ pub fn open_binhex(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
                 _ => {}
             }
             if raw.len() as u64 > walk.room() {
-                return walk.note(crate::model::finding::Reason::Bytes, at);
+                return walk.note(Reason::Bytes, at);
             }
         } else if decoded == 0x90 {
             is_run = true;
@@ -234,7 +244,7 @@ pub fn open_binhex(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     let name = names::decoded(up_to(&raw, 1, name_length));
     let lengths = 1 + name_length + 1 + 4 + 4 + 2;
     let (Some(data), Some(resources)) = (be32(&raw, lengths), be32(&raw, lengths + 4)) else {
-        return walk.note(crate::model::finding::Reason::Malformed, at);
+        return walk.note(Reason::Malformed, at);
     };
     let data_at = lengths + 8 + 2;
     let resources_at = data_at.saturating_add(data as usize).saturating_add(2);
@@ -245,7 +255,7 @@ pub fn open_binhex(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
         }
     }
     if slice(&raw, data_at, data as usize).is_none() {
-        walk.note(crate::model::finding::Reason::Malformed, at);
+        walk.note(Reason::Malformed, at);
     }
 }
 

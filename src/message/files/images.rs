@@ -9,10 +9,11 @@ use crate::message::links;
 use crate::message::specimen::LinkSource;
 
 pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
-    if !walk.is_inside(at) || !walk.may_search_picture() {
+    if !walk.is_inside(at) || walk.is_spent(at) {
         return;
     }
-    for text in links::in_image(octets) {
-        walk.link_from(LinkSource::Qr, &text, None);
+    match links::in_image(octets, &mut walk.pixels) {
+        Ok(texts) => texts.iter().for_each(|text| walk.link_from(LinkSource::Qr, text, None)),
+        Err(reason) => walk.note(reason, at),
     }
 }

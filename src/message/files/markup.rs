@@ -1,6 +1,7 @@
 //! HTML, SVG and HTA files: script, forms for passwords, and files that a script makes out of its own text (HTML smuggling).
 //!
-//! **Failure**: what isn't found is not noted: a script can hide anything, which is why [`Trait::Script`] alone counts.
+//! **Failure**: what isn't found is not noted: a script can hide anything, which is why [`Trait::Script`] alone counts. What isn't
+//! looked at is.
 //! **Invariants**: linear; at most [`MAX_PAYLOADS`] files are taken out.
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::octets::{contains_ignoring_case, up_to};
 use super::walk::{Met, Unpacked, Walk};
 use super::{is_container, kind};
 use crate::message::specimen::{FileKind, Trait};
+use crate::model::finding::Reason;
 
 /// Files taken out of one document.
 const MAX_PAYLOADS: usize = 16;
@@ -19,6 +21,9 @@ const MIN_PAYLOAD: usize = 200;
 const MAX_TEXT: usize = 4 << 20;
 
 pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes, format: &str) {
+    if octets.len() > MAX_TEXT {
+        walk.note(Reason::Bytes, at);
+    }
     let signs = walk.markup(&text_of(up_to(octets, 0, MAX_TEXT)));
     let script = signs.scripts
         || contains_ignoring_case(octets, b"javascript:")
@@ -45,7 +50,7 @@ fn payloads(walk: &mut Walk<'_>, at: usize, octets: &Bytes, script: bool) {
         if run.len() < MIN_PAYLOAD {
             continue;
         }
-        if found >= MAX_PAYLOADS || walk.is_spent(at) {
+        if walk.is_spent(at) {
             return;
         }
         let percents = run.iter().filter(|&&octet| octet == b'%').count();
@@ -57,8 +62,14 @@ fn payloads(walk: &mut Walk<'_>, at: usize, octets: &Bytes, script: bool) {
             FileKind::Compressed => matches!(form.1, "gz" | "xz" | "zst"),
             _ => is_file,
         };
-        if !is_worth || !walk.account(at, file.len() as u64) {
+        if !is_worth {
             continue;
+        }
+        if found >= MAX_PAYLOADS {
+            return walk.note(Reason::Count, at);
+        }
+        if !walk.account(at, file.len() as u64) {
+            return;
         }
         found += 1;
         if script {

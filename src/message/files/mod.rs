@@ -35,6 +35,7 @@ mod ooxml;
 mod passwords;
 mod pdf;
 mod pdf_text;
+mod pdf_weight;
 mod polyglot;
 mod rar;
 mod rtf;
@@ -71,7 +72,9 @@ pub fn walk(
     let mut walk = Walk::new(specimen, limits, passwords, time_up, visitor);
     for (part, readings) in attachments {
         for met in readings {
-            walk.attachment(part, met);
+            if !walk.attachment(part, met) {
+                return;
+            }
         }
     }
 }

@@ -36,8 +36,8 @@ const STEP: usize = 64 << 10;
 const MAX_TRIES: usize = 400;
 /// Of these, on formats where each costs hundreds of thousands of hashes.
 const MAX_COSTLY: usize = 16;
-/// Pictures inside files that are searched for codes.
-const MAX_PICTURES: usize = 20;
+/// Files beyond a budget of their own in one message: with more of them it is there to keep scanners busy.
+const MAX_BOMBS: usize = 8;
 /// Memory of a decoder's dictionary.
 pub const MAX_DICTIONARY: u64 = 32 << 20;
 
@@ -75,11 +75,15 @@ pub struct Walk<'w> {
     visitor: &'w mut dyn FileVisitor,
     /// The part that is being looked at.
     part: usize,
+    /// The file that is open.
+    here: usize,
     unpacked: u64,
     held: u64,
     tries: usize,
     costly: usize,
-    pictures: usize,
+    bombs: usize,
+    /// Pixels of pictures inside files that may still be searched for codes.
+    pub pixels: u64,
     /// Files inside containers.
     inner: usize,
     text: usize,
@@ -101,21 +105,33 @@ impl<'w> Walk<'w> {
             passwords,
             visitor,
             part: 0,
+            here: 0,
             unpacked: 0,
             held: 0,
             tries: 0,
             costly: 0,
-            pictures: 0,
+            bombs: 0,
+            pixels: links::PIXELS,
             inner: 0,
             text: 0,
             spent: None,
         }
     }
 
-    /// An attachment: layer 0.
-    pub fn attachment(&mut self, part: usize, met: Met) {
+    /// An attachment: layer 0. `false`: there is no time for it, which is noted.
+    pub fn attachment(&mut self, part: usize, met: Met) -> bool {
         self.part = part;
+        if self.spent == Some(Reason::Time) || (self.time_up)() {
+            self.spent = Some(Reason::Time);
+            self.note_part(Reason::Time);
+            return false;
+        }
+        // It is shown, but nothing in it is: what is noted of the part keeps the message back as a whole.
+        if let Some(reason) = self.spent {
+            self.note_part(reason);
+        }
         self.see(None, met);
+        true
     }
 
     /// Something inside the file of this index.
@@ -155,7 +171,9 @@ impl<'w> Walk<'w> {
             }
         } else if !met.is_cut {
             let held = met.octets.clone();
+            let around = std::mem::replace(&mut self.here, at);
             self.contained(at, |walk| super::open(walk, at, &held, form));
+            self.here = around;
         }
         self.show(at, &met.octets);
     }
@@ -211,7 +229,8 @@ impl<'w> Walk<'w> {
             return Some(Unpacked { octets: octets.into(), is_cut: false, is_broken: false });
         };
         self.note_in(reason, at, name);
-        if matches!(reason, Reason::Time | Reason::Bytes) {
+        self.bombs += usize::from(matches!(reason, Reason::Ratio | Reason::FileSize));
+        if matches!(reason, Reason::Time | Reason::Bytes) || self.bombs > MAX_BOMBS {
             self.spent = Some(reason);
         }
         if octets.is_empty() {
@@ -228,6 +247,10 @@ impl<'w> Walk<'w> {
 
     /// The same without a word, for passwords that may be wrong: what came, and why there is no more.
     pub fn draw(&mut self, packed: u64, told: u64, reader: &mut dyn Read) -> (Vec<u8>, Option<Reason>) {
+        // What would be thrown away isn't unpacked first.
+        if let Some(reason) = self.spent {
+            return (Vec::new(), Some(reason));
+        }
         let most = self.limits.file_octets.saturating_sub(self.held);
         let too_well_packed =
             |length: u64| length > RATIO_FROM && length > packed.max(1).saturating_mul(self.limits.ratio);
@@ -339,6 +362,11 @@ impl<'w> Walk<'w> {
         self.note_in(reason, at, "");
     }
 
+    /// About the part itself, which is no file yet.
+    fn note_part(&mut self, reason: Reason) {
+        self.note_in(reason, usize::MAX, "");
+    }
+
     /// `name`: of something inside that isn't a file yet.
     pub fn note_in(&mut self, reason: Reason, at: usize, name: &str) {
         let what = self.path(at, name);
@@ -398,7 +426,10 @@ impl<'w> Walk<'w> {
 
     /// A text of the document, with its links.
     pub fn text(&mut self, visible: &str, hidden: &str) {
-        let room = self.limits.text.min(MAX_TEXT).saturating_sub(self.text);
+        let room = self.text_room();
+        if visible.len() > room {
+            self.note(Reason::Bytes, self.here);
+        }
         let visible = cut(visible, room);
         super::joint::links_in_text(self.specimen, self.part, self.limits, visible);
         self.text_of(Text {
@@ -409,10 +440,21 @@ impl<'w> Walk<'w> {
         });
     }
 
-    /// A text whose links are known; dropped where it is beyond the budget of characters.
-    pub fn text_of(&mut self, text: Text) {
+    fn text_room(&self) -> usize {
+        self.limits.text.min(MAX_TEXT).saturating_sub(self.text)
+    }
+
+    /// A text whose links are known; what is beyond the budget of characters is cut off, and noted.
+    pub fn text_of(&mut self, mut text: Text) {
+        let room = self.text_room();
+        if text.visible.len() + text.hidden.len() > room {
+            self.note(Reason::Bytes, self.here);
+            text.visible = cut(&text.visible, room).into();
+            text.hidden = cut(&text.hidden, room - text.visible.len()).into();
+            text.folded = fold(&text.visible).into();
+        }
         let length = text.visible.len() + text.hidden.len();
-        if length == 0 || self.text.saturating_add(length) > self.limits.text.min(MAX_TEXT) {
+        if length == 0 {
             return;
         }
         self.text += length;
@@ -432,12 +474,6 @@ impl<'w> Walk<'w> {
     /// Whether the file is in another one.
     pub fn is_inside(&self, at: usize) -> bool {
         self.layer_of(at) > 0
-    }
-
-    /// Whether another picture may be searched for codes.
-    pub fn may_search_picture(&mut self) -> bool {
-        self.pictures += 1;
-        self.pictures <= MAX_PICTURES && !(self.time_up)()
     }
 
     /// The addresses in a text that nobody reads.

@@ -78,6 +78,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     if is_cut {
         walk.note(Reason::Count, at);
     }
+    let mut read: BTreeSet<(usize, u64, u16, u16)> = BTreeSet::new();
     let mut package = Package::of(walk, at, &entries);
     let mut keys = Keys::default();
     for entry in &entries {
@@ -89,6 +90,12 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
             break;
         }
         for reading in readings(octets, entry, walk, at) {
+            // The same octets under another name: no honest archive has that, and bombs are made of it. Only the name is new.
+            let content = (reading.start, reading.packed, reading.method, reading.flags & 1);
+            if reading.packed > 0 && !read.insert(content) {
+                walk.inside(at, Met { names: names_of(&reading), is_cut: true, ..Met::default() });
+                continue;
+            }
             show(walk, at, octets, &reading, &mut keys, &mut package);
         }
     }

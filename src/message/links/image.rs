@@ -1,53 +1,77 @@
 //! QR codes in images: the address that a camera would open.
 //!
-//! **Failure**: an image that can't be read, or is beyond the bounds, has no codes. A fault in the reader is contained.
+//! **Failure**: an image that can't be read has no codes; one beyond the bounds is told as not checked. A fault in the reader is
+//! contained.
 //! **Invariants**: at most [`MAX_SIDE`] pixels a side and [`MAX_MEMORY`] octets while decoding.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::{GrayImage, ImageReader, Limits as ImageLimits};
+use image::{GrayImage, ImageError, ImageReader, Limits as ImageLimits};
 
 use super::add;
 use crate::message::specimen::{Link, LinkSource, Part, PartKind, TimeUp};
+use crate::model::finding::{Reason, Unchecked};
 
 /// Pixels of one side.
-const MAX_SIDE: u32 = 4_096;
+const MAX_SIDE: u32 = 8_192;
 /// Pixels that are searched; bigger images are made smaller.
 const MAX_PIXELS: u32 = 1_500_000;
-const MAX_MEMORY: u64 = 48 << 20;
+const MAX_MEMORY: u64 = 80 << 20;
 /// The smallest code has 21 modules.
 const MIN_SIDE: u32 = 21;
 /// Codes of one image.
 const MAX_CODES: usize = 8;
-/// Images of one message that are searched.
-const MAX_IMAGES: usize = 20;
+/// Pixels of all images of a message that are searched: a dozen photographs, or hundreds of small pictures.
+pub const PIXELS: u64 = 300_000_000;
+/// What the smallest image costs.
+const LEAST_PIXELS: u64 = 1_000_000;
 
-/// The texts of the codes in a PNG, JPEG, GIF, WebP or BMP.
-#[must_use]
-pub fn in_image(octets: &[u8]) -> Vec<Box<str>> {
+/// The texts of the codes in a PNG, JPEG, GIF, WebP or BMP. `left`: pixels that may still be searched, of [`PIXELS`].
+///
+/// # Errors
+/// The reason why it was not searched, though it may hold a code.
+pub fn in_image(octets: &[u8], left: &mut u64) -> Result<Vec<Box<str>>, Reason> {
     if octets.len() < 64 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    catch_unwind(AssertUnwindSafe(|| codes(octets).unwrap_or_default())).unwrap_or_default()
+    let found = || match codes(octets, left) {
+        Err(Unread::NoImage) => Ok(Vec::new()),
+        Err(Unread::TooLarge) => Err(Reason::Bytes),
+        Err(Unread::TooMany) => Err(Reason::Count),
+        Ok(found) => Ok(found),
+    };
+    catch_unwind(AssertUnwindSafe(found)).unwrap_or(Ok(Vec::new()))
 }
 
-/// Links in the codes of all images among the parts.
+/// Links in the codes of all images among the parts; and what was not searched, if anything, with the part's path.
 #[must_use]
-pub fn in_images(parts: &[Part], limit: usize, time_up: TimeUp) -> Vec<Link> {
+pub fn in_images(parts: &[Part], limit: usize, time_up: TimeUp) -> (Vec<Link>, Vec<Unchecked>) {
     let mut links = Vec::new();
+    let mut unchecked: Vec<Unchecked> = Vec::new();
+    let mut leave = |reason, part: &Part| {
+        if !unchecked.iter().any(|known| known.reason == reason) {
+            unchecked.push(Unchecked { reason, what: part.path.clone() });
+        }
+    };
     let images = parts.iter().enumerate().filter(|(_, part)| part.kind == PartKind::File && is_image(&part.octets));
-    for (index, part) in images.take(MAX_IMAGES) {
+    let mut left = PIXELS;
+    for (index, part) in images {
         if time_up() {
+            leave(Reason::Time, part);
             break;
         }
-        for text in in_image(&part.octets) {
+        let texts = in_image(&part.octets, &mut left).unwrap_or_else(|reason| {
+            leave(reason, part);
+            Vec::new()
+        });
+        for text in texts {
             if let Some(link) = super::link(index, LinkSource::Qr, &text, None) {
                 add(&mut links, link, limit);
             }
         }
     }
-    links
+    (links, unchecked)
 }
 
 fn is_image(octets: &[u8]) -> bool {
@@ -55,19 +79,45 @@ fn is_image(octets: &[u8]) -> bool {
     starts.iter().any(|start| octets.starts_with(start))
 }
 
-fn codes(octets: &[u8]) -> Option<Vec<Box<str>>> {
-    let size = ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?.into_dimensions().ok()?;
-    let (width, height) = size;
-    if width.min(height) < MIN_SIDE || width.max(height) > MAX_SIDE {
-        return None;
+/// Why an image was not searched.
+enum Unread {
+    /// Nothing that anybody would show.
+    NoImage,
+    TooLarge,
+    /// Together with those before.
+    TooMany,
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(_: std::io::Error) -> Self {
+        Self::NoImage
     }
-    let mut reader = ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?;
+}
+
+impl From<ImageError> for Unread {
+    fn from(error: ImageError) -> Self {
+        if matches!(error, ImageError::Limits(_)) { Self::TooLarge } else { Self::NoImage }
+    }
+}
+
+fn codes(octets: &[u8], left: &mut u64) -> Result<Vec<Box<str>>, Unread> {
+    let size = ImageReader::new(Cursor::new(octets)).with_guessed_format()?.into_dimensions()?;
+    let (width, height) = size;
+    if width.min(height) < MIN_SIDE {
+        return Ok(Vec::new());
+    }
+    if width.max(height) > MAX_SIDE {
+        return Err(Unread::TooLarge);
+    }
+    let cost = (u64::from(width) * u64::from(height)).max(LEAST_PIXELS);
+    *left = left.checked_sub(cost).ok_or(Unread::TooMany)?;
+    let mut reader = ImageReader::new(Cursor::new(octets)).with_guessed_format()?;
     let mut limits = ImageLimits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
-    let image = reader.decode().ok()?;
+    let image = reader.decode()?;
     let image = if width.saturating_mul(height) > MAX_PIXELS {
         let side = width.max(height) * 1_200 / width.max(height);
         image.thumbnail(side, side)
@@ -84,11 +134,11 @@ fn codes(octets: &[u8]) -> Option<Vec<Box<str>>> {
     }
     let found = search(&gray);
     if !found.is_empty() {
-        return Some(found);
+        return Ok(found);
     }
     // White on black.
     image::imageops::invert(&mut gray);
-    Some(search(&gray))
+    Ok(search(&gray))
 }
 
 fn search(gray: &GrayImage) -> Vec<Box<str>> {
@@ -99,4 +149,27 @@ fn search(gray: &GrayImage) -> Vec<Box<str>> {
         });
     let grids = prepared.detect_grids();
     grids.iter().take(MAX_CODES).filter_map(|grid| grid.decode().ok()).map(|(_, text)| text.into_boxed_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(side: u32) -> Vec<u8> {
+        let mut octets = Cursor::new(Vec::new());
+        GrayImage::new(side, side).write_to(&mut octets, image::ImageFormat::Png).unwrap();
+        octets.into_inner()
+    }
+
+    #[test]
+    fn what_is_not_searched_is_told() {
+        let mut left = PIXELS;
+        assert_eq!(in_image(&picture(10), &mut left), Ok(vec![]));
+        assert_eq!(left, PIXELS, "too small for a code");
+        assert_eq!(in_image(&picture(100), &mut left), Ok(vec![]));
+        assert_eq!(left, PIXELS - LEAST_PIXELS);
+        assert_eq!(in_image(&picture(100), &mut 1), Err(Reason::Count));
+        assert_eq!(in_image(&picture(MAX_SIDE + 1), &mut left), Err(Reason::Bytes));
+        assert_eq!(in_image(&[7; 100], &mut left), Ok(vec![]));
+    }
 }

@@ -59,7 +59,7 @@ pub fn join(base: &str, written: &str) -> Option<String> {
     let (scheme, rest) = written.split_once(':').unwrap_or(("", written));
     let is_absolute = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    if written.starts_with('#') || (is_absolute && !(is_web && !rest.starts_with(['/', '\\']))) {
+    if written.starts_with('#') || (is_absolute && (!is_web || rest.starts_with(['/', '\\']))) {
         return None;
     }
     Url::parse(base).ok()?.join(written).ok().map(String::from)

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::block::line;
 
-/// Files in one text.
-const MAX_FILES: usize = 100;
+/// Files in one text: more than any message may have parts, so that who takes them notes that there are too many.
+const MAX_FILES: usize = 10_000;
 
 /// A file in a text.
 #[derive(Debug, PartialEq, Eq)]

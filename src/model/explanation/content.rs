@@ -131,6 +131,27 @@ impl Content {
         Self { verdict, unchecked_left_out, groups: Vec::new(), groups_left_out: 0 }
     }
 
+    /// Without what was seen where that may be text of the message: for records that others read than those whose mail it is. Names
+    /// of files, hosts and hashes stay.
+    #[must_use]
+    pub fn without_texts(mut self) -> Self {
+        for found in self.verdict.iter_mut().flat_map(|verdict| &mut verdict.findings) {
+            let is_a_name = matches!(
+                found.detector,
+                Detector::Hashes
+                    | Detector::Yara
+                    | Detector::Feeds
+                    | Detector::Files
+                    | Detector::Clamd
+                    | Detector::Icap
+            ) || matches!(found.detector, Detector::Rspamd | Detector::Spamd);
+            if !is_a_name {
+                found.evidence = Box::default();
+            }
+        }
+        self
+    }
+
     /// Whether the message counts as nothing at all, for everybody.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -158,5 +179,32 @@ impl Content {
         }
         group.summary = Summary { en: plain(&group.summary.en), ja: plain(&group.summary.ja) };
         self.groups.push(group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::{Class, Finding};
+
+    #[test]
+    fn records_hold_no_text_of_the_message() {
+        let mut verdict = Verdict::new(1);
+        for detector in Detector::ALL {
+            verdict.find(Finding::new(detector, "S", Class::Spam, Score(1), "seen"));
+        }
+        let content = Content::new(Some(&verdict)).without_texts();
+        let findings = content.verdict.unwrap().findings;
+        let silent: Vec<Detector> =
+            findings.iter().filter(|one| one.evidence.is_empty()).map(|one| one.detector).collect();
+        let texts = [
+            Detector::Structure,
+            Detector::Rules,
+            Detector::SpamAssassin,
+            Detector::Classifier,
+            Detector::Impersonation,
+            Detector::Bulk,
+        ];
+        assert_eq!((findings.len(), silent), (Detector::ALL.len(), texts.to_vec()));
     }
 }

@@ -20,10 +20,7 @@ pub(super) fn treatment(facts: &Facts<'_>, category: Category, is_certain: bool)
         (Category::Malware, Direction::Inbound) if wanted.fate == Fate::Deliver => (Fate::Quarantine, false),
         (Category::Malware, Direction::Outbound) => (Fate::Quarantine, true),
         (Category::Spam | Category::Phishing, Direction::Outbound) => (spam(facts, category, is_certain), false),
-        // What is taken out doesn't leave; the rest does.
-        (Category::Unscannable, Direction::Outbound) if wanted.fate == Fate::Deliver && !wanted.has(Extra::Strip) => {
-            (Fate::Quarantine, false)
-        }
+        (Category::Unscannable, Direction::Outbound) if wanted.fate == Fate::Deliver => (Fate::Quarantine, false),
         _ => (wanted.fate, false),
     };
     let given = wanted.with_fate(fate);

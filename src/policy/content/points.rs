@@ -54,10 +54,8 @@ impl Points {
 #[must_use]
 pub fn points(verdict: &Verdict, thresholds: &Thresholds, author: Author, marks: &[Rule]) -> Points {
     let mut by_symbol: BTreeMap<(Class, Detector, &str), Score> = BTreeMap::new();
-    let mut kept = Score::ZERO;
     for Finding { detector, symbol, class, score, .. } in &verdict.findings {
         if class.is_scored() {
-            kept += *score;
             *by_symbol.entry((*class, *detector, symbol)).or_default() += *score;
         }
     }
@@ -73,15 +71,15 @@ pub fn points(verdict: &Verdict, thresholds: &Thresholds, author: Author, marks:
             .sum()
     };
     // Findings that were too many to keep still count.
-    let left_out = Score(verdict.score.0.saturating_sub(kept.0));
+    let left_out = |class| verdict.left_out_of(class);
     let marked: Score = marks.iter().map(mark).sum();
     let unwanted = [Class::Spam, Class::Phishing, Class::Impersonation];
     let good = sum(&[Class::Spam], thresholds.phishing).min(Score::ZERO);
     Points {
-        spam: sum(&unwanted, thresholds.spam) + left_out + marked,
-        phishing: sum(&[Class::Phishing], thresholds.phishing) + good,
-        impersonation: plain(&by_symbol, Class::Impersonation),
-        bulk: plain(&by_symbol, Class::Bulk),
+        spam: sum(&unwanted, thresholds.spam) + unwanted.into_iter().map(left_out).sum() + marked,
+        phishing: sum(&[Class::Phishing], thresholds.phishing) + left_out(Class::Phishing) + good,
+        impersonation: plain(&by_symbol, Class::Impersonation) + left_out(Class::Impersonation),
+        bulk: plain(&by_symbol, Class::Bulk) + left_out(Class::Bulk),
     }
 }
 

@@ -180,7 +180,7 @@ fn decide(facts: &Facts<'_>, verdict: &Verdict, judged: Judged) -> Ruling {
 }
 
 fn harms(facts: &Facts<'_>, categories: &[Category]) -> bool {
-    let unwanted = [Category::Malware, Category::Phishing, Category::Spam];
+    let unwanted = [Category::Malware, Category::Unscannable, Category::Phishing, Category::Spam];
     facts.direction == Direction::Outbound && unwanted.iter().any(|category| categories.contains(category))
 }
 
@@ -201,6 +201,8 @@ fn changes(facts: &Facts<'_>, verdict: &Verdict, found: &[Found]) -> Edits {
         fields: Vec::new(),
         tag: with(Extra::Tag).next().filter(|_| may_tag).map(|category| facts.policy.tag(category).into()),
         stamp: (!stamps.is_empty()).then(|| stamps.join("\n\n").into()),
+        // Who feigns a signature would be rid of the warning.
+        instead: with(Extra::Stamp).next().map(|category| facts.policy.tag(category).into()),
         strip: with(Extra::Strip).map(|category| files(verdict, category)).fold(Strip::None, Strip::and),
     }
 }
@@ -214,7 +216,11 @@ fn files(verdict: &Verdict, category: Category) -> Strip {
         Category::Unscannable => one.reason != Reason::Encrypted,
         _ => false,
     });
-    let by_path = unseen.map(|one| one.what.split_once('/').map(|(part, _)| part));
+    let by_path = unseen.map(|one| part_of(&one.what));
+    if verdict.unchecked.len() >= MANY {
+        // There may be more than were named.
+        return Strip::Files;
+    }
     let mut paths = Vec::new();
     for path in by_finding.chain(by_path) {
         match path {
@@ -225,4 +231,15 @@ fn files(verdict: &Verdict, category: Category) -> Strip {
     paths.sort_unstable();
     paths.dedup();
     Strip::Parts(paths)
+}
+
+/// Things not looked at, from which on not all of them are named.
+const MANY: usize = 64;
+
+/// The part's path at the front: `1.2/invoice.zip/a.exe`. A file's own name is none.
+fn part_of(what: &str) -> Option<&str> {
+    let path = what.split_once('/').map_or(what, |(path, _)| path);
+    let is_path = path.starts_with(|c: char| c.is_ascii_digit())
+        && path.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '\''));
+    is_path.then_some(path)
 }

@@ -266,12 +266,14 @@ impl External {
 
 const PROBE: &[u8] = b"From: probe@localhost.invalid\r\nSubject: probe\r\n\r\nprobe\r\n";
 
-/// An antivirus that can't see a message makes it unscannable; a judge of spam is just not asked.
+/// An antivirus, or a judge that is required, that can't see a message makes it unscannable; another judge is told as not asked.
 fn too_large(detector: Detector, line: &Line) -> Answer {
     let mut answer = Answer::of(detector);
-    if matches!(detector, Detector::Clamd | Detector::Icap) {
-        let why = format!("larger than the {} octets that are sent to it", line.service.max_size);
+    let why = format!("larger than the {} octets that are sent to it", line.service.max_size);
+    if line.service.required || matches!(detector, Detector::Clamd | Detector::Icap) {
         unscannable(&mut answer, &format!("{}_TOO_LARGE", detector.name().to_uppercase()), Reason::Bytes, &why);
+    } else {
+        answer.unavailable = Some(Unavailable { detector, reason: why.into() });
     }
     answer
 }

@@ -45,6 +45,9 @@ impl Keyring {
             };
             keys.entry(domain).or_default().push(active);
         }
+        for keys in keys.values_mut() {
+            keys.sort_by_key(|key| key.facts.algorithm != KeyAlgorithm::Rsa2048);
+        }
         (Self { version, keys }, wrong)
     }
 
@@ -68,6 +71,12 @@ impl Keyring {
     pub fn of_host(&self, host: &str) -> Option<&Arc<ActiveKey>> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         self.of(&host).or_else(|| self.of(&by_suffix_list(&host)))
+    }
+
+    /// The keys of exactly this domain, RSA before Ed25519; one for each algorithm at most.
+    #[must_use]
+    pub fn of_domain(&self, domain: &Domain) -> &[Arc<ActiveKey>] {
+        self.keys.get(domain).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn of(&self, domain: &str) -> Option<&Arc<ActiveKey>> {

@@ -265,16 +265,29 @@ impl RuleSet {
         evaluated
     }
 
-    /// Whether the words and expressions of a rule hit a text, whatever its field. `None`: there is no such rule.
+    /// Whether it is a rule about names of files alone, and hits this one: then the file is known that it speaks of.
     #[must_use]
-    pub fn tries(&self, name: &str, text: &str) -> Option<bool> {
-        let rule = self.rules.get(*self.by_name.get(name)?)?;
+    pub fn is_about_file(&self, rule: &str, file_name: &str) -> bool {
+        let found = self.by_name.get(rule).and_then(|number| self.rules.get(*number));
+        let of_names = |rule: &Rule| rule.domains.is_none() && self.fields_of(rule) == Mask::of(&[fields::FILE_NAME]);
+        found.is_some_and(of_names) && self.tries(rule, file_name) == Some(true)
+    }
+
+    fn fields_of(&self, rule: &Rule) -> Mask {
         let mut mask = Mask::default();
         let literals = rule.any.iter().chain(&rule.all).chain(&rule.none);
         let needles = literals.filter_map(|literal| self.needles.get(literal.needle as usize));
         needles.for_each(|needle| mask.join(needle.mask));
         rule.patterns.iter().filter_map(|id| self.patterns.get(*id)).for_each(|pattern| mask.join(pattern.mask));
         rule.exists.iter().for_each(|exists| mask.join(*exists));
+        mask
+    }
+
+    /// Whether the words and expressions of a rule hit a text, whatever its field. `None`: there is no such rule.
+    #[must_use]
+    pub fn tries(&self, name: &str, text: &str) -> Option<bool> {
+        let rule = self.rules.get(*self.by_name.get(name)?)?;
+        let mask = self.fields_of(rule);
         let region = Region { mask, folded: crate::signatures::fold::fold(text), exact: text.into() };
         let seen = self.nothing_seen();
         let mut run = Run { set: self, seen, matched: HashMap::new(), domains: HashSet::new(), time_is_up: false };

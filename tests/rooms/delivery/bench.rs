@@ -14,6 +14,7 @@ use sekisho::faults::Faults;
 use sekisho::model::units::Span;
 use sekisho::model::{Address, Direction, Envelope, MessageId, Origin, Recipient, ReversePath, TenantId};
 use sekisho::net::client_tls::ClientTls;
+use sekisho::policy::srs::Rewriter;
 use sekisho::spool::{self, About, Body, NewMessage, Spool};
 use sekisho::telemetry::{MailLog, Metrics};
 use sekisho::tenant::{Snapshot, Tenant};
@@ -121,6 +122,7 @@ impl Builder {
             log: log.clone(),
             faults: Faults::default(),
             observers: Vec::new(),
+            rewriter: Arc::new(Rewriter::new(&[])),
             shutdown: shutdown.clone(),
         };
         let handle = delivery::build(self.config, deps);

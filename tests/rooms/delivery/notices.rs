@@ -86,16 +86,23 @@ async fn a_failure_comes_home_with_every_fact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_whole_message_goes_back_when_asked_for() {
-    let (_hop, home, builder) = world("550 5.1.1 no");
+async fn the_whole_message_goes_back_to_tenants_when_asked_for_and_to_no_stranger() {
+    let (hop, home, builder) = world("550 5.1.1 no");
     let bench = builder.start();
-    let mut asked = envelope("s@sender.example", &["a@acme.example"]);
+    let mut asked = envelope("ok@acme.example", &["x@missing.example"]);
     asked.ret = Some(ReturnContent::Full);
-    queue(&bench, asked).await;
+    bench.queue_body(1, Direction::Outbound, asked, TEXT.as_bytes()).await;
     bench.empty().await;
-    let parts = parts(&home.one());
-    assert!(parts[2].0.contains("message/rfc822"));
-    assert_eq!(parts[2].1, format!("Received: here\r\n{TEXT}"));
+    let whole = parts(&hop.one());
+    assert!(whole[2].0.contains("message/rfc822"));
+    assert_eq!(whole[2].1, format!("Received: here\r\n{TEXT}"));
+    // Nobody has us write a text of his own to whom he names as sender.
+    let mut forged = envelope("s@sender.example", &["a@acme.example"]);
+    forged.ret = Some(ReturnContent::Full);
+    bench.queue_body(2, Direction::Inbound, forged, TEXT.as_bytes()).await;
+    bench.empty().await;
+    let header = parts(&home.one());
+    assert!(header[2].0.contains("text/rfc822-headers") && !header[2].1.contains("dotted"), "{header:?}");
     bench.stop().await;
 }
 

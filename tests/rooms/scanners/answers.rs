@@ -104,13 +104,22 @@ async fn the_second_clamd_answers_for_the_first() {
 }
 
 #[tokio::test]
-async fn a_message_too_large_for_an_antivirus_is_unscannable_and_for_a_judge_of_spam_not_asked() {
+async fn a_message_too_large_for_who_must_see_it_is_unscannable_and_others_say_that_they_were_not_asked() {
     let fake = FakeScanner::clamd();
-    for (detector, class) in [(Detector::Clamd, true), (Detector::Icap, true), (Detector::Spamd, false)] {
-        let small = Service { max_size: 10, ..service(detector, &[fake.endpoint()]) };
+    let cases = [
+        (Detector::Clamd, false, true),
+        (Detector::Icap, false, true),
+        (Detector::Spamd, true, true),
+        (Detector::Spamd, false, false),
+        (Detector::Rspamd, true, true),
+    ];
+    for (detector, required, class) in cases {
+        let small = Service { max_size: 10, required, ..service(detector, &[fake.endpoint()]) };
         let answer = one(external(detector, small), &question("x")).await;
         assert_eq!(answer.findings.first().is_some_and(|found| found.class == Class::Unscannable), class, "{answer:?}");
         assert_eq!(answer.unchecked.iter().any(|left| left.reason == Reason::Bytes), class);
+        let told = answer.unavailable.as_ref().is_some_and(|away| away.reason.contains("larger than"));
+        assert_eq!(told, !class, "never in silence: {answer:?}");
     }
     assert!(fake.seen().is_empty());
 }

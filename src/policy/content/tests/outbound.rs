@@ -80,6 +80,11 @@ pub(super) const ROWS: &[Row] = &[
         "out unscannable act:unscannable=deliver",
         "quarantine as unscannable; unscannable",
     ),
+    (
+        "unscannable, tenant discards",
+        "out unscannable act:unscannable=discard",
+        "quarantine as unscannable; unscannable",
+    ),
     ("too large to be inspected", "out unchecked=file-size:2/a.iso", "reject 552 5.3.4; unscannable"),
     (
         "too large, tenant delivers",
