@@ -1,3 +1,5 @@
+//! The table of one tenant, held against a plain count.
+
 use std::collections::BTreeMap;
 
 use super::*;

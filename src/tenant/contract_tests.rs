@@ -1,3 +1,5 @@
+//! The instants of contracts, held against the calendar and a slow count of days.
+
 use super::*;
 use crate::tenant::calendar::Month;
 
