@@ -204,7 +204,13 @@ fn set(kind: &str, count: usize) {
         let before = memory("VmRSS:");
         let start = Instant::now();
         let (sets, refreshed) = Sets::open(
-            Config { published, trust: Trust::any_of(keys), clock: Clock::System, parse },
+            Config {
+                published,
+                trust: Trust::any_of(keys),
+                clock: Clock::System,
+                parse,
+                judge: sekisho::scan::trial::findings,
+            },
             SignatureSet::empty(),
         );
         let took = start.elapsed();
@@ -248,7 +254,13 @@ fn set(kind: &str, count: usize) {
     published.trust("bench", key.public()).unwrap();
     let parse = |raw| Specimen::parse(raw, &Limits::default(), &|| false);
     let trust = Trust::any_of(vec![key.public()]);
-    let config = Config { published: published.clone(), trust, clock: Clock::System, parse };
+    let config = Config {
+        published: published.clone(),
+        trust,
+        clock: Clock::System,
+        parse,
+        judge: sekisho::scan::trial::findings,
+    };
     let (sets, _) = Sets::open(config, SignatureSet::empty());
     let pack = pack(kind, count);
     let start = Instant::now();
