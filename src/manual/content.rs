@@ -11,7 +11,7 @@
 //! | `malware` | one finding | `quarantine` | `quarantine`, always |
 //! | `risky-file` | one finding | `quarantine` | `quarantine` |
 //! | `ambiguous` | one finding: mail programs read the message in different ways | `quarantine` | `quarantine` |
-//! | `unscannable` | something that was not looked at: damage, a budget, an unknown format, time | `quarantine` | kept back, always |
+//! | `unscannable` | something that was not looked at: damage, a budget, an unknown format, time | `quarantine` | `quarantine`, kept back always |
 //! | `encrypted` | a file with a password that we don't have | `stamp` | `deliver` |
 //! | `phishing` | points of phishing | `quarantine` | kept back, always ([`egress`](super::egress)) |
 //! | `impersonation` | points of impersonation | `stamp` | `deliver` |

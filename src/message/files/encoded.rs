@@ -17,7 +17,7 @@ use crate::model::finding::Reason;
 /// Files in one text.
 const MAX_FILES: usize = 64;
 /// Octets of one text that are read as text.
-const MAX_TEXT: usize = 8 << 20;
+const MAX_TEXT: usize = 16 << 20;
 /// Shorter base64 isn't a file.
 const MIN_BASE64: usize = 60;
 

@@ -12,8 +12,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     if !walk.is_inside(at) || walk.is_spent(at) {
         return;
     }
-    match links::in_image(octets, &mut walk.pixels) {
-        Ok(texts) => texts.iter().for_each(|text| walk.link_from(LinkSource::Qr, text, None)),
-        Err(reason) => walk.note(reason, at),
+    for text in links::in_image(octets, &mut walk.pixels) {
+        walk.link_from(LinkSource::Qr, &text, None);
     }
 }

@@ -25,7 +25,7 @@ const RATIO_FROM: u64 = 1 << 20;
 /// Reasons that are kept.
 const MAX_UNCHECKED: usize = 64;
 /// Octets of text from files that are kept.
-const MAX_TEXT: usize = 8 << 20;
+const MAX_TEXT: usize = 16 << 20;
 /// Characters of a path in [`Unchecked::what`].
 const MAX_PATH: usize = 200;
 /// From this size on a file is not grown by copies.

@@ -1,13 +1,13 @@
 //! QR codes in images: the address that a camera would open.
 //!
-//! **Failure**: an image that can't be read has no codes; one beyond the bounds is told as not checked. A fault in the reader is
-//! contained.
+//! **Failure**: an image that can't be read has no codes, nor has one beyond the bounds: photographs are large and many, and nobody's
+//! mail is held for them. A fault in the reader is contained.
 //! **Invariants**: at most [`MAX_SIDE`] pixels a side and [`MAX_MEMORY`] octets while decoding.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::{GrayImage, ImageError, ImageReader, Limits as ImageLimits};
+use image::{GrayImage, ImageReader, Limits as ImageLimits};
 
 use super::add;
 use crate::message::specimen::{Link, LinkSource, Part, PartKind, TimeUp};
@@ -23,25 +23,17 @@ const MIN_SIDE: u32 = 21;
 /// Codes of one image.
 const MAX_CODES: usize = 8;
 /// Pixels of all images of a message that are searched: a dozen photographs, or hundreds of small pictures.
-pub const PIXELS: u64 = 300_000_000;
+pub const PIXELS: u64 = 120_000_000;
 /// What the smallest image costs.
 const LEAST_PIXELS: u64 = 1_000_000;
 
 /// The texts of the codes in a PNG, JPEG, GIF, WebP or BMP. `left`: pixels that may still be searched, of [`PIXELS`].
-///
-/// # Errors
-/// The reason why it was not searched, though it may hold a code.
-pub fn in_image(octets: &[u8], left: &mut u64) -> Result<Vec<Box<str>>, Reason> {
+#[must_use]
+pub fn in_image(octets: &[u8], left: &mut u64) -> Vec<Box<str>> {
     if octets.len() < 64 {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let found = || match codes(octets, left) {
-        Err(Unread::NoImage) => Ok(Vec::new()),
-        Err(Unread::TooLarge) => Err(Reason::Bytes),
-        Err(Unread::TooMany) => Err(Reason::Count),
-        Ok(found) => Ok(found),
-    };
-    catch_unwind(AssertUnwindSafe(found)).unwrap_or(Ok(Vec::new()))
+    catch_unwind(AssertUnwindSafe(|| codes(octets, left).unwrap_or_default())).unwrap_or_default()
 }
 
 /// Links in the codes of all images among the parts; and what was not searched, if anything, with the part's path.
@@ -61,11 +53,7 @@ pub fn in_images(parts: &[Part], limit: usize, time_up: TimeUp) -> (Vec<Link>, V
             leave(Reason::Time, part);
             break;
         }
-        let texts = in_image(&part.octets, &mut left).unwrap_or_else(|reason| {
-            leave(reason, part);
-            Vec::new()
-        });
-        for text in texts {
+        for text in in_image(&part.octets, &mut left) {
             if let Some(link) = super::link(index, LinkSource::Qr, &text, None) {
                 add(&mut links, link, limit);
             }
@@ -79,45 +67,21 @@ fn is_image(octets: &[u8]) -> bool {
     starts.iter().any(|start| octets.starts_with(start))
 }
 
-/// Why an image was not searched.
-enum Unread {
-    /// Nothing that anybody would show.
-    NoImage,
-    TooLarge,
-    /// Together with those before.
-    TooMany,
-}
-
-impl From<std::io::Error> for Unread {
-    fn from(_: std::io::Error) -> Self {
-        Self::NoImage
-    }
-}
-
-impl From<ImageError> for Unread {
-    fn from(error: ImageError) -> Self {
-        if matches!(error, ImageError::Limits(_)) { Self::TooLarge } else { Self::NoImage }
-    }
-}
-
-fn codes(octets: &[u8], left: &mut u64) -> Result<Vec<Box<str>>, Unread> {
-    let size = ImageReader::new(Cursor::new(octets)).with_guessed_format()?.into_dimensions()?;
-    let (width, height) = size;
-    if width.min(height) < MIN_SIDE {
-        return Ok(Vec::new());
-    }
-    if width.max(height) > MAX_SIDE {
-        return Err(Unread::TooLarge);
+fn codes(octets: &[u8], left: &mut u64) -> Option<Vec<Box<str>>> {
+    let (width, height) =
+        ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?.into_dimensions().ok()?;
+    if width.min(height) < MIN_SIDE || width.max(height) > MAX_SIDE {
+        return None;
     }
     let cost = (u64::from(width) * u64::from(height)).max(LEAST_PIXELS);
-    *left = left.checked_sub(cost).ok_or(Unread::TooMany)?;
-    let mut reader = ImageReader::new(Cursor::new(octets)).with_guessed_format()?;
+    *left = left.checked_sub(cost)?;
+    let mut reader = ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?;
     let mut limits = ImageLimits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
-    let image = reader.decode()?;
+    let image = reader.decode().ok()?;
     let image = if width.saturating_mul(height) > MAX_PIXELS {
         let side = width.max(height) * 1_200 / width.max(height);
         image.thumbnail(side, side)
@@ -134,11 +98,11 @@ fn codes(octets: &[u8], left: &mut u64) -> Result<Vec<Box<str>>, Unread> {
     }
     let found = search(&gray);
     if !found.is_empty() {
-        return Ok(found);
+        return Some(found);
     }
     // White on black.
     image::imageops::invert(&mut gray);
-    Ok(search(&gray))
+    Some(search(&gray))
 }
 
 fn search(gray: &GrayImage) -> Vec<Box<str>> {
@@ -162,14 +126,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_searched_is_told() {
+    fn pixels_are_paid_for() {
         let mut left = PIXELS;
-        assert_eq!(in_image(&picture(10), &mut left), Ok(vec![]));
+        assert!(in_image(&picture(10), &mut left).is_empty());
         assert_eq!(left, PIXELS, "too small for a code");
-        assert_eq!(in_image(&picture(100), &mut left), Ok(vec![]));
+        assert!(in_image(&picture(100), &mut left).is_empty());
         assert_eq!(left, PIXELS - LEAST_PIXELS);
-        assert_eq!(in_image(&picture(100), &mut 1), Err(Reason::Count));
-        assert_eq!(in_image(&picture(MAX_SIDE + 1), &mut left), Err(Reason::Bytes));
-        assert_eq!(in_image(&[7; 100], &mut left), Ok(vec![]));
+        let mut one = 1;
+        assert!(in_image(&picture(100), &mut one).is_empty());
+        assert_eq!(one, 1);
+        assert!(in_image(&picture(MAX_SIDE + 1), &mut left).is_empty() && in_image(&[7; 100], &mut left).is_empty());
+        assert_eq!(left, PIXELS - LEAST_PIXELS);
     }
 }
