@@ -401,6 +401,11 @@ impl Parts {
             scanner: self.scanner.clone(),
             spam: SpamRule(Box::new(move || running.running.load().settings.outbound.spam)),
             at_once: Semaphore::new(1),
+            suspensions: self.suspensions.measures().clone(),
+            identity: Identity::new(&self.sealer, Arc::clone(&self.rewriter)),
+            snapshot: Arc::clone(&self.snapshot),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
         });
         let suspension = Arc::new(Measures(Arc::clone(&self.suspensions)));
         let ports =

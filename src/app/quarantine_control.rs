@@ -5,6 +5,9 @@
 
 use std::io::Read as _;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
@@ -12,6 +15,9 @@ use super::quarantine_outbound::{NotOut, octets, recheck};
 use crate::admin::Answer;
 use crate::admin::quarantine::{Away, Change, Changed, Entry, Failed, Filter, QuarantineControl, USUAL_LIMIT, Verb};
 use crate::admin::queue::Source;
+use crate::clock::Clock;
+use crate::intake::identity::Identity;
+use crate::limits::suspension::{Asked, Suspensions};
 use crate::model::disposition::Category;
 use crate::model::egress::OutboundSpam;
 use crate::model::finding::Class;
@@ -19,6 +25,8 @@ use crate::model::{Direction, MessageId};
 use crate::quarantine::{self, Chosen, Held, HeldBody, Quarantine, QuarantineError, Release, Scope};
 use crate::scan::Scanner;
 use crate::spool::{About, Body, NewMessage, Spool, SpoolError};
+use crate::telemetry::Metrics;
+use crate::tenant::Snapshot;
 
 #[derive(Debug)]
 pub(super) struct HeldMail {
@@ -29,6 +37,11 @@ pub(super) struct HeldMail {
     pub spam: SpamRule,
     /// Messages released at one time that are in memory to be looked into.
     pub at_once: Semaphore,
+    pub suspensions: Suspensions,
+    pub identity: Identity,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Asked anew for each message, because a reload may change it.
@@ -110,6 +123,7 @@ impl HeldMail {
         if release.held().direction == Direction::Outbound && release.held().class == Class::Malware {
             return Err(NotOut::Never(Category::Malware).into());
         }
+        self.may_send(release.held())?;
         let message = self.message(&mut release).await?;
         let recipients = message.meta().envelope.recipients.len();
         let receipts = self.spool.commit(vec![message]).await?;
@@ -117,6 +131,24 @@ impl HeldMail {
         drop(receipts);
         release.done(reason).await?;
         Ok(recipients)
+    }
+
+    /// A measure stands against whoever is suspended, whatever was held of its mail before.
+    fn may_send(&self, held: &Held) -> Result<(), NotOut> {
+        if held.direction == Direction::Inbound {
+            return Ok(());
+        }
+        let client = Some(held.origin.ip);
+        let asked = Asked { tenant: &held.tenant, sender: held.envelope.sender.address(), client };
+        self.suspensions.suspended(asked).map_or(Ok(()), |stop| Err(NotOut::Suspended(stop.id.to_string().into())))
+    }
+
+    /// Signed as all outbound mail is.
+    async fn signed(&self, held: &Held, octets: Bytes) -> Result<String, NotOut> {
+        let snapshot = self.snapshot.load_full();
+        let Some(tenant) = snapshot.tenant(&held.tenant) else { return Err(NotOut::Nobodys) };
+        let signed = self.identity.signatures(&self.metrics, tenant, octets, self.clock.now()).await;
+        signed.map_err(NotOut::from)
     }
 
     /// As the spool takes it.
@@ -128,6 +160,7 @@ impl HeldMail {
             About { tenant: held.tenant.clone(), origin: held.origin.clone(), envelope: release.envelope().clone() };
         let id = release.spool_id();
         let mut held_body = release.take_body().ok_or(gone)?;
+        let mut head = Bytes::new();
         let checked = match direction {
             Direction::Inbound => None,
             Direction::Outbound => {
@@ -136,16 +169,17 @@ impl HeldMail {
                 let (octets, body) = read.map_err(|_| QuarantineError::Closed)?;
                 held_body = body;
                 let octets = octets.map_err(NotOut::from)?;
+                head = self.signed(release.held(), octets.clone()).await?.into();
                 Some(recheck(&self.scanner, release.held(), octets, (self.spam.0)()).await?)
             }
         };
         let body = match held_body {
-            HeldBody::Memory(rest) => Body::Memory { head: Bytes::new(), rest },
+            HeldBody::Memory(rest) => Body::Memory { head, rest },
             HeldBody::File { file, .. } => {
                 let draft = self.spool.draft()?;
                 let copied = tokio::task::spawn_blocking(move || copy(file, draft)).await;
                 let draft = copied.map_err(|_| QuarantineError::Closed)??;
-                Body::File { head: Bytes::new(), draft }
+                Body::File { head, draft }
             }
         };
         Ok(match checked {

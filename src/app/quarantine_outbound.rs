@@ -10,6 +10,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use bytes::Bytes;
 
+use crate::intake::signing::Unsigned;
 use crate::model::Direction;
 use crate::model::disposition::{Category, Disposition};
 use crate::model::egress::OutboundSpam;
@@ -25,6 +26,12 @@ pub(super) enum NotOut {
     Never(Category),
     #[error("it cannot be inspected now, and nothing leaves unseen; try again later")]
     Unseen,
+    #[error("a measure stands against its sender: measure {0}; lift it first")]
+    Suspended(Box<str>),
+    #[error("its tenant isn't there any more")]
+    Nobodys,
+    #[error(transparent)]
+    Unsigned(#[from] Unsigned),
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
 }

@@ -190,7 +190,9 @@ impl Settler {
             });
             let told: Vec<Told<'_>> = told.collect();
             // Whoever forges a sender must not be able to have us write its text to others: strangers get the header back.
+            // One whose sender was rewritten goes back to a stranger, too.
             let full = *about == About::Failure
+                && !self.leads_back(meta, now)
                 && meta.direction == Direction::Outbound
                 && meta.envelope.ret == Some(ReturnContent::Full)
                 && content.file.is_none()
@@ -210,6 +212,12 @@ impl Settler {
             notices.push(self.message(lease, &notice, &told));
         }
         notices
+    }
+
+    /// Whether the sender stands for somebody elsewhere.
+    fn leads_back(&self, meta: &Meta, now: Timestamp) -> bool {
+        let sender = meta.envelope.sender.address();
+        sender.is_some_and(|sender| !matches!(self.rewriter.back(sender, now), Back::Ordinary))
     }
 
     fn message(&self, lease: &Lease, notice: &Notice<'_>, told: &[Told<'_>]) -> NewMessage {

@@ -117,8 +117,8 @@ impl Connection {
             }
         }
         let answer = together(&mut rulings);
-        self.count(&rulings);
-        *told = Some(Box::new(self.explained(&lanes, &rulings, verdict)));
+        self.count(&rulings, direction);
+        *told = Some(Box::new(self.explained(direction, (&lanes, &rulings), verdict)));
         match answer {
             Together::Defer(reply) => {
                 if let Some(more) = put_off.again(intake.deps.clock.now()).filter(|_| counts) {
@@ -186,7 +186,12 @@ impl Connection {
     }
 
     /// The rulings, alike ones together, with their sentences.
-    fn explained(&self, lanes: &[Lane], rulings: &[Ruling], verdict: Option<&Verdict>) -> Content {
+    fn explained(
+        &self,
+        direction: Direction,
+        (lanes, rulings): (&[Lane], &[Ruling]),
+        verdict: Option<&Verdict>,
+    ) -> Content {
         let mut groups: Vec<(Vec<Address>, &Ruling)> = Vec::new();
         let recipients = lanes.iter().flat_map(|lane| &lane.envelope.recipients);
         for (recipient, ruling) in recipients.zip(rulings) {
@@ -197,15 +202,14 @@ impl Connection {
         }
         let mut content = Content::new(verdict).without_texts();
         for (addresses, ruling) in groups {
-            content.judge(content_group(self.listener.config.direction, addresses, ruling, verdict));
+            content.judge(content_group(direction, addresses, ruling, verdict));
         }
         content
     }
 
-    fn count(&self, rulings: &[Ruling]) {
+    fn count(&self, rulings: &[Ruling], direction: Direction) {
         let metrics = &self.listener.intake.deps.metrics.scan;
         for ruling in rulings {
-            let direction = self.listener.config.direction;
             let (fate, category) = ((&ruling.disposition).into(), ruling.categories.first().copied());
             metrics.judged.inc(Judged { direction, fate, category });
         }

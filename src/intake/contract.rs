@@ -15,7 +15,9 @@ impl Connection {
     /// MAIL of a client of the tenant's: its contract, and the sender as one of its accounts.
     pub(super) fn contract_at_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
         let accounts = &self.listener.intake.deps.accounts;
-        let admission = sender.address().map_or(Admission::Existing, |address| accounts.admit(tenant, address));
+        // Whom the tenant's server sends on for is no account of it.
+        let own = sender.address().filter(|address| tenant.owns(address.domain()));
+        let admission = own.map_or(Admission::Existing, |address| accounts.admit(tenant, address));
         let facts = Facts::of_sender(accounts.phase(tenant), admission == Admission::Over);
         self.decided(&facts, Direction::Outbound)
     }
@@ -45,7 +47,9 @@ impl Connection {
 
     /// Mail of a client of the tenant's was taken to be sent.
     pub(super) fn saw_sender(&self, transaction: &Transaction) {
-        if let (Some(tenant), Some(sender)) = (&transaction.client, transaction.sender.address()) {
+        if let (Some(tenant), Some(sender)) = (&transaction.client, transaction.sender.address())
+            && tenant.owns(sender.domain())
+        {
             self.listener.intake.deps.accounts.observe(&tenant.id, sender);
         }
     }

@@ -45,6 +45,9 @@ impl Connection {
             Back::Ordinary => None,
             // Only notices come back; anything else would be sent on in the tenant's name.
             Back::To(address) if *sender == ReversePath::Null => {
+                if let Decision::Defer(reply) | Decision::Reject(reply) = self.suspended_at_mail(tenant, sender) {
+                    return Some(Err(Decision::Defer(reply)));
+                }
                 deps.metrics.identity.rewritten.inc(Rewritten::Back);
                 Some(Ok(address))
             }

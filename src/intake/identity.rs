@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::connection::Connection;
 use super::draft::Complete;
@@ -34,12 +35,22 @@ pub struct Identity {
     pub(super) rewriter: Arc<Rewriter>,
     /// Signing has failed, and it has been told.
     pub(super) told: Arc<std::sync::atomic::AtomicBool>,
+    /// Forwarded messages whose signatures are asked for at one time.
+    vouching: Arc<Semaphore>,
 }
+
+/// Each may wait for name servers in a thread of its own; others come again.
+const MOST_VOUCHED: usize = 32;
 
 impl Identity {
     #[must_use]
     pub fn new(sealer: &Sealer, rewriter: Arc<Rewriter>) -> Self {
-        Self { keys: Arc::clone(&sealer.keys), rewriter, told: Arc::default() }
+        Self {
+            keys: Arc::clone(&sealer.keys),
+            rewriter,
+            told: Arc::default(),
+            vouching: Arc::new(Semaphore::new(MOST_VOUCHED)),
+        }
     }
 }
 
@@ -128,6 +139,9 @@ impl Connection {
         if author::read(whole, &|domain| *domain == authors.from).is_err() {
             return Err(Refusal::Author(AuthorError::Foreign));
         }
+        let Ok(_place) = self.listener.intake.deps.identity.vouching.try_acquire() else {
+            return Err(Refusal::Unavailable);
+        };
         let authenticator = Arc::clone(&self.listener.intake.deps.judges.authenticator);
         let message = whole.clone();
         let runtime = tokio::runtime::Handle::current();

@@ -26,7 +26,7 @@ mod parcel;
 pub mod ports;
 pub mod seal;
 mod settle;
-mod signing;
+pub mod signing;
 mod stages;
 
 use std::sync::Arc;

@@ -6,8 +6,10 @@
 use super::connection::Connection;
 use super::content::Divided;
 use super::stages::Transaction;
+use crate::message::specimen::Specimen;
 use crate::model::finding::Verdict;
 use crate::model::{Address, Decision, Reply, ReversePath};
+use crate::policy::replies;
 use crate::tenant::Tenant;
 
 /// The message, when its content has been judged.
@@ -44,7 +46,47 @@ impl Connection {
 
     /// The end of a message that would be taken.
     pub(super) fn outbound_message(&self, transaction: &Transaction, judged: &Judged<'_>) -> Option<Reply> {
-        // Last of all: it may have been this message that led to a measure.
-        self.rates_at_end(transaction, judged).or_else(|| self.suspended_at_end(transaction))
+        let tenant = transaction.client.as_deref()?;
+        let sender = answerable(transaction, judged.divided);
+        self.asked_late(transaction, tenant, judged)
+            .or_else(|| self.suspended_at_end(tenant, &sender))
+            .or_else(|| self.rates_at_end(tenant, transaction, judged))
+            // Once more: it may have been this message that led to a measure.
+            .or_else(|| self.suspended_at_end(tenant, &sender))
+    }
+
+    /// What a client that has shown whose it is was asked at MAIL and RCPT; in a shared network only the message shows it, and nothing
+    /// was asked, told or counted before.
+    fn asked_late(&self, transaction: &Transaction, tenant: &Tenant, judged: &Judged<'_>) -> Option<Reply> {
+        if !transaction.is_unproven {
+            return None;
+        }
+        if !tenant.is_active() {
+            return Some(replies::TENANT_SUSPENDED);
+        }
+        let sender = &transaction.sender;
+        refusal(self.outbound_mail(tenant, sender)).or_else(|| {
+            let recipients = judged.divided.shares.iter().map(|share| share.lane.envelope.recipients.len()).sum();
+            (0..recipients).find_map(|_| refusal(self.throttled_at_rcpt(tenant, sender)))
+        })
+    }
+}
+
+/// Who answers for a message: its sender, or the author of a notice that has none.
+pub(super) fn answerable(transaction: &Transaction, divided: &Divided) -> ReversePath {
+    match &transaction.sender {
+        ReversePath::Null => author(&divided.specimen).map_or(ReversePath::Null, ReversePath::Mailbox),
+        sender @ ReversePath::Mailbox(_) => sender.clone(),
+    }
+}
+
+fn author(specimen: &Specimen) -> Option<Address> {
+    specimen.from().first().and_then(|from| Address::parse(&from.address).ok())
+}
+
+fn refusal(decision: Decision) -> Option<Reply> {
+    match decision {
+        Decision::Accept => None,
+        Decision::Defer(reply) | Decision::Reject(reply) | Decision::Disconnect(reply) => Some(reply),
     }
 }

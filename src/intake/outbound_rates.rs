@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::content::{Fate, Outcome};
-use super::outbound::Judged;
+use super::outbound::{Judged, answerable};
 use super::stages::Transaction;
 use crate::limits::Beyond;
 use crate::limits::bulk::Sketch;
@@ -67,7 +67,11 @@ impl Connection {
                 &read
             }
         };
-        let party = party(&tenant, &transaction.sender, self.peer.ip());
+        let sender = match outcome {
+            Outcome::Divided(divided) => answerable(transaction, divided),
+            Outcome::Refused(_) => transaction.sender.clone(),
+        };
+        let party = party(&tenant, &sender, self.peer.ip());
         let seen = (Sketch::of(specimen), is_list(specimen), harm(content));
         let recipients: Vec<&Address> = envelope.recipients.iter().map(|recipient| &recipient.address).collect();
         let now = deps.clock.now();
@@ -82,8 +86,13 @@ impl Connection {
         transaction.weighed = Some(weighed);
     }
 
-    pub(super) fn rates_at_end(&self, transaction: &Transaction, judged: &Judged<'_>) -> Option<Reply> {
-        let (tenant, weighed) = (transaction.client.as_deref()?, transaction.weighed.as_ref()?);
+    pub(super) fn rates_at_end(
+        &self,
+        tenant: &Tenant,
+        transaction: &Transaction,
+        judged: &Judged<'_>,
+    ) -> Option<Reply> {
+        let weighed = transaction.weighed.as_ref()?;
         let leaving = judged.divided.shares.iter().filter(|share| matches!(share.fate, Fate::Deliver(_)));
         let recipients = leaving.flat_map(|share| &share.lane.envelope.recipients);
         let recipients: Vec<&Address> = recipients.map(|recipient| &recipient.address).collect();
@@ -91,7 +100,8 @@ impl Connection {
             return None;
         }
         let deps = &self.listener.intake.deps;
-        let party = party(tenant, &transaction.sender, self.peer.ip());
+        let sender = answerable(transaction, judged.divided);
+        let party = party(tenant, &sender, self.peer.ip());
         let size = u64::try_from(judged.whole.len()).unwrap_or(u64::MAX);
         let charged = deps.outbound.at_end(&party, weighed, (&recipients, size), deps.clock.now());
         charged.err().map(|beyond| reply(&beyond))

@@ -3,7 +3,6 @@
 //! **Failure**: none; what is asked is in memory. **Invariants**: 4xx, unless the settings ask for 550 for suspended senders.
 
 use super::connection::Connection;
-use super::stages::Transaction;
 use crate::limits::suspension::{Asked, Stop};
 use crate::model::abuse::Stage;
 use crate::model::{Decision, Reply, ReversePath};
@@ -24,9 +23,8 @@ impl Connection {
     }
 
     /// The end of a message: a measure may have been taken since MAIL, perhaps for this very message.
-    pub(super) fn suspended_at_end(&self, transaction: &Transaction) -> Option<Reply> {
-        let tenant = transaction.client.as_deref()?;
-        match self.suspended_at_mail(tenant, &transaction.sender) {
+    pub(super) fn suspended_at_end(&self, tenant: &Tenant, sender: &ReversePath) -> Option<Reply> {
+        match self.suspended_at_mail(tenant, sender) {
             Decision::Accept => None,
             Decision::Defer(reply) | Decision::Reject(reply) | Decision::Disconnect(reply) => Some(reply),
         }

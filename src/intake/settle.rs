@@ -179,9 +179,8 @@ impl Connection {
             Err(Unmade::Storage(error)) => return (storage_refusal(&error), Some(explanation)),
             Err(Unmade::Unsigned) => return (deferred(replies::UNSIGNED), Some(explanation)),
         };
-        for (parcel, _) in &mut parcels.deliver {
-            transaction.turn(parcel);
-        }
+        parcels.deliver.iter_mut().for_each(|(parcel, _)| transaction.turn(parcel));
+        parcels.quarantine.iter_mut().for_each(|(parcel, _)| transaction.turn(parcel));
         drop(place);
         let leaves = !parcels.deliver.is_empty();
         let settled = self.settle(transaction, parcels, owed, question.size()).await;

@@ -11,16 +11,19 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::connection::Connection;
+use super::identity::Identity;
 use crate::model::Timestamp;
 use crate::policy::author;
 use crate::sender::authentication::keyring::ActiveKey;
 use crate::sender::authentication::sign::{self, Layout, SignError, Signer};
+use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Signed;
 use crate::tenant::{SignPolicy, Tenant};
 
 /// A signature was asked for and could not be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unsigned;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it can't be signed, and the tenant's mail must be")]
+pub struct Unsigned;
 
 impl Connection {
     /// The DKIM-Signature fields to put before `message`, each with its CRLF.
@@ -29,13 +32,29 @@ impl Connection {
     /// [`Unsigned`], if the tenant's mail must be signed.
     pub(super) async fn signatures(&self, tenant: &Tenant, message: Bytes, now: Timestamp) -> Result<String, Unsigned> {
         let deps = &self.listener.intake.deps;
+        deps.identity.signatures(&deps.metrics, tenant, message, now).await
+    }
+}
+
+impl Identity {
+    /// The DKIM-Signature fields to put before `message` of a tenant's, each with its CRLF.
+    ///
+    /// # Errors
+    /// [`Unsigned`], if the tenant's mail must be signed.
+    pub async fn signatures(
+        &self,
+        metrics: &Metrics,
+        tenant: &Tenant,
+        message: Bytes,
+        now: Timestamp,
+    ) -> Result<String, Unsigned> {
         let (result, fields) = self.sign(tenant, message, now).await;
-        deps.metrics.identity.signed.inc(result);
+        metrics.identity.signed.inc(result);
         if result != Signed::Signed && tenant.sign == SignPolicy::Required { Err(Unsigned) } else { Ok(fields) }
     }
 
     async fn sign(&self, tenant: &Tenant, message: Bytes, now: Timestamp) -> (Signed, String) {
-        let identity = &self.listener.intake.deps.identity;
+        let identity = self;
         // Whoever forwards for others signs nothing: the author's domain is not the tenant's.
         let Ok(authors) = author::read(&message, &|domain| tenant.owns(domain)) else {
             return (Signed::NoKey, String::new());

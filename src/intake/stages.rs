@@ -151,7 +151,8 @@ impl Connection {
             sender: &sender,
             client: match &client {
                 None => Client::Unknown { may_authenticate: self.may_authenticate() },
-                Some(tenant) if !tenant.is_active() => Client::Suspended,
+                // Whose state is nobody's business before the client has shown that it is the tenant's.
+                Some(tenant) if !tenant.is_active() && !is_unproven => Client::Suspended,
                 Some(tenant) => Client::Tenants(match sender.address() {
                     Some(address) if tenant.owns(address.domain()) => Sends::Own,
                     Some(_) if leaves_as.is_some() => Sends::Rewritten,
@@ -162,7 +163,7 @@ impl Connection {
             room: self.room(question.declared_size().unwrap_or(0)),
         };
         let mut decision = mail::decide(&facts);
-        if let (Decision::Accept, Some(tenant)) = (&decision, &client) {
+        if let (Decision::Accept, Some(tenant), false) = (&decision, &client, is_unproven) {
             decision = self.outbound_mail(tenant, &sender);
         }
         intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
@@ -184,7 +185,7 @@ impl Connection {
             intake.deps.log.log(&Event {
                 helo: Some(self.helo()),
                 sender: Some(&sender),
-                tenant: client.as_ref().map(|tenant| &tenant.id),
+                tenant: client.as_ref().filter(|_| !is_unproven).map(|tenant| &tenant.id),
                 reply: refusal(&decision),
                 ..self.event(EventName::Mail)
             });
@@ -262,7 +263,7 @@ impl Connection {
         client: &mut ClientKnown,
         recipient: &Address,
     ) -> Found {
-        let Transaction { snapshot, client: own, sender, lanes, known, lead_out, .. } = transaction;
+        let Transaction { snapshot, client: own, sender, lanes, known, lead_out, is_unproven, .. } = transaction;
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let who = self.who(sender);
         if known.is_some()
@@ -300,7 +301,7 @@ impl Connection {
         }
         let direction = self.listener.config.direction;
         let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
-        if let (Decision::Accept, Some(own)) = (&decision, own.as_deref()) {
+        if let (Decision::Accept, Some(own), false) = (&decision, own.as_deref(), *is_unproven) {
             decision = self.outbound_rcpt(own, sender, (recipient, lanes.recipients()));
         }
         let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
@@ -322,16 +323,16 @@ impl Connection {
         };
         let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
         let ruling = judges.at_rcpt(&who, (&whom, found.tenant), (client, known), (Mode::Live, now)).await;
-        if let (Some(Ok(to)), true) = (leads_out, ruling.is_accepted()) {
-            lead_out.insert(recipient.clone(), to);
-        }
         let why = (!ruling.is_accepted()).then(|| {
             let tls = self.tls.as_ref().map(|tls| &*tls.version);
             let beside = Beside { tenant: Some(&found.tenant.id), tls, ..Beside::default() };
             let explanation = judges.explain(&who, snapshot, Some((client, known)), Which::Last, beside, now);
             Why { rule: ruling.decided_by.name(), explanation: explanation.to_json() }
         });
-        if ruling.decision == Decision::Accept {
+        // What leads out is no account; what is refused after all leads nowhere.
+        if let (Some(Ok(to)), Decision::Accept) = (leads_out, &ruling.decision) {
+            lead_out.insert(recipient.clone(), to);
+        } else if ruling.decision == Decision::Accept {
             let decision = self.account_at_rcpt(found.tenant, recipient);
             if decision != Decision::Accept {
                 return Found { decision, tenant, why: Some(Why::of("accounts")) };

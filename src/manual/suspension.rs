@@ -26,9 +26,9 @@
 //! floors: 200 messages in a day, three independent signals, and one of them harm (unknown recipients, bounces, spam, malware). Alike content, list
 //! fields, sudden change, a new sender and high rates are what every newsletter has: alone, they never lead to a measure.
 //!
-//! Stages go one at a time. The next comes after an hour, or a minute where there is spam or malware, and only if the harm **went on**: an
-//! assessment counts a whole day and decays, so what counts is what was added since the stage began. A sender that was cleaned is
-//! not punished for its morning.
+//! Stages go one at a time. The next comes after an hour, or a minute where there is spam or malware, and only if it **went on**: more
+//! harm, or as many messages again as the floor, whatever became of them. An assessment counts a whole day and decays, so what counts is
+//! what was added since the stage began. A sender that was cleaned is not punished for its morning.
 //!
 //! Alike mail of lists with many refusals, from more than one sender of a tenant or over a whole domain, is shown as `mail-distribution`: a
 //! business that contracts forbid. Spam and malware are shown as `compromised`.

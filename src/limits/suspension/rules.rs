@@ -1,7 +1,7 @@
 //! What the evidence allows, stage by stage: pure.
 //!
 //! **Invariants**: below a floor nothing is done by itself; nothing that bulk mail alone can show leads to a measure; one stage at a
-//! time, and the next one only for harm that went on after the last.
+//! time, and the next one only for harm that went on after the last, or for a sender that goes on as if nothing had been said.
 
 use std::time::Duration;
 
@@ -52,6 +52,13 @@ pub(super) fn fresh_needed(assessment: &Assessment, pardoned: bool) -> u64 {
         (false, true) => 1,
         (false, false) => FRESH,
     }
+}
+
+/// As much mail again as the floor since the stage began, whatever became of it: what is refused does no harm and is counted. `before`:
+/// the volume then.
+#[must_use]
+pub(super) fn goes_on(config: &Config, assessment: &Assessment, before: u64) -> bool {
+    assessment.volume >= before.saturating_add(config.least_messages)
 }
 
 /// The last stage to which the gateway goes by itself. Whatever is wider than one sender may be a company's only mail server: it is

@@ -116,7 +116,9 @@ impl State {
         held.fresh.saw(harm);
         let (stage, since, new) = (held.suspension.stage, held.suspension.since, held.fresh.new);
         let Some(next) = rules::next(stage).filter(|next| *next <= rules::last_stage(assessment)) else { return };
-        if now.since(since) < rules::dwell(config, assessment) || new < rules::fresh_needed(assessment, false) {
+        let goes_on =
+            new >= rules::fresh_needed(assessment, false) || rules::goes_on(config, assessment, held.suspension.volume);
+        if now.since(since) < rules::dwell(config, assessment) || !goes_on {
             return;
         }
         let subject = held.suspension.subject.normal();
