@@ -309,16 +309,17 @@ impl Parts {
             settings.limits.descriptor_reserve,
         );
         let admission = Admission::new(admission::Config { max_connections, max_per_ip: None });
+        let store = Arc::new(SqliteSuspensions::open(&settings.data_dir).await?);
+        let (measures, version) = suspension::open(settings, clock.clone(), &*store).await?;
         let deps = suspension::Deps {
-            measures: suspension::build(settings, clock.clone()),
-            store: Arc::new(SqliteSuspensions::open(&settings.data_dir).await?),
+            measures,
+            store,
             spool: spool.clone(),
             snapshot: Arc::clone(&snapshot),
             clock: clock.clone(),
             log: log.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let version = suspension::read(&deps.measures, &*deps.store).await?;
         outbound.tell(Arc::new(deps.measures.clone()));
         let suspensions = Arc::new(suspension::Keeper::new(deps, settings, version));
         Ok(Self {

@@ -133,12 +133,17 @@ struct Release {
     remove: bool,
 }
 
-/// Reads what is in force into `measures`.
-pub(super) async fn read(measures: &Suspensions, store: &dyn SuspensionStore) -> Result<u64, StoreError> {
-    let since = ended_since(measures, &Config::default());
+/// The measures that the store holds in force, and its version. A start with a wrong clock expires none of them.
+pub(super) async fn open(
+    settings: &Settings,
+    clock: Clock,
+    store: &dyn SuspensionStore,
+) -> Result<(Suspensions, u64), StoreError> {
+    let measures = Suspensions::resumed(config(&settings.suspension), clock, store.seen().await?);
+    let since = ended_since(&measures, &Config::default());
     let (version, suspensions) = store.load(since).await?;
-    measures.resume(suspensions, store.seen().await?);
-    Ok(version)
+    measures.load(suspensions);
+    Ok((measures, version))
 }
 
 fn ended_since(measures: &Suspensions, config: &Config) -> Timestamp {
@@ -483,11 +488,6 @@ fn concerns(subject: &Subject, meta: &Meta) -> bool {
             Scope::Domain(domain) => sender.is_some_and(|sender| sender.domain() == domain),
             Scope::Sender(address) => sender.is_some_and(|sender| Scope::sender(sender) == Scope::sender(address)),
         }
-}
-
-/// The store, and what it holds in force.
-pub(super) fn build(settings: &Settings, clock: Clock) -> Suspensions {
-    Suspensions::build(config(&settings.suspension), clock)
 }
 
 #[cfg(test)]

@@ -59,8 +59,7 @@ impl World {
             settings(more),
         );
         let (spool, _) = Spool::open(spool::Config::new(dir.path()), deps).unwrap();
-        let measures = build(&settings, clock.clone());
-        let version = read(&measures, &*store).await.unwrap();
+        let (measures, version) = open(&settings, clock.clone(), &*store).await.unwrap();
         let deps = Deps {
             measures,
             store: Arc::clone(&store) as SharedSuspensions,

@@ -140,7 +140,14 @@ impl fmt::Debug for Suspensions {
 impl Suspensions {
     #[must_use]
     pub fn build(config: Config, clock: Clock) -> Self {
-        let steady = SteadyClock::new(clock, config.clock_confirmation);
+        Self::resumed(config, clock, None)
+    }
+
+    /// As [`Self::build`], at a start; `seen` is when a node last ran. A clock that stands far off from there, back or ahead, may be
+    /// wrong: until it has stayed, time goes on from `seen`.
+    #[must_use]
+    pub fn resumed(config: Config, clock: Clock, seen: Option<Timestamp>) -> Self {
+        let steady = SteadyClock::resumed(clock, config.clock_confirmation, seen, LONGEST_ABSENCE);
         Self(Arc::new(Inner {
             config: ArcSwap::from_pointee(config),
             table: ArcSwap::default(),
@@ -166,19 +173,6 @@ impl Suspensions {
         let mut state = self.state();
         state.load(suspensions, &config, now);
         self.swap(&state);
-    }
-
-    /// As [`Self::load`], at start; `seen` is when a node last ran. A clock that stands far off from there, back or ahead, may be
-    /// wrong: then what was left of each measure's time is left still.
-    pub fn resume(&self, mut suspensions: Vec<Suspension>, seen: Option<Timestamp>) {
-        let now = self.0.steady.now();
-        let odd = seen.filter(|seen| now < *seen || now.since(*seen) > LONGEST_ABSENCE);
-        if let Some(seen) = odd {
-            for one in suspensions.iter_mut().filter(|one| one.is_active()) {
-                one.expires = one.expires.map(|expires| now.plus(expires.since(seen)));
-            }
-        }
-        self.load(suspensions);
     }
 
     /// Whether nothing may be sent at all.

@@ -323,11 +323,30 @@ async fn a_start_with_a_wrong_clock_expires_nothing_in_bulk() {
         (START.plus(400 * DAY), START.plus(HOUR), Some(23 * HOUR)),
         (Timestamp(86_400_000), START.plus(HOUR), Some(23 * HOUR)),
     ] {
-        let again = Suspensions::build(Config::default(), Clock::manual(now));
-        again.resume(vec![one.clone()], Some(seen));
-        again.expire();
-        assert_eq!(again.active().first().map(|one| one.expires.unwrap().since(now)), left, "{now}");
+        let again = Suspensions::resumed(Config::default(), Clock::manual(now), Some(seen));
+        // More than once: at the start, and when another node has written something.
+        for _ in 0..2 {
+            again.load(vec![one.clone()]);
+            again.expire();
+            let expires = again.active().first().map(|one| one.expires.unwrap());
+            assert_eq!(expires.map(|expires| expires.since(again.now())), left, "{now}");
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_stays_far_ahead_is_believed_in_the_end() {
+    let world = World::new(Config::default());
+    let one = world.order(Scope::Sender(world.sender.clone()), Stage::Throttle);
+    let clock = Clock::manual(START.plus(400 * DAY));
+    let again = Suspensions::resumed(Config::default(), clock.clone(), Some(START));
+    again.load(vec![one]);
+    again.expire();
+    assert_eq!((again.now(), again.active().len()), (START, 1), "what is noted of this run is not the jumped time");
+    clock.advance(HOUR);
+    tokio::time::advance(HOUR).await;
+    again.expire();
+    assert_eq!(again.active(), []);
 }
 
 #[tokio::test(start_paused = true)]
