@@ -142,7 +142,8 @@ pub(super) async fn open(
     let measures = Suspensions::resumed(config(&settings.suspension), clock, store.seen().await?);
     let since = ended_since(&measures, &Config::default());
     let (version, suspensions) = store.load(since).await?;
-    measures.load(suspensions);
+    // Nothing was decided yet that this could be older than.
+    let _ = measures.load(suspensions);
     Ok((measures, version))
 }
 
@@ -403,8 +404,10 @@ impl Keeper {
                     self.ask(store.load(ended_since(measures, &Config::default())), work).await
             {
                 let before = measures.active();
-                measures.load(suspensions);
-                work.version = version;
+                // What was decided in between is written first, and then all is read again.
+                if measures.load(suspensions) {
+                    work.version = version;
+                }
                 self.follow(work, &before);
             }
         }

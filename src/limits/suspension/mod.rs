@@ -167,12 +167,15 @@ impl Suspensions {
         self.swap(&self.state());
     }
 
-    /// What is in force, and what ended lately ([`remembered`]): all that the store knows of.
-    pub fn load(&self, suspensions: Vec<Suspension>) {
+    /// What is in force, and what ended lately ([`remembered`]): all that the store knows of. Measures that changed here and whose
+    /// change is not written yet stay as they are here; false if there are such, and the store is to be read again.
+    #[must_use]
+    pub fn load(&self, suspensions: Vec<Suspension>) -> bool {
         let (config, now) = (self.0.config.load(), self.0.steady.now());
         let mut state = self.state();
-        state.load(suspensions, &config, now);
+        let whole = state.load(suspensions, &config, now);
         self.swap(&state);
+        whole
     }
 
     /// Whether nothing may be sent at all.

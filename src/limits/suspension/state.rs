@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: at most one active measure for a subject; every change is in `changes` once, with the measure as it is then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::config::{Config, Widest};
@@ -47,15 +47,22 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What was in force before this start, or what another node did.
-    pub(super) fn load(&mut self, suspensions: Vec<Suspension>, config: &Config, now: Timestamp) {
-        let kept: Vec<SuspensionId> = suspensions.iter().map(|one| one.id).collect();
+    /// What was in force before this start, or what another node did. What waits in `changes` is newer than its row and stays; false
+    /// if there is such.
+    pub(super) fn load(&mut self, suspensions: Vec<Suspension>, config: &Config, now: Timestamp) -> bool {
+        let waiting: HashSet<SuspensionId> = self.changes.iter().map(|change| change.suspension.id).collect();
+        let kept: HashSet<SuspensionId> = suspensions.iter().map(|one| one.id).collect();
         // One that is not written yet is only here.
-        let gone = |held: &Held| held.bites == Some(held.suspension.stage) && !kept.contains(&held.suspension.id);
-        let gone: Vec<SuspensionId> = self.active.iter().filter(|(_, held)| gone(held)).map(|(id, _)| *id).collect();
+        let is_written = |held: &Held| held.bites == Some(held.suspension.stage);
+        let gone = |id: &SuspensionId, held: &Held| is_written(held) && !kept.contains(id) && !waiting.contains(id);
+        let gone: Vec<SuspensionId> = self.active.iter().filter(|(id, held)| gone(id, held)).map(|(id, _)| *id).collect();
         gone.into_iter().for_each(|id| drop(self.forget(id)));
         for suspension in suspensions {
             let subject = suspension.subject.normal();
+            let of_subject = self.subjects.get(&subject);
+            if waiting.contains(&suspension.id) || of_subject.is_some_and(|id| waiting.contains(id)) {
+                continue;
+            }
             match &suspension.ended {
                 None => {
                     let fresh = self.active.get(&suspension.id).map(|held| held.fresh).unwrap_or_default();
@@ -71,6 +78,7 @@ impl State {
                 }
             }
         }
+        waiting.is_empty()
     }
 
     pub(super) fn consider(&mut self, assessment: &Assessment, config: &Config, now: Timestamp, id: SuspensionId) {
