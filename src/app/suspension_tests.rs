@@ -190,6 +190,40 @@ async fn milder_stages_and_other_scopes() {
 }
 
 #[tokio::test]
+async fn only_the_end_of_a_stop_looks_for_held_mail_and_several_at_once() {
+    let world = World::new("").await;
+    for (number, sender) in [(1, "taro@acme.example"), (2, "hanako@acme.example"), (3, "jiro@acme.example")] {
+        world.queue(number, sender, "192.0.2.7", Direction::Outbound).await;
+    }
+    let releases = |measures: &Suspensions| {
+        let changes = measures.take_changes();
+        let mut work = world.keeper.work.try_lock().unwrap();
+        changes.iter().for_each(|change| world.keeper.plan(&mut work, change));
+        std::mem::take(&mut work.releases).len()
+    };
+    let measures = world.keeper.measures();
+    for (stage, expected) in [(Stage::Warn, 0), (Stage::Throttle, 0), (Stage::Suspend, 0), (Stage::Throttle, 1)] {
+        let subject = Subject { tenant: world.tenant.clone(), scope: Scope::Tenant };
+        let one = measures.set(Order { subject, stage, lasts: None, operator: "mika".into(), reason: "x".into() });
+        assert_eq!(releases(measures), expected, "{stage:?}");
+        if expected == 1 {
+            measures.lift(one.id, "mika", "x").unwrap();
+            assert_eq!(releases(measures), 0);
+        }
+    }
+    let mut stopped = Vec::new();
+    for address in ["taro@acme.example", "hanako@acme.example", "jiro@acme.example"] {
+        stopped.push(world.order(sender(address), Stage::Suspend).await);
+    }
+    assert_eq!(world.numbers(), [1, 2, 3]);
+    for one in &stopped[..2] {
+        measures.lift(one.id, "mika", "x").unwrap();
+    }
+    world.keeper.work().await;
+    assert_eq!((world.numbers(), world.keeper.work.lock().await.releases.len()), (vec![3], 0));
+}
+
+#[tokio::test]
 async fn at_its_end_held_mail_is_released_or_removed_as_the_settings_say() {
     for (more, left) in [("queue_at_expiry = 'release'", 1), ("queue_at_expiry = 'remove'", 0)] {
         let world = World::new(more).await;

@@ -95,6 +95,8 @@ pub struct Change {
     /// As it is after it.
     pub suspension: Suspension,
     pub what: What,
+    /// The stage before it; `None`: it began.
+    pub before: Option<Stage>,
     /// For the notice.
     pub token: Option<Token>,
 }

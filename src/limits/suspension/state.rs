@@ -170,10 +170,11 @@ impl State {
     fn begin(&mut self, mut suspension: Suspension, fresh: Fresh, what: What) {
         let token = (suspension.stage != Stage::Suspend).then(Token::make).flatten();
         suspension.token = token.as_ref().map(Token::hash);
-        let before = self.active.get(&suspension.id).and_then(|held| held.bites);
-        let bites = before.map(|before| before.min(suspension.stage));
+        let held = self.active.get(&suspension.id);
+        let before = held.map(|held| held.suspension.stage);
+        let bites = held.and_then(|held| held.bites).map(|bites| bites.min(suspension.stage));
         self.keep(Held { suspension: suspension.clone(), bites, fresh });
-        self.changes.push(Change { suspension, what, token });
+        self.changes.push(Change { suspension, what, before, token });
     }
 
     /// `None`: it is not active.
@@ -184,7 +185,8 @@ impl State {
         held.suspension.token = None;
         self.remember(&held.suspension.subject.normal(), how, at, config, at);
         let what = What::Ended(how);
-        self.changes.push(Change { suspension: held.suspension.clone(), what, token: None });
+        let before = Some(held.suspension.stage);
+        self.changes.push(Change { suspension: held.suspension.clone(), what, before, token: None });
         Some(held.suspension)
     }
 
