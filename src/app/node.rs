@@ -175,7 +175,11 @@ impl Node {
                 faults: parts.faults.clone(),
                 observers: vec![
                     parts.delivered(),
-                    Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() }),
+                    Arc::new(Feedback {
+                        outbound: parts.outbound.clone(),
+                        clock: parts.clock.clone(),
+                        rewriter: Arc::clone(&parts.rewriter),
+                    }),
                 ],
                 tls,
                 rewriter: Arc::clone(&parts.rewriter),
@@ -316,6 +320,7 @@ impl Parts {
             store,
             spool: spool.clone(),
             snapshot: Arc::clone(&snapshot),
+            rewriter: Arc::clone(&rewriter),
             clock: clock.clone(),
             log: log.clone(),
             metrics: Arc::clone(&metrics),

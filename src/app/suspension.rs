@@ -15,13 +15,14 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::suspension_notice;
+use super::{outbound_control, suspension_notice};
 use crate::clock::Clock;
 use crate::config::{Settings, SuspensionSettings, WidestScope};
 use crate::limits::suspension::{Change, Config, Suspensions, Throttle, What, Widest, remembered, text};
 use crate::model::abuse::{Scope, Stage, Subject};
 use crate::model::suspension::{Ending, Suspension, SuspensionId};
 use crate::model::{Direction, MessageId, ReversePath, TenantId, Timestamp};
+use crate::policy::srs::Rewriter;
 use crate::spool::{Filter, Kind, Meta, Spool, SpoolError};
 use crate::store::{SharedSuspensions, StoreError, SuspensionStore};
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
@@ -89,6 +90,8 @@ pub(super) struct Deps {
     pub store: SharedSuspensions,
     pub spool: Spool,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Tells whose mail it is that was rewritten for forwarding.
+    pub rewriter: Arc<Rewriter>,
     pub clock: Clock,
     pub log: MailLog,
     pub metrics: Arc<Metrics>,
@@ -310,8 +313,11 @@ impl Keeper {
         let due: Vec<SuspensionId> = work.passes.extract_if(.., |(at, _)| *at <= now).map(|(_, id)| id).collect();
         for id in due {
             let Some(one) = self.deps.measures.find(id).filter(|one| one.stage == Stage::Suspend) else { continue };
-            let (filter, reason, spool) = (outbound(&one.subject.tenant), held_for(id), self.deps.spool.clone());
-            let hold = async move { spool.hold_where(&filter, &reason, |meta| concerns(&one.subject, meta)).await };
+            let (filter, reason) = (outbound(&one.subject.tenant), held_for(id));
+            let (spool, rewriter) = (self.deps.spool.clone(), Arc::clone(&self.deps.rewriter));
+            let hold = async move {
+                spool.hold_where(&filter, &reason, |meta| concerns(&one.subject, meta, &rewriter)).await
+            };
             if let Err(error) = aside(hold).await {
                 tracing::error!(%error, %id, "queued mail of a suspended sender could not be held; again in a second");
                 work.passes.push((now + EVERY, id));
@@ -321,7 +327,8 @@ impl Keeper {
             return;
         }
         let (releases, spool, others) = (work.releases.clone(), self.deps.spool.clone(), self.deps.measures.active());
-        let done = aside(async move { Ok(let_go(&spool, &releases, others).await) }).await;
+        let rewriter = Arc::clone(&self.deps.rewriter);
+        let done = aside(async move { Ok(let_go(&spool, &releases, (others, &rewriter)).await) }).await;
         match done {
             // Done again where it failed: what waits is taken away only after it was let go.
             Ok(failed) => work.releases.retain(|release| failed.contains(&release.id)),
@@ -483,7 +490,11 @@ async fn aside<T: Send + 'static>(
 }
 
 /// Lets mail go, with one look through the queue for all of it. `active`: what is in force. Those that failed.
-async fn let_go(spool: &Spool, releases: &[Release], active: Vec<Suspension>) -> HashSet<SuspensionId> {
+async fn let_go(
+    spool: &Spool,
+    releases: &[Release],
+    (active, rewriter): (Vec<Suspension>, &Rewriter),
+) -> HashSet<SuspensionId> {
     let filter = Filter { direction: Some(Direction::Outbound), held: Some(true), ..Filter::default() };
     let mut held: HashMap<String, Vec<MessageId>> = HashMap::new();
     for item in spool.list(&filter, usize::MAX) {
@@ -504,7 +515,7 @@ async fn let_go(spool: &Spool, releases: &[Release], active: Vec<Suspension>) ->
         } else {
             let next = |meta: &Meta| {
                 let mut others = suspended.iter().filter(|one| one.id != release.id);
-                Some(held_for(others.find(|one| concerns(&one.subject, meta))?.id))
+                Some(held_for(others.find(|one| concerns(&one.subject, meta, rewriter))?.id))
             };
             spool.release_where(&filter, (&reason, &release.why), next).await
         };
@@ -521,16 +532,16 @@ fn outbound(tenant: &TenantId) -> Filter {
 }
 
 /// Whether queued mail is a subject's.
-fn concerns(subject: &Subject, meta: &Meta) -> bool {
-    let sender = meta.envelope.sender.address();
+fn concerns(subject: &Subject, meta: &Meta, rewriter: &Rewriter) -> bool {
+    let sender = || outbound_control::sender(meta, rewriter);
     meta.kind == Kind::Mail
         && meta.direction == Direction::Outbound
         && meta.tenant == subject.tenant
         && match &subject.scope {
             Scope::Tenant => true,
             Scope::Client(ip) => Scope::client(meta.origin.ip) == Scope::client(*ip),
-            Scope::Domain(domain) => sender.is_some_and(|sender| sender.domain() == domain),
-            Scope::Sender(address) => sender.is_some_and(|sender| Scope::sender(sender) == Scope::sender(address)),
+            Scope::Domain(domain) => sender().is_some_and(|sender| sender.domain() == domain),
+            Scope::Sender(address) => sender().is_some_and(|sender| Scope::sender(&sender) == Scope::sender(address)),
         }
 }
 

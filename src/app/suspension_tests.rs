@@ -42,6 +42,10 @@ fn snapshot() -> Snapshot {
     Snapshot::compile(1, specs.into_iter().map(Tenant::compile)).unwrap()
 }
 
+fn rewriter() -> Rewriter {
+    Rewriter::new(&[b"secret".to_vec()])
+}
+
 impl World {
     async fn new(more: &str) -> Self {
         Self::over(tempfile::tempdir().unwrap(), Arc::default(), more).await
@@ -65,6 +69,7 @@ impl World {
             store: Arc::clone(&store) as SharedSuspensions,
             spool: spool.clone(),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot())),
+            rewriter: Arc::new(rewriter()),
             clock: clock.clone(),
             log,
             metrics,
@@ -172,6 +177,22 @@ async fn queued_mail_of_the_subject_is_held_and_no_other() {
     world.lift(&machine).await;
     assert_eq!(world.held(), [(5, "an operator looks at it".to_owned())], "what others hold stays held");
     assert_eq!(world.keeper.deps.metrics.balance.sums().held, 1);
+}
+
+#[tokio::test]
+async fn forwarded_mail_is_its_senders_and_not_the_rewriting_domains() {
+    let world = World::new("").await;
+    let (from, own) = (Address::parse("bulk@news.example").unwrap(), Domain::parse("acme.example").unwrap());
+    let rewritten = rewriter().onto(&from, &own, START).unwrap();
+    world.queue(1, &rewritten.to_string(), "192.0.2.7", Direction::Outbound).await;
+    world.queue(2, "taro@acme.example", "192.0.2.7", Direction::Outbound).await;
+    let domain = world.order(Scope::Domain(own), Stage::Suspend).await;
+    assert_eq!(world.numbers(), [2]);
+    world.lift(&domain).await;
+    // However long ago it was forwarded.
+    world.clock.advance(Duration::from_secs(30 * 86_400));
+    world.order(sender("bulk@news.example"), Stage::Suspend).await;
+    assert_eq!(world.numbers(), [1]);
 }
 
 #[tokio::test]
