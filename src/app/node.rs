@@ -408,7 +408,11 @@ impl Parts {
             spam: SpamRule(Box::new(move || running.running.load().settings.outbound.spam)),
             at_once: Semaphore::new(1),
         });
-        let suspension = Arc::new(Measures(Arc::clone(&self.suspensions)));
+        let suspension = Arc::new(Measures {
+            keeper: Arc::clone(&self.suspensions),
+            outbound: self.outbound.clone(),
+            data_dir: self.data_dir.clone(),
+        });
         let ports =
             Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine, suspension };
         let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;

@@ -315,9 +315,8 @@ impl Keeper {
             let Some(one) = self.deps.measures.find(id).filter(|one| one.stage == Stage::Suspend) else { continue };
             let (filter, reason) = (outbound(&one.subject.tenant), held_for(id));
             let (spool, rewriter) = (self.deps.spool.clone(), Arc::clone(&self.deps.rewriter));
-            let hold = async move {
-                spool.hold_where(&filter, &reason, |meta| concerns(&one.subject, meta, &rewriter)).await
-            };
+            let hold =
+                async move { spool.hold_where(&filter, &reason, |meta| concerns(&one.subject, meta, &rewriter)).await };
             if let Err(error) = aside(hold).await {
                 tracing::error!(%error, %id, "queued mail of a suspended sender could not be held; again in a second");
                 work.passes.push((now + EVERY, id));
@@ -472,6 +471,24 @@ impl Keeper {
         let (filter, reason) = (Filter { held: Some(true), ..outbound(&one.subject.tenant) }, held_for(one.id));
         let items = self.deps.spool.list(&filter, usize::MAX);
         items.iter().filter(|item| item.held.as_deref() == Some(&*reason)).count()
+    }
+
+    /// Ends all measures of a tenant and takes them out of the store; how many, ended ones too.
+    ///
+    /// # Errors
+    /// The store is away; what was in force has ended, and is taken out by the next call.
+    pub(super) async fn forget(&self, tenant: &TenantId, operator: &str, reason: &str) -> Result<u64, String> {
+        let active = self.deps.measures.active();
+        for one in active.iter().filter(|one| one.subject.tenant == *tenant) {
+            let _ = self.deps.measures.lift(one.id, operator, reason);
+        }
+        self.work().await;
+        let mut work = self.work.lock().await;
+        if work.unwritten.values().any(|one| one.subject.tenant == *tenant) {
+            return Err("the store of suspensions is away".into());
+        }
+        work.told.remove(tenant);
+        self.deps.store.erase(tenant).await.map_err(|error| error.to_string())
     }
 
     /// Whether it is written.

@@ -286,6 +286,21 @@ async fn while_the_store_is_away_measures_hold_and_are_written_later() {
 }
 
 #[tokio::test]
+async fn a_tenants_measures_end_and_are_erased() {
+    let world = World::new("").await;
+    world.queue(1, "taro@acme.example", "192.0.2.7", Direction::Outbound).await;
+    let ended = world.order(Scope::Tenant, Stage::Warn).await;
+    world.lift(&ended).await;
+    world.order(sender("taro@acme.example"), Stage::Suspend).await;
+    world.store.away(true);
+    assert!(world.keeper.forget(&world.tenant, "mika", "purged").await.is_err());
+    world.store.away(false);
+    assert_eq!(world.keeper.forget(&world.tenant, "mika", "purged").await, Ok(2));
+    assert_eq!((world.numbers(), world.keeper.measures().active()), (vec![], vec![]));
+    assert_eq!(world.store.load(Timestamp(0)).await.unwrap().1, []);
+}
+
+#[tokio::test]
 async fn mail_left_held_by_a_crash_is_let_go_at_the_next_start() {
     let world = World::new("").await;
     world.queue(1, "taro@acme.example", "192.0.2.7", Direction::Outbound).await;

@@ -319,6 +319,13 @@ impl Outbound {
         self.0.history.save(dir)
     }
 
+    /// Takes away what is known of a tenant and of all who sent for it; how many records. What their messages looked like is known
+    /// only by hashes, and is forgotten after two days.
+    #[must_use]
+    pub fn forget(&self, tenant: &TenantId) -> u64 {
+        self.0.history.forget(tenant)
+    }
+
     /// Lets time pass, gives memory back, and tells the metrics; call it every few minutes.
     pub fn sweep(&self, wall: Timestamp) {
         let now = self.0.history.now(wall);

@@ -3,8 +3,8 @@
 use crate::need_postfix;
 use crate::postfix::Postfix;
 use crate::support::fake_dns::FakeDns;
-use crate::support::gateway::MX_PORT;
 use crate::support::fake_mx::Command;
+use crate::support::gateway::MX_PORT;
 use crate::support::{Answer, Client, FakeMx, Gateway, GatewayBuilder, eventually, loopback, message};
 
 /// A company: its Postfix relays all that its accounts send to the gateway, and the gateway to the destination.
@@ -21,7 +21,9 @@ impl Company {
     /// `settings` are those of the gateway.
     pub fn open(settings: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Self {
         let (own, dns, ip) = (FakeMx::start(), FakeDns::start(), loopback::fresh_ip());
-        let gone = |to: &Command| if to.address.starts_with("gone") { Answer::reply("550 5.1.1 no such user") } else { Answer::Accept };
+        let gone = |to: &Command| {
+            if to.address.starts_with("gone") { Answer::reply("550 5.1.1 no such user") } else { Answer::Accept }
+        };
         let dest = FakeMx::builder().ip(ip).port(MX_PORT).hashes_only().on_rcpt(gone).start();
         dns.a("dest.example", &[ip]);
         let tenants = format!(
@@ -129,7 +131,12 @@ fn an_infected_machine_is_stopped_and_its_colleagues_notice_nothing() {
     std::thread::scope(|scope| {
         scope.spawn(|| company.send_many("taro", victims(0..all / 2), OFFER));
         for n in 0..colleagues {
-            company.send(&format!("colleague{n}"), "you@dest.example", &format!("minutes {n}"), &format!("item {n}\r\n"));
+            company.send(
+                &format!("colleague{n}"),
+                "you@dest.example",
+                &format!("minutes {n}"),
+                &format!("item {n}\r\n"),
+            );
         }
     });
     company.send_many("taro", victims(all / 2..all), OFFER);
@@ -166,9 +173,7 @@ fn a_newsletter_that_its_readers_want_is_slowed_down_and_arrives() {
     company.send_many("news", (0..all).map(|n| format!("reader{n}@dest.example")), &text);
     // Postfix comes again with what was put off.
     let wait = std::time::Duration::from_mins(4);
-    crate::support::wait::within(wait, "all of the newsletter", || {
-        (company.left("news") >= all).then_some(())
-    });
+    crate::support::wait::within(wait, "all of the newsletter", || (company.left("news") >= all).then_some(()));
     assert_eq!(company.left("news"), all, "each once");
     assert_eq!(company.stage("news"), None);
     company.gateway.assert_settled();
@@ -182,7 +187,12 @@ fn one_bounce_in_thirteen_changes_nothing() {
     let company = Company::open(quick_stages);
     for n in 0..13 {
         let to = if n == 7 { "gone@dest.example".to_owned() } else { format!("r{n}@dest.example") };
-        company.send("hanako", &to, &format!("letter {n}"), &format!("Letter number {n}: {}\r\n", "word ".repeat(n + 3)));
+        company.send(
+            "hanako",
+            &to,
+            &format!("letter {n}"),
+            &format!("Letter number {n}: {}\r\n", "word ".repeat(n + 3)),
+        );
     }
     eventually("all but one are there", || company.left("hanako") == 12);
     company.gateway.assert_settled();

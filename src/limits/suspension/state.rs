@@ -55,7 +55,8 @@ impl State {
         // One that is not written yet is only here.
         let is_written = |held: &Held| held.bites == Some(held.suspension.stage);
         let gone = |id: &SuspensionId, held: &Held| is_written(held) && !kept.contains(id) && !waiting.contains(id);
-        let gone: Vec<SuspensionId> = self.active.iter().filter(|(id, held)| gone(id, held)).map(|(id, _)| *id).collect();
+        let gone: Vec<SuspensionId> =
+            self.active.iter().filter(|(id, held)| gone(id, held)).map(|(id, _)| *id).collect();
         gone.into_iter().for_each(|id| drop(self.forget(id)));
         for suspension in suspensions {
             let subject = suspension.subject.normal();

@@ -68,8 +68,7 @@ fn is_image(octets: &[u8]) -> bool {
 }
 
 fn codes(octets: &[u8], left: &mut u64) -> Option<Vec<Box<str>>> {
-    let (width, height) =
-        ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?.into_dimensions().ok()?;
+    let (width, height) = ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?.into_dimensions().ok()?;
     if width.min(height) < MIN_SIDE || width.max(height) > MAX_SIDE {
         return None;
     }
