@@ -299,7 +299,7 @@ impl Suspensions {
     /// What happened since the last time, in order.
     #[must_use]
     pub fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.state().changes)
+        self.state().take_changes()
     }
 
     /// Wakes when something changed. For one who carries out.
@@ -334,9 +334,9 @@ impl Consider for Suspensions {
         }
         let now = self.0.steady.now();
         let mut state = self.state();
-        let before = state.changes.len();
+        let before = state.waiting();
         state.consider(assessment, &config, now, new_id(now));
-        if state.changes.len() != before {
+        if state.waiting() != before {
             self.0.changed.notify_one();
         }
     }

@@ -372,6 +372,29 @@ async fn a_clock_that_stays_far_ahead_is_believed_in_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_tenant_takes_no_room_from_others() {
+    let world = World::new(Config { widest: Widest::Sender, ..Config::default() });
+    let signals = [Signal::Spam, Signal::Alike, Signal::SuddenChange].map(|signal| (signal, 300));
+    let mut senders = (0..).map(|number| Address::parse(&format!("user{number}@acme.example")).unwrap());
+    let mut say = |count| {
+        for sender in senders.by_ref().take(count) {
+            world.says(Scope::Sender(sender), 1_000, &signals);
+        }
+    };
+    say(state::MOST_WAITING_OF_TENANT + 10);
+    assert_eq!(world.measures.active().len(), state::MOST_WAITING_OF_TENANT, "until they are carried out");
+    for _ in 0..6 {
+        world.work();
+        say(state::MOST_WAITING_OF_TENANT);
+    }
+    assert_eq!(world.measures.active().len(), state::MOST_OF_TENANT);
+    let subject = Subject { tenant: TenantId::parse("beta").unwrap(), scope: Scope::Sender(world.sender.clone()) };
+    let evidence = signals.map(|(signal, count)| Evidence { signal, count, of: 1_000, since: START, sample: None });
+    world.measures.consider(&Assessment { subject, volume: 1_000, evidence: evidence.to_vec() }, START);
+    assert_eq!(world.measures.active().len(), state::MOST_OF_TENANT + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_notice_says_what_is_done_why_and_how_to_go_on() {
     let world = World::new(Config::default());
     world.spam(700);
