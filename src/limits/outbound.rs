@@ -193,10 +193,8 @@ impl Outbound {
         let cost = Cost { recipients: 1, messages: 1, bytes: 1 };
         let found = self.0.limits.look(&self.charges(party, cost, now));
         if found.is_err() {
-            self.offered(party, now, |_, record| {
-                record.add(Kind::Messages, 1.0);
-                record.add(Kind::Rate, 1.0);
-            });
+            // It is no message yet: what costs nothing must not thin out what was found in others.
+            self.offered(party, now, |_, record| record.add(Kind::Rate, 1.0));
             self.considered(party, now, wall);
         }
         found

@@ -361,6 +361,26 @@ async fn a_trial_has_a_limit_of_its_own_and_tenants_may_ask_for_less() {
     assert_eq!((beyond.limit, beyond.measure), (Limit::OutboundTenant, Measure::Messages));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_put_off_before_it_was_seen_does_not_hide_spam() {
+    let world = World::with(&Rates::default().with(Limit::OutboundSender, Rate::new(10, Duration::from_secs(3600))));
+    for n in 0..10 {
+        world.send("pc@acme.example", (&letter(n), false, Harm::None), &[recipient(n)]);
+    }
+    for n in 0..5 {
+        let (sender, letter) = (address("pc@acme.example"), letter(100 + n));
+        let (party, seen) = (world.party(&sender), (Sketch::of_text(&letter), false, Harm::Spam));
+        let weighed = world.outbound.weigh(&party, seen, [], world.now);
+        world.outbound.kept_back(&party, &weighed, &[], world.now);
+    }
+    for _ in 0..1_000 {
+        assert!(world.outbound.at_mail(&world.party(&address("pc@acme.example")), world.now).is_err());
+    }
+    let assessment = world.assess(Scope::sender(&address("pc@acme.example")));
+    let found: Vec<_> = assessment.evidence.iter().map(|one| (one.signal, one.count, one.of)).collect();
+    assert_eq!((assessment.volume, found), (15, vec![(Signal::Spam, 5, 15), (Signal::Rate, 1_000, 1_000)]));
+}
+
 #[test]
 fn refusals_are_told_apart_by_their_status() {
     let told = |status| Told::refusal(&Reply::new(550, status, "no"));
