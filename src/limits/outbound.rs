@@ -281,7 +281,9 @@ impl Outbound {
     pub fn told(&self, party: &Party<'_>, (told, message): (Told, MessageId), wall: Timestamp) {
         let now = self.0.history.now(wall);
         let bulk = party.sender.as_ref().and_then(|named| self.0.history.look(named.key, now));
+        // Of notices nobody knows whether they are good.
         let is_good = told == Told::Delivered
+            && party.sender.is_some()
             && bulk.is_none_or(|record| record.count(Kind::Alike) < MANY as f32 && record.is_harmless());
         self.offered(party, now, |blamed, record| match told {
             Told::Delivered => {
@@ -434,9 +436,11 @@ impl Outbound {
                 own: party.own.of(Dimension::Domain),
                 ..Charge::new(key(Limit::OutboundDomain, domain), cost)
             });
-            if party.trial {
-                charges.push(Charge::new(key(Limit::OutboundTrial, domain), cost));
-            }
+        }
+        if party.trial {
+            // Notices have no domain: those of a trial count together.
+            let who = party.sender.as_ref().map_or(Who::Whole, |named| Who::Domain(named.address.domain()));
+            charges.push(Charge::new(key(Limit::OutboundTrial, who), cost));
         }
         charges
     }

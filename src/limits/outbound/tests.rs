@@ -381,6 +381,27 @@ async fn what_was_put_off_before_it_was_seen_does_not_hide_spam() {
     assert_eq!((assessment.volume, found), (15, vec![(Signal::Spam, 5, 15), (Signal::Rate, 1_000, 1_000)]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn mail_without_a_sender_grows_nothing_and_is_within_a_trial() {
+    let world = World::new();
+    let ip = "192.0.2.1".parse().unwrap();
+    let null = Party::new(&world.tenant, (&world.own, true), None, ip);
+    for n in 0..100 {
+        world.outbound.told(&null, (Told::Delivered, MessageId::new(START.as_millis(), n)), world.now);
+    }
+    let history = &world.outbound.0.history;
+    let client = History::key(&world.tenant, &Scope::client(ip));
+    assert_eq!(history.factor(client, history.now(world.now)), USUAL);
+    let to: Vec<Address> = (0..20).map(recipient).collect();
+    let to: Vec<&Address> = to.iter().collect();
+    let weighed = world.outbound.weigh(&null, (None, false, Harm::None), [], world.now);
+    for _ in 0..5 {
+        assert_eq!(world.outbound.at_end(&null, &weighed, (&to, 1), world.now), Ok(()));
+    }
+    let beyond = world.outbound.at_end(&null, &weighed, (&to, 1), world.now).unwrap_err();
+    assert_eq!(beyond.limit, Limit::OutboundTrial);
+}
+
 #[test]
 fn refusals_are_told_apart_by_their_status() {
     let told = |status| Told::refusal(&Reply::new(550, status, "no"));
