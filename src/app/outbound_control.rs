@@ -3,6 +3,7 @@
 //! **Failure**: what the last run saved and can't be read is given up with a warning: every sender begins as a new one.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,11 @@ fn write(outbound: &Outbound, data_dir: &Path) {
     }
 }
 
+/// Where queued mail came from; `None`: it was not known then.
+pub(super) fn client(meta: &Meta) -> Option<IpAddr> {
+    Some(meta.origin.ip).filter(|ip| !ip.is_unspecified())
+}
+
 /// Brings outcomes of outbound mail back to the records of its senders.
 #[derive(Debug)]
 pub(super) struct Feedback {
@@ -90,7 +96,7 @@ impl Observer for Feedback {
         };
         let own = RatesByDimension::default();
         let sender = sender(ended.meta, &self.rewriter);
-        let party = Party::new(&ended.meta.tenant, (&own, false), sender.as_deref(), ended.meta.origin.ip);
+        let party = Party::new(&ended.meta.tenant, (&own, false), sender.as_deref(), client(ended.meta));
         self.outbound.told(&party, (told, ended.message), self.clock.now());
     }
 }

@@ -556,7 +556,9 @@ fn concerns(subject: &Subject, meta: &Meta, rewriter: &Rewriter) -> bool {
         && meta.tenant == subject.tenant
         && match &subject.scope {
             Scope::Tenant => true,
-            Scope::Client(ip) => Scope::client(meta.origin.ip) == Scope::client(*ip),
+            Scope::Client(ip) => {
+                outbound_control::client(meta).is_some_and(|client| Scope::client(client) == Scope::client(*ip))
+            }
             Scope::Domain(domain) => sender().is_some_and(|sender| sender.domain() == domain),
             Scope::Sender(address) => sender().is_some_and(|sender| Scope::sender(&sender) == Scope::sender(address)),
         }

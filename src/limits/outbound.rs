@@ -51,8 +51,15 @@ pub struct Party<'a> {
     trial: bool,
     own: &'a RatesByDimension,
     sender: Option<Named>,
-    client: (Scope, u64),
+    /// `None`: not known, as behind a proxy that doesn't tell.
+    client: Option<Client>,
+}
+
+#[derive(Debug, Clone)]
+struct Client {
+    scope: Scope,
     ip: IpAddr,
+    key: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -63,13 +70,14 @@ struct Named {
 }
 
 impl<'a> Party<'a> {
-    /// `own`: the limits that the tenant asked for. `trial`: its contract is one.
+    /// `own`: the limits that the tenant asked for. `trial`: its contract is one. `ip`: `None` where it is not known; then nothing is
+    /// counted for a client.
     #[must_use]
     pub fn new(
         tenant: &'a TenantId,
         (own, trial): (&'a RatesByDimension, bool),
         sender: Option<&Address>,
-        ip: IpAddr,
+        ip: Option<IpAddr>,
     ) -> Self {
         let sender = sender.and_then(|address| match Scope::sender(address) {
             Scope::Sender(address) => {
@@ -79,16 +87,21 @@ impl<'a> Party<'a> {
             }
             _ => None,
         });
-        let client = Scope::client(ip);
-        let key = History::key(tenant, &client);
-        Self { tenant, trial, own, sender, client: (client, key), ip }
+        let client = ip.map(|ip| {
+            let scope = Scope::client(ip);
+            let key = History::key(tenant, &scope);
+            Client { scope, ip, key }
+        });
+        Self { tenant, trial, own, sender, client }
     }
 
-    /// Whom bulk is counted for: the sender; for notices, which have none, the client.
+    /// Whom bulk is counted for: the sender; for notices, which have none, the client; where that is not known, the tenant, of
+    /// which then no record says that it may have more.
     fn bulk_key(&self) -> (Key<'_>, u64) {
-        let (who, key) = match &self.sender {
-            Some(named) => (Who::Address(&named.address), named.key),
-            None => (Who::Host(self.ip), self.client.1),
+        let (who, key) = match (&self.sender, &self.client) {
+            (Some(named), _) => (Who::Address(&named.address), named.key),
+            (None, Some(client)) => (Who::Host(client.ip), client.key),
+            (None, None) => (Who::Whole, hash(&[b"nobody", self.tenant.as_str().as_bytes()])),
         };
         (Key::of(self.tenant, Limit::Alike, who), key)
     }
@@ -101,7 +114,8 @@ impl<'a> Party<'a> {
             (scope, key)
         });
         let whole = (Scope::Tenant, History::key(self.tenant, &Scope::Tenant));
-        sender.chain([self.client.clone()]).chain(domain).chain([whole])
+        let client = self.client.iter().map(|client| (client.scope.clone(), client.key));
+        sender.chain(client).chain(domain).chain([whole])
     }
 }
 
@@ -414,17 +428,17 @@ impl Outbound {
     fn charges<'p>(&self, party: &'p Party<'_>, cost: Cost, now: Seconds) -> Vec<Charge<'p>> {
         let history = &self.0.history;
         let key = |limit, who| Key::of(party.tenant, limit, who);
-        let mut charges = vec![
-            Charge {
-                factor: history.factor(party.client.1, now),
+        let mut charges = vec![Charge {
+            own: party.own.of(Dimension::Tenant),
+            ..Charge::new(key(Limit::OutboundTenant, Who::Whole), cost)
+        }];
+        if let Some(client) = &party.client {
+            charges.push(Charge {
+                factor: history.factor(client.key, now),
                 own: party.own.of(Dimension::Client),
-                ..Charge::new(key(Limit::OutboundClient, Who::Host(party.ip)), cost)
-            },
-            Charge {
-                own: party.own.of(Dimension::Tenant),
-                ..Charge::new(key(Limit::OutboundTenant, Who::Whole), cost)
-            },
-        ];
+                ..Charge::new(key(Limit::OutboundClient, Who::Host(client.ip)), cost)
+            });
+        }
         if let Some(named) = &party.sender {
             let domain = Who::Domain(named.address.domain());
             charges.push(Charge {

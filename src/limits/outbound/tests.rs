@@ -56,7 +56,7 @@ impl World {
     }
 
     fn party<'a>(&'a self, sender: &Address) -> Party<'a> {
-        Party::new(&self.tenant, (&self.own, false), Some(sender), "192.0.2.1".parse().unwrap())
+        Party::new(&self.tenant, (&self.own, false), Some(sender), "192.0.2.1".parse().ok())
     }
 
     /// One message through all stages; how many recipients it left for.
@@ -385,7 +385,7 @@ async fn what_was_put_off_before_it_was_seen_does_not_hide_spam() {
 async fn mail_without_a_sender_grows_nothing_and_is_within_a_trial() {
     let world = World::new();
     let ip = "192.0.2.1".parse().unwrap();
-    let null = Party::new(&world.tenant, (&world.own, true), None, ip);
+    let null = Party::new(&world.tenant, (&world.own, true), None, Some(ip));
     for n in 0..100 {
         world.outbound.told(&null, (Told::Delivered, MessageId::new(START.as_millis(), n)), world.now);
     }
@@ -400,6 +400,19 @@ async fn mail_without_a_sender_grows_nothing_and_is_within_a_trial() {
     }
     let beyond = world.outbound.at_end(&null, &weighed, (&to, 1), world.now).unwrap_err();
     assert_eq!(beyond.limit, Limit::OutboundTrial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_not_known_is_nobodys_client() {
+    let world = World::with(&Rates::default().with(Limit::OutboundClient, Rate::new(1, Duration::from_secs(3600))));
+    let (sender, to) = (address("aoi@acme.example"), recipient(1));
+    for party in [Some(&sender), None].map(|sender| Party::new(&world.tenant, (&world.own, false), sender, None)) {
+        for _ in 0..3 {
+            let weighed = world.outbound.weigh(&party, (None, false, Harm::None), [&to], world.now);
+            assert_eq!(world.outbound.at_end(&party, &weighed, (&[&to], 1), world.now), Ok(()));
+        }
+    }
+    assert_eq!(world.outbound.0.history.len(), 3, "the sender, its domain and the tenant");
 }
 
 #[test]

@@ -127,7 +127,10 @@ impl State {
                 return;
             }
         }
-        if self.is_full(&subject.tenant) || !allows(config.widest, &subject.scope) || self.narrower_at_work(&subject, config, now) {
+        if self.is_full(&subject.tenant)
+            || !allows(config.widest, &subject.scope)
+            || self.narrower_at_work(&subject, config, now)
+        {
             return;
         }
         self.pardons.remove(&subject);
