@@ -41,7 +41,7 @@ fn main() {
     let begun = Instant::now();
     for n in 0..MESSAGES as usize {
         let sender = &senders[n * 7919 % senders.len()];
-        let party = Party::new(&tenants[n * 7919 % 200], (&own, false), Some(sender), ip);
+        let party = Party::new(&tenants[n * 7919 % 200], (&own, false), Some(sender), Some(ip));
         let recipient = &senders[n * 31 % senders.len()];
         outbound.at_mail(&party, now).unwrap();
         outbound.at_rcpt(&party, 1, now).unwrap();

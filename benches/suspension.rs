@@ -42,7 +42,7 @@ fn main() {
     });
     let active: Vec<_> = active.collect();
     let begun = Instant::now();
-    measures.load(active);
+    assert!(measures.load(active));
     println!("load of {:<20} {:>10.1} ms", TENANTS * EACH, begun.elapsed().as_secs_f64() * 1e3);
     ask("MAIL, 10,000 measures", &measures, &tenants, &senders);
 }

@@ -33,6 +33,8 @@ pub trait SuspensionControl: Send + Sync {
     fn add(&self, add: Add) -> Answer<'_, Result<Entry, Refusal>>;
     fn lift(&self, id: SuspensionId, lift: Lift) -> Answer<'_, Result<Entry, Refusal>>;
     fn confirm(&self, confirm: Confirm) -> Answer<'_, Result<Entry, Refusal>>;
+    /// Ends and erases all measures of a tenant, and what is known of who sent for it. Done again where it failed.
+    fn forget(&self, forget: Forget) -> Answer<'_, Result<Forgotten, String>>;
 }
 
 /// Why a change was not made.
@@ -93,6 +95,24 @@ impl std::fmt::Debug for Confirm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Confirm").field("reason", &self.reason).finish_non_exhaustive()
     }
+}
+
+/// All that is kept of a tenant's senders is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forget {
+    pub tenant: TenantId,
+    pub by: String,
+    pub reason: String,
+}
+
+/// How much of it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// In force or ended.
+    pub measures: u64,
+    /// Senders, clients, domains and the tenant itself.
+    pub records: u64,
 }
 
 /// One measure.
@@ -164,6 +184,7 @@ pub(super) fn routes() -> Router<Ports> {
     Router::new()
         .route("/suspensions", get(list).post(add))
         .route("/suspensions/confirm", post(confirm))
+        .route("/suspensions/forget", post(forget))
         .route("/suspensions/{id}", get(show))
         .route("/suspensions/{id}/lift", post(lift))
 }
@@ -221,6 +242,17 @@ async fn confirm(State(ports): State<Ports>, confirm: Result<Json<Confirm>, Json
     };
     match check(&confirm.reason, None) {
         Ok(()) => changed(ports.suspension.confirm(confirm).await),
+        Err(text) => refused(text),
+    }
+}
+
+async fn forget(State(ports): State<Ports>, forget: Result<Json<Forget>, JsonRejection>) -> Response {
+    let Json(forget) = match forget {
+        Ok(forget) => forget,
+        Err(rejection) => return refused(&rejection.body_text()),
+    };
+    match check(&forget.reason, Some(&forget.by)) {
+        Ok(()) => lines(ports.suspension.forget(forget).await.map(|forgotten| vec![forgotten])),
         Err(text) => refused(text),
     }
 }
@@ -293,6 +325,9 @@ pub(crate) mod tests {
         }
         fn confirm(&self, _: Confirm) -> Answer<'_, Result<Entry, Refusal>> {
             Box::pin(async { Err(Refusal::Missing("nothing is here".into())) })
+        }
+        fn forget(&self, _: Forget) -> Answer<'_, Result<Forgotten, String>> {
+            Box::pin(async { Ok(Forgotten { measures: 0, records: 0 }) })
         }
     }
 

@@ -175,7 +175,11 @@ impl Node {
                 faults: parts.faults.clone(),
                 observers: vec![
                     parts.delivered(),
-                    Arc::new(Feedback { outbound: parts.outbound.clone(), clock: parts.clock.clone() }),
+                    Arc::new(Feedback {
+                        outbound: parts.outbound.clone(),
+                        clock: parts.clock.clone(),
+                        rewriter: Arc::clone(&parts.rewriter),
+                    }),
                 ],
                 tls,
                 rewriter: Arc::clone(&parts.rewriter),
@@ -309,16 +313,18 @@ impl Parts {
             settings.limits.descriptor_reserve,
         );
         let admission = Admission::new(admission::Config { max_connections, max_per_ip: None });
+        let store = Arc::new(SqliteSuspensions::open(&settings.data_dir).await?);
+        let (measures, version) = suspension::open(settings, clock.clone(), &*store).await?;
         let deps = suspension::Deps {
-            measures: suspension::build(settings, clock.clone()),
-            store: Arc::new(SqliteSuspensions::open(&settings.data_dir).await?),
+            measures,
+            store,
             spool: spool.clone(),
             snapshot: Arc::clone(&snapshot),
+            rewriter: Arc::clone(&rewriter),
             clock: clock.clone(),
             log: log.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let version = suspension::read(&deps.measures, &*deps.store).await?;
         outbound.tell(Arc::new(deps.measures.clone()));
         let suspensions = Arc::new(suspension::Keeper::new(deps, settings, version));
         Ok(Self {
@@ -407,7 +413,11 @@ impl Parts {
             clock: self.clock.clone(),
             metrics: Arc::clone(&self.metrics),
         });
-        let suspension = Arc::new(Measures(Arc::clone(&self.suspensions)));
+        let suspension = Arc::new(Measures {
+            keeper: Arc::clone(&self.suspensions),
+            outbound: self.outbound.clone(),
+            data_dir: self.data_dir.clone(),
+        });
         let ports =
             Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine, suspension };
         let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;

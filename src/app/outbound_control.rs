@@ -2,6 +2,8 @@
 //!
 //! **Failure**: what the last run saved and can't be read is given up with a warning: every sender begins as a new one.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +17,9 @@ use crate::delivery::{Ended, Observer};
 use crate::limits::outbound::{Party, Told};
 use crate::limits::{Limits, Outbound};
 use crate::model::rates::RatesByDimension;
-use crate::model::{Direction, OutcomeKind};
-use crate::spool::Kind;
+use crate::model::{Address, Direction, OutcomeKind};
+use crate::policy::srs::{Back, Rewriter};
+use crate::spool::{Kind, Meta};
 use crate::telemetry::Metrics;
 
 /// Between two saves.
@@ -57,11 +60,27 @@ fn write(outbound: &Outbound, data_dir: &Path) {
     }
 }
 
+/// Where queued mail came from; `None`: it was not known then.
+pub(super) fn client(meta: &Meta) -> Option<IpAddr> {
+    Some(meta.origin.ip).filter(|ip| !ip.is_unspecified())
+}
+
 /// Brings outcomes of outbound mail back to the records of its senders.
 #[derive(Debug)]
 pub(super) struct Feedback {
     pub outbound: Outbound,
     pub clock: Clock,
+    pub rewriter: Arc<Rewriter>,
+}
+
+/// Who sent queued mail, as it was judged when it came: a sender that was rewritten for forwarding (SRS) is not whose mail it is.
+pub(super) fn sender<'m>(meta: &'m Meta, rewriter: &Rewriter) -> Option<Cow<'m, Address>> {
+    let sender = meta.envelope.sender.address()?;
+    // It was rewritten when it came; how long it has waited in the queue is no matter.
+    match rewriter.back(sender, meta.origin.received_at) {
+        Back::To(before) => Some(Cow::Owned(before)),
+        Back::Ordinary | Back::Invalid => Some(Cow::Borrowed(sender)),
+    }
 }
 
 impl Observer for Feedback {
@@ -76,8 +95,8 @@ impl Observer for Feedback {
             OutcomeKind::Deferred => return,
         };
         let own = RatesByDimension::default();
-        let sender = ended.meta.envelope.sender.address();
-        let party = Party::new(&ended.meta.tenant, (&own, false), sender, ended.meta.origin.ip);
+        let sender = sender(ended.meta, &self.rewriter);
+        let party = Party::new(&ended.meta.tenant, (&own, false), sender.as_deref(), client(ended.meta));
         self.outbound.told(&party, (told, ended.message), self.clock.now());
     }
 }

@@ -5,7 +5,7 @@
 //! fails is tried again every second. A notice that can't be queued is dropped and counted.
 //! **Invariants**: a measure bites after it was written or tried; mail that others hold is never released here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::suspension_notice;
+use super::{outbound_control, suspension_notice};
 use crate::clock::Clock;
 use crate::config::{Settings, SuspensionSettings, WidestScope};
 use crate::limits::suspension::{Change, Config, Suspensions, Throttle, What, Widest, remembered, text};
 use crate::model::abuse::{Scope, Stage, Subject};
 use crate::model::suspension::{Ending, Suspension, SuspensionId};
-use crate::model::{Direction, ReversePath, TenantId, Timestamp};
+use crate::model::{Direction, MessageId, ReversePath, TenantId, Timestamp};
+use crate::policy::srs::Rewriter;
 use crate::spool::{Filter, Kind, Meta, Spool, SpoolError};
 use crate::store::{SharedSuspensions, StoreError, SuspensionStore};
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
@@ -89,6 +90,8 @@ pub(super) struct Deps {
     pub store: SharedSuspensions,
     pub spool: Spool,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Tells whose mail it is that was rewritten for forwarding.
+    pub rewriter: Arc<Rewriter>,
     pub clock: Clock,
     pub log: MailLog,
     pub metrics: Arc<Metrics>,
@@ -125,7 +128,7 @@ struct Work {
 }
 
 /// Mail that is to be let go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Release {
     id: SuspensionId,
     tenant: TenantId,
@@ -133,12 +136,18 @@ struct Release {
     remove: bool,
 }
 
-/// Reads what is in force into `measures`.
-pub(super) async fn read(measures: &Suspensions, store: &dyn SuspensionStore) -> Result<u64, StoreError> {
-    let since = ended_since(measures, &Config::default());
+/// The measures that the store holds in force, and its version. A start with a wrong clock expires none of them.
+pub(super) async fn open(
+    settings: &Settings,
+    clock: Clock,
+    store: &dyn SuspensionStore,
+) -> Result<(Suspensions, u64), StoreError> {
+    let measures = Suspensions::resumed(config(&settings.suspension), clock, store.seen().await?);
+    let since = ended_since(&measures, &Config::default());
     let (version, suspensions) = store.load(since).await?;
-    measures.resume(suspensions, store.seen().await?);
-    Ok(version)
+    // Nothing was decided yet that this could be older than.
+    let _ = measures.load(suspensions);
+    Ok((measures, version))
 }
 
 fn ended_since(measures: &Suspensions, config: &Config) -> Timestamp {
@@ -146,9 +155,12 @@ fn ended_since(measures: &Suspensions, config: &Config) -> Timestamp {
     Timestamp::from_millis(measures.now().as_millis().saturating_sub(back))
 }
 
+/// What mail is held for begins so.
+const HELD_FOR: &str = "suspension ";
+
 /// Why mail is held; by it, it is found again.
 fn held_for(id: SuspensionId) -> String {
-    format!("suspension {id}")
+    format!("{HELD_FOR}{id}")
 }
 
 impl Keeper {
@@ -285,8 +297,8 @@ impl Keeper {
             let now = Instant::now();
             work.releases.retain(|release| release.id != one.id);
             work.passes.extend(PASSES.map(|later| (now + later, one.id)));
-        } else if one.stage == Stage::Suspend || in_force {
-            // Lifted, over, or milder now. Where nothing is held, nothing is found.
+        } else if change.before == Some(Stage::Suspend) {
+            // Lifted, over, or milder now. Milder stages never held anything.
             work.releases.push(Release {
                 id: one.id,
                 tenant: one.subject.tenant.clone(),
@@ -302,40 +314,38 @@ impl Keeper {
         for id in due {
             let Some(one) = self.deps.measures.find(id).filter(|one| one.stage == Stage::Suspend) else { continue };
             let (filter, reason) = (outbound(&one.subject.tenant), held_for(id));
-            let held = self.deps.spool.hold_where(&filter, &reason, |meta| concerns(&one.subject, meta)).await;
-            if let Err(error) = held {
+            let (spool, rewriter) = (self.deps.spool.clone(), Arc::clone(&self.deps.rewriter));
+            let hold =
+                async move { spool.hold_where(&filter, &reason, |meta| concerns(&one.subject, meta, &rewriter)).await };
+            if let Err(error) = aside(hold).await {
                 tracing::error!(%error, %id, "queued mail of a suspended sender could not be held; again in a second");
                 work.passes.push((now + EVERY, id));
             }
         }
-        for release in std::mem::take(&mut work.releases) {
-            if let Err(error) = self.let_go(&release).await {
-                tracing::error!(%error, id = %release.id, "held mail could not be let go; again in a second");
-                work.releases.push(release);
-            }
+        if work.releases.is_empty() {
+            return;
         }
-    }
-
-    async fn let_go(&self, release: &Release) -> Result<(), SpoolError> {
-        let (filter, held_for_it) = (outbound(&release.tenant), held_for(release.id));
-        if release.remove {
-            return self.deps.spool.remove_held_for(&filter, &held_for_it, &release.why).await.map(drop);
+        let (releases, spool, others) = (work.releases.clone(), self.deps.spool.clone(), self.deps.measures.active());
+        let rewriter = Arc::clone(&self.deps.rewriter);
+        let done = aside(async move { Ok(let_go(&spool, &releases, (others, &rewriter)).await) }).await;
+        match done {
+            // Done again where it failed: what waits is taken away only after it was let go.
+            Ok(failed) => work.releases.retain(|release| failed.contains(&release.id)),
+            Err(error) => tracing::error!(%error, "held mail could not be let go; again in a second"),
         }
-        let others: Vec<Suspension> = self.deps.measures.active();
-        let stands = |one: &&Suspension| one.stage == Stage::Suspend && one.id != release.id;
-        let next = |meta: &Meta| {
-            let other = others.iter().filter(stands).find(|one| concerns(&one.subject, meta))?;
-            Some(held_for(other.id))
-        };
-        self.deps.spool.release_where(&filter, (&held_for_it, &release.why), next).await.map(drop)
     }
 
     /// After a crash between the end of a measure and the release of its mail.
     async fn let_go_of_what_nobody_holds(&self) {
         let filter = Filter { direction: Some(Direction::Outbound), held: Some(true), ..Filter::default() };
         let mut left: BTreeMap<SuspensionId, TenantId> = BTreeMap::new();
-        for item in self.deps.spool.list(&filter, usize::MAX) {
-            let id = item.held.as_deref().and_then(|held| held.strip_prefix("suspension ")?.parse().ok());
+        let spool = self.deps.spool.clone();
+        let held = aside(async move { Ok(spool.list(&filter, usize::MAX)) }).await;
+        if let Err(error) = &held {
+            tracing::error!(%error, "mail whose suspension is over may stay held");
+        }
+        for item in held.unwrap_or_default() {
+            let id = item.held.as_deref().and_then(|held| held.strip_prefix(HELD_FOR)?.parse().ok());
             if let Some(id) = id
                 && self.deps.measures.find(id).is_none_or(|one| one.stage != Stage::Suspend)
             {
@@ -398,8 +408,10 @@ impl Keeper {
                     self.ask(store.load(ended_since(measures, &Config::default())), work).await
             {
                 let before = measures.active();
-                measures.load(suspensions);
-                work.version = version;
+                // What was decided in between is written first, and then all is read again.
+                if measures.load(suspensions) {
+                    work.version = version;
+                }
                 self.follow(work, &before);
             }
         }
@@ -461,10 +473,75 @@ impl Keeper {
         items.iter().filter(|item| item.held.as_deref() == Some(&*reason)).count()
     }
 
+    /// Ends all measures of a tenant and takes them out of the store; how many, ended ones too.
+    ///
+    /// # Errors
+    /// The store is away; what was in force has ended, and is taken out by the next call.
+    pub(super) async fn forget(&self, tenant: &TenantId, operator: &str, reason: &str) -> Result<u64, String> {
+        let active = self.deps.measures.active();
+        for one in active.iter().filter(|one| one.subject.tenant == *tenant) {
+            let _ = self.deps.measures.lift(one.id, operator, reason);
+        }
+        self.work().await;
+        let mut work = self.work.lock().await;
+        if work.unwritten.values().any(|one| one.subject.tenant == *tenant) {
+            return Err("the store of suspensions is away".into());
+        }
+        work.told.remove(tenant);
+        self.deps.store.erase(tenant).await.map_err(|error| error.to_string())
+    }
+
     /// Whether it is written.
     pub(super) async fn is_written(&self, id: SuspensionId) -> bool {
         !self.work.lock().await.unwritten.contains_key(&id)
     }
+}
+
+/// Away from the threads that mail needs: it goes through the whole queue.
+async fn aside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, SpoolError>> + Send + 'static,
+) -> Result<T, SpoolError> {
+    let runtime = tokio::runtime::Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
+    done.unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+}
+
+/// Lets mail go, with one look through the queue for all of it. `active`: what is in force. Those that failed.
+async fn let_go(
+    spool: &Spool,
+    releases: &[Release],
+    (active, rewriter): (Vec<Suspension>, &Rewriter),
+) -> HashSet<SuspensionId> {
+    let filter = Filter { direction: Some(Direction::Outbound), held: Some(true), ..Filter::default() };
+    let mut held: HashMap<String, Vec<MessageId>> = HashMap::new();
+    for item in spool.list(&filter, usize::MAX) {
+        if let Some(reason) = item.held.filter(|reason| reason.starts_with(HELD_FOR)) {
+            held.entry(reason).or_default().push(item.id);
+        }
+    }
+    let suspended: Vec<Suspension> = active.into_iter().filter(|one| one.stage == Stage::Suspend).collect();
+    let mut failed = HashSet::new();
+    for release in releases {
+        let reason = held_for(release.id);
+        let Some(mut ids) = held.get(&reason).cloned() else { continue };
+        // Branches of one message stand together.
+        ids.dedup();
+        let filter = Filter { ids, ..outbound(&release.tenant) };
+        let done = if release.remove {
+            spool.remove_held_for(&filter, &reason, &release.why).await
+        } else {
+            let next = |meta: &Meta| {
+                let mut others = suspended.iter().filter(|one| one.id != release.id);
+                Some(held_for(others.find(|one| concerns(&one.subject, meta, rewriter))?.id))
+            };
+            spool.release_where(&filter, (&reason, &release.why), next).await
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, id = %release.id, "held mail could not be let go; again in a second");
+            failed.insert(release.id);
+        }
+    }
+    failed
 }
 
 fn outbound(tenant: &TenantId) -> Filter {
@@ -472,22 +549,19 @@ fn outbound(tenant: &TenantId) -> Filter {
 }
 
 /// Whether queued mail is a subject's.
-fn concerns(subject: &Subject, meta: &Meta) -> bool {
-    let sender = meta.envelope.sender.address();
+fn concerns(subject: &Subject, meta: &Meta, rewriter: &Rewriter) -> bool {
+    let sender = || outbound_control::sender(meta, rewriter);
     meta.kind == Kind::Mail
         && meta.direction == Direction::Outbound
         && meta.tenant == subject.tenant
         && match &subject.scope {
             Scope::Tenant => true,
-            Scope::Client(ip) => Scope::client(meta.origin.ip) == Scope::client(*ip),
-            Scope::Domain(domain) => sender.is_some_and(|sender| sender.domain() == domain),
-            Scope::Sender(address) => sender.is_some_and(|sender| Scope::sender(sender) == Scope::sender(address)),
+            Scope::Client(ip) => {
+                outbound_control::client(meta).is_some_and(|client| Scope::client(client) == Scope::client(*ip))
+            }
+            Scope::Domain(domain) => sender().is_some_and(|sender| sender.domain() == domain),
+            Scope::Sender(address) => sender().is_some_and(|sender| Scope::sender(&sender) == Scope::sender(address)),
         }
-}
-
-/// The store, and what it holds in force.
-pub(super) fn build(settings: &Settings, clock: Clock) -> Suspensions {
-    Suspensions::build(config(&settings.suspension), clock)
 }
 
 #[cfg(test)]

@@ -42,6 +42,10 @@ fn snapshot() -> Snapshot {
     Snapshot::compile(1, specs.into_iter().map(Tenant::compile)).unwrap()
 }
 
+fn rewriter() -> Rewriter {
+    Rewriter::new(&[b"secret".to_vec()])
+}
+
 impl World {
     async fn new(more: &str) -> Self {
         Self::over(tempfile::tempdir().unwrap(), Arc::default(), more).await
@@ -59,13 +63,13 @@ impl World {
             settings(more),
         );
         let (spool, _) = Spool::open(spool::Config::new(dir.path()), deps).unwrap();
-        let measures = build(&settings, clock.clone());
-        let version = read(&measures, &*store).await.unwrap();
+        let (measures, version) = open(&settings, clock.clone(), &*store).await.unwrap();
         let deps = Deps {
             measures,
             store: Arc::clone(&store) as SharedSuspensions,
             spool: spool.clone(),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot())),
+            rewriter: Arc::new(rewriter()),
             clock: clock.clone(),
             log,
             metrics,
@@ -176,6 +180,22 @@ async fn queued_mail_of_the_subject_is_held_and_no_other() {
 }
 
 #[tokio::test]
+async fn forwarded_mail_is_its_senders_and_not_the_rewriting_domains() {
+    let world = World::new("").await;
+    let (from, own) = (Address::parse("bulk@news.example").unwrap(), Domain::parse("acme.example").unwrap());
+    let rewritten = rewriter().onto(&from, &own, START).unwrap();
+    world.queue(1, &rewritten.to_string(), "192.0.2.7", Direction::Outbound).await;
+    world.queue(2, "taro@acme.example", "192.0.2.7", Direction::Outbound).await;
+    let domain = world.order(Scope::Domain(own), Stage::Suspend).await;
+    assert_eq!(world.numbers(), [2]);
+    world.lift(&domain).await;
+    // However long ago it was forwarded.
+    world.clock.advance(Duration::from_secs(30 * 86_400));
+    world.order(sender("bulk@news.example"), Stage::Suspend).await;
+    assert_eq!(world.numbers(), [1]);
+}
+
+#[tokio::test]
 async fn milder_stages_and_other_scopes() {
     let world = World::new("").await;
     world.queue(1, "taro@acme.example", "192.0.2.7", Direction::Outbound).await;
@@ -188,6 +208,40 @@ async fn milder_stages_and_other_scopes() {
     assert_eq!(world.numbers(), [0_u128; 0], "a milder stage lets go");
     world.order(Scope::Tenant, Stage::Suspend).await;
     assert_eq!(world.numbers(), [1]);
+}
+
+#[tokio::test]
+async fn only_the_end_of_a_stop_looks_for_held_mail_and_several_at_once() {
+    let world = World::new("").await;
+    for (number, sender) in [(1, "taro@acme.example"), (2, "hanako@acme.example"), (3, "jiro@acme.example")] {
+        world.queue(number, sender, "192.0.2.7", Direction::Outbound).await;
+    }
+    let releases = |measures: &Suspensions| {
+        let changes = measures.take_changes();
+        let mut work = world.keeper.work.try_lock().unwrap();
+        changes.iter().for_each(|change| world.keeper.plan(&mut work, change));
+        std::mem::take(&mut work.releases).len()
+    };
+    let measures = world.keeper.measures();
+    for (stage, expected) in [(Stage::Warn, 0), (Stage::Throttle, 0), (Stage::Suspend, 0), (Stage::Throttle, 1)] {
+        let subject = Subject { tenant: world.tenant.clone(), scope: Scope::Tenant };
+        let one = measures.set(Order { subject, stage, lasts: None, operator: "mika".into(), reason: "x".into() });
+        assert_eq!(releases(measures), expected, "{stage:?}");
+        if expected == 1 {
+            measures.lift(one.id, "mika", "x").unwrap();
+            assert_eq!(releases(measures), 0);
+        }
+    }
+    let mut stopped = Vec::new();
+    for address in ["taro@acme.example", "hanako@acme.example", "jiro@acme.example"] {
+        stopped.push(world.order(sender(address), Stage::Suspend).await);
+    }
+    assert_eq!(world.numbers(), [1, 2, 3]);
+    for one in &stopped[..2] {
+        measures.lift(one.id, "mika", "x").unwrap();
+    }
+    world.keeper.work().await;
+    assert_eq!((world.numbers(), world.keeper.work.lock().await.releases.len()), (vec![3], 0));
 }
 
 #[tokio::test]
@@ -229,6 +283,21 @@ async fn while_the_store_is_away_measures_hold_and_are_written_later() {
     let again = World::over(dir, store, "").await;
     assert!(again.is_suspended("taro@acme.example") && !again.is_suspended("hanako@acme.example"));
     assert_eq!(again.keeper.measures().active(), [one]);
+}
+
+#[tokio::test]
+async fn a_tenants_measures_end_and_are_erased() {
+    let world = World::new("").await;
+    world.queue(1, "taro@acme.example", "192.0.2.7", Direction::Outbound).await;
+    let ended = world.order(Scope::Tenant, Stage::Warn).await;
+    world.lift(&ended).await;
+    world.order(sender("taro@acme.example"), Stage::Suspend).await;
+    world.store.away(true);
+    assert!(world.keeper.forget(&world.tenant, "mika", "purged").await.is_err());
+    world.store.away(false);
+    assert_eq!(world.keeper.forget(&world.tenant, "mika", "purged").await, Ok(2));
+    assert_eq!((world.numbers(), world.keeper.measures().active()), (vec![], vec![]));
+    assert_eq!(world.store.load(Timestamp(0)).await.unwrap().1, []);
 }
 
 #[tokio::test]

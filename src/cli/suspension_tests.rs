@@ -12,7 +12,7 @@ use crate::admin::quarantine::tests::NothingHeld;
 use crate::admin::queue::tests::NoQueue;
 use crate::admin::reputation::tests::NoRecords;
 use crate::admin::suspension::tests::entry;
-use crate::admin::suspension::{Filter, Refusal, SuspensionControl};
+use crate::admin::suspension::{Filter, Forget, Forgotten, Refusal, SuspensionControl};
 use crate::admin::{Answer, Reload};
 
 #[derive(Parser)]
@@ -49,6 +49,9 @@ impl SuspensionControl for Table {
     fn confirm(&self, confirm: Confirm) -> Answer<'_, Result<Entry, Refusal>> {
         let known = confirm.token == "the-token";
         Box::pin(async move { if known { Ok(entry(1)) } else { Err(Refusal::Missing("not known".into())) } })
+    }
+    fn forget(&self, _: Forget) -> Answer<'_, Result<Forgotten, String>> {
+        Box::pin(async { Ok(Forgotten { measures: 0, records: 0 }) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `sekisho tenant purge ID`: erases a tenant whose contract has ended, everywhere, and leaves a record that proves it.
 //!
-//! In this order: the tenant is suspended, so that nothing new comes; its queue, quarantine, list entries, keys and accounts go; at
-//! last the tenant itself. A purge that broke off is run again. Each record has a hash over itself and the hash before it: none can
+//! In this order: the tenant is suspended, so that nothing new comes; its queue, quarantine, measures and what is known of its senders,
+//! list entries, keys and accounts go; at last the tenant itself. A purge that broke off is run again. Each record has a hash over itself and the hash before it: none can
 //! be changed or taken out without all later ones telling.
 //!
 //! **Failure**: without a running node nothing is erased, because only it can erase what it holds. What is being delivered at the
@@ -21,7 +21,7 @@ use super::control_client::{ClientError, ask};
 use super::failure::Failure;
 use super::{Style, exit};
 use crate::accounts::AccountStore;
-use crate::admin::{quarantine, queue};
+use crate::admin::{quarantine, queue, suspension};
 use crate::clock::Clock;
 use crate::model::lists::EntryId;
 use crate::model::{MessageId, TenantId, Timestamp};
@@ -61,6 +61,8 @@ pub(super) struct PurgeArgs {
 struct Erased {
     queued_messages: u64,
     quarantined_messages: u64,
+    suspensions: u64,
+    sender_records: u64,
     list_entries: u64,
     keys: u64,
     accounts: u64,
@@ -79,7 +81,7 @@ struct Record<'r> {
     /// SHA-256 of the tenant as it was kept.
     specification: String,
     erased: Erased,
-    kept: [&'static str; 2],
+    kept: [&'static str; 3],
 }
 
 impl From<ClientError> for Failure {
@@ -117,9 +119,15 @@ pub(super) async fn run(
         let erased = store.erase(&args.id).await?;
         (erased.accounts, erased.aliases)
     };
+    let (queued_messages, quarantined_messages) =
+        (empty_queue(data_dir, &args).await?, empty_quarantine(data_dir, &args).await?);
+    // After the queue: what becomes of its last mail would be noted again.
+    let senders = forget_senders(data_dir, &args).await?;
     let erased = Erased {
-        queued_messages: empty_queue(data_dir, &args).await?,
-        quarantined_messages: empty_quarantine(data_dir, &args).await?,
+        queued_messages,
+        quarantined_messages,
+        suspensions: senders.measures,
+        sender_records: senders.records,
         list_entries: forget_lists(data_dir, &args.id).await?,
         keys: forget_keys(data_dir, &spec).await?,
         accounts,
@@ -140,7 +148,7 @@ pub(super) async fn run(
         reason: &args.reason,
         specification: hex(digest(&SHA256, &stored).as_ref()),
         erased,
-        kept: ["numbers of closed days", "lines of the mail log"],
+        kept: ["numbers of closed days", "lines of the mail log", "hashes of alike messages, until they fade"],
     };
     let record = serde_json::to_string(&record).map_err(|error| Failure::Other(error.to_string()))?;
     let hash = store.add_purge(&record, chained).await?;
@@ -245,6 +253,13 @@ async fn empty_quarantine(data_dir: &Path, args: &PurgeArgs) -> Result<u64, Fail
             return Err(Failure::Temporary(format!("the quarantine keeps messages of the tenant: {why}")));
         }
     }
+}
+
+/// Measures against its senders, and what the node knows of them.
+async fn forget_senders(data_dir: &Path, args: &PurgeArgs) -> Result<suspension::Forgotten, Failure> {
+    let (tenant, by, reason) = (args.id.clone(), args.by.clone(), args.reason.clone());
+    let forget = body(&suspension::Forget { tenant, by, reason })?;
+    answer(&ask(data_dir, Method::POST, "/suspensions/forget", forget).await?)
 }
 
 async fn forget_lists(data_dir: &Path, id: &TenantId) -> Result<u64, Failure> {

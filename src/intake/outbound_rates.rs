@@ -30,14 +30,14 @@ const MOST_READ_AGAIN: usize = 256 << 10;
 impl Connection {
     pub(super) fn rates_at_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
         let deps = &self.listener.intake.deps;
-        let party = party(tenant, sender, self.peer.ip());
+        let party = party(tenant, sender, self.known_by_ip.then(|| self.peer.ip()));
         decision(deps.outbound.at_mail(&party, deps.clock.now()))
     }
 
     /// `so_far`: recipients that the message has already.
     pub(super) fn rates_at_rcpt(&self, tenant: &Tenant, sender: &ReversePath, so_far: usize) -> Decision {
         let deps = &self.listener.intake.deps;
-        let party = party(tenant, sender, self.peer.ip());
+        let party = party(tenant, sender, self.known_by_ip.then(|| self.peer.ip()));
         let recipients = u64::try_from(so_far).unwrap_or(u64::MAX).saturating_add(1);
         decision(deps.outbound.at_rcpt(&party, recipients, deps.clock.now()))
     }
@@ -71,7 +71,7 @@ impl Connection {
             Outcome::Divided(divided) => answerable(transaction, divided),
             Outcome::Refused(_) => transaction.sender.clone(),
         };
-        let party = party(&tenant, &sender, self.peer.ip());
+        let party = party(&tenant, &sender, self.known_by_ip.then(|| self.peer.ip()));
         let seen = (Sketch::of(specimen), is_list(specimen), harm(content));
         let recipients: Vec<&Address> = envelope.recipients.iter().map(|recipient| &recipient.address).collect();
         let now = deps.clock.now();
@@ -101,7 +101,7 @@ impl Connection {
         }
         let deps = &self.listener.intake.deps;
         let sender = answerable(transaction, judged.divided);
-        let party = party(tenant, &sender, self.peer.ip());
+        let party = party(tenant, &sender, self.known_by_ip.then(|| self.peer.ip()));
         let size = u64::try_from(judged.whole.len()).unwrap_or(u64::MAX);
         let charged = deps.outbound.at_end(&party, weighed, (&recipients, size), deps.clock.now());
         charged.err().map(|beyond| reply(&beyond))
@@ -119,7 +119,7 @@ pub(super) fn explained(weighed: &Weighed) -> Option<Bulk> {
     })
 }
 
-fn party<'t>(tenant: &'t Tenant, sender: &ReversePath, ip: IpAddr) -> Party<'t> {
+fn party<'t>(tenant: &'t Tenant, sender: &ReversePath, ip: Option<IpAddr>) -> Party<'t> {
     Party::new(&tenant.id, (&tenant.rates, tenant.is_trial()), sender.address(), ip)
 }
 

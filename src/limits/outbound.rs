@@ -51,8 +51,15 @@ pub struct Party<'a> {
     trial: bool,
     own: &'a RatesByDimension,
     sender: Option<Named>,
-    client: (Scope, u64),
+    /// `None`: not known, as behind a proxy that doesn't tell.
+    client: Option<Client>,
+}
+
+#[derive(Debug, Clone)]
+struct Client {
+    scope: Scope,
     ip: IpAddr,
+    key: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -63,13 +70,14 @@ struct Named {
 }
 
 impl<'a> Party<'a> {
-    /// `own`: the limits that the tenant asked for. `trial`: its contract is one.
+    /// `own`: the limits that the tenant asked for. `trial`: its contract is one. `ip`: `None` where it is not known; then nothing is
+    /// counted for a client.
     #[must_use]
     pub fn new(
         tenant: &'a TenantId,
         (own, trial): (&'a RatesByDimension, bool),
         sender: Option<&Address>,
-        ip: IpAddr,
+        ip: Option<IpAddr>,
     ) -> Self {
         let sender = sender.and_then(|address| match Scope::sender(address) {
             Scope::Sender(address) => {
@@ -79,16 +87,21 @@ impl<'a> Party<'a> {
             }
             _ => None,
         });
-        let client = Scope::client(ip);
-        let key = History::key(tenant, &client);
-        Self { tenant, trial, own, sender, client: (client, key), ip }
+        let client = ip.map(|ip| {
+            let scope = Scope::client(ip);
+            let key = History::key(tenant, &scope);
+            Client { scope, ip, key }
+        });
+        Self { tenant, trial, own, sender, client }
     }
 
-    /// Whom bulk is counted for: the sender; for notices, which have none, the client.
+    /// Whom bulk is counted for: the sender; for notices, which have none, the client; where that is not known, the tenant, of
+    /// which then no record says that it may have more.
     fn bulk_key(&self) -> (Key<'_>, u64) {
-        let (who, key) = match &self.sender {
-            Some(named) => (Who::Address(&named.address), named.key),
-            None => (Who::Host(self.ip), self.client.1),
+        let (who, key) = match (&self.sender, &self.client) {
+            (Some(named), _) => (Who::Address(&named.address), named.key),
+            (None, Some(client)) => (Who::Host(client.ip), client.key),
+            (None, None) => (Who::Whole, hash(&[b"nobody", self.tenant.as_str().as_bytes()])),
         };
         (Key::of(self.tenant, Limit::Alike, who), key)
     }
@@ -101,7 +114,8 @@ impl<'a> Party<'a> {
             (scope, key)
         });
         let whole = (Scope::Tenant, History::key(self.tenant, &Scope::Tenant));
-        sender.chain([self.client.clone()]).chain(domain).chain([whole])
+        let client = self.client.iter().map(|client| (client.scope.clone(), client.key));
+        sender.chain(client).chain(domain).chain([whole])
     }
 }
 
@@ -193,10 +207,8 @@ impl Outbound {
         let cost = Cost { recipients: 1, messages: 1, bytes: 1 };
         let found = self.0.limits.look(&self.charges(party, cost, now));
         if found.is_err() {
-            self.offered(party, now, |_, record| {
-                record.add(Kind::Messages, 1.0);
-                record.add(Kind::Rate, 1.0);
-            });
+            // It is no message yet: what costs nothing must not thin out what was found in others.
+            self.offered(party, now, |_, record| record.add(Kind::Rate, 1.0));
             self.considered(party, now, wall);
         }
         found
@@ -283,7 +295,9 @@ impl Outbound {
     pub fn told(&self, party: &Party<'_>, (told, message): (Told, MessageId), wall: Timestamp) {
         let now = self.0.history.now(wall);
         let bulk = party.sender.as_ref().and_then(|named| self.0.history.look(named.key, now));
+        // Of notices nobody knows whether they are good.
         let is_good = told == Told::Delivered
+            && party.sender.is_some()
             && bulk.is_none_or(|record| record.count(Kind::Alike) < MANY as f32 && record.is_harmless());
         self.offered(party, now, |blamed, record| match told {
             Told::Delivered => {
@@ -317,6 +331,13 @@ impl Outbound {
     /// [`StateError`]; the file of before is still there.
     pub fn save(&self, dir: &Path) -> Result<(), StateError> {
         self.0.history.save(dir)
+    }
+
+    /// Takes away what is known of a tenant and of all who sent for it; how many records. What their messages looked like is known
+    /// only by hashes, and is forgotten after two days.
+    #[must_use]
+    pub fn forget(&self, tenant: &TenantId) -> u64 {
+        self.0.history.forget(tenant)
     }
 
     /// Lets time pass, gives memory back, and tells the metrics; call it every few minutes.
@@ -407,17 +428,17 @@ impl Outbound {
     fn charges<'p>(&self, party: &'p Party<'_>, cost: Cost, now: Seconds) -> Vec<Charge<'p>> {
         let history = &self.0.history;
         let key = |limit, who| Key::of(party.tenant, limit, who);
-        let mut charges = vec![
-            Charge {
-                factor: history.factor(party.client.1, now),
+        let mut charges = vec![Charge {
+            own: party.own.of(Dimension::Tenant),
+            ..Charge::new(key(Limit::OutboundTenant, Who::Whole), cost)
+        }];
+        if let Some(client) = &party.client {
+            charges.push(Charge {
+                factor: history.factor(client.key, now),
                 own: party.own.of(Dimension::Client),
-                ..Charge::new(key(Limit::OutboundClient, Who::Host(party.ip)), cost)
-            },
-            Charge {
-                own: party.own.of(Dimension::Tenant),
-                ..Charge::new(key(Limit::OutboundTenant, Who::Whole), cost)
-            },
-        ];
+                ..Charge::new(key(Limit::OutboundClient, Who::Host(client.ip)), cost)
+            });
+        }
         if let Some(named) = &party.sender {
             let domain = Who::Domain(named.address.domain());
             charges.push(Charge {
@@ -429,9 +450,11 @@ impl Outbound {
                 own: party.own.of(Dimension::Domain),
                 ..Charge::new(key(Limit::OutboundDomain, domain), cost)
             });
-            if party.trial {
-                charges.push(Charge::new(key(Limit::OutboundTrial, domain), cost));
-            }
+        }
+        if party.trial {
+            // Notices have no domain: those of a trial count together.
+            let who = party.sender.as_ref().map_or(Who::Whole, |named| Who::Domain(named.address.domain()));
+            charges.push(Charge::new(key(Limit::OutboundTrial, who), cost));
         }
         charges
     }

@@ -157,8 +157,9 @@ impl<'a> Key<'a> {
         self.who == Who::Sender(&ReversePath::Null)
     }
 
-    fn hash(&self, mut hasher: impl Hasher, (measure, rate): (Measure, Rate)) -> u64 {
-        (self.limit.index(), measure, rate).hash(&mut hasher);
+    /// `whose`: a tenant's own rate that is the same as the configured one is counted by itself.
+    fn hash(&self, mut hasher: impl Hasher, (measure, rate): (Measure, Rate), whose: Whose) -> u64 {
+        (self.limit.index(), measure, rate, whose).hash(&mut hasher);
         self.tenant.map(TenantId::as_str).hash(&mut hasher);
         match self.who {
             Who::Host(ip) => host(ip).hash(&mut hasher),
@@ -185,6 +186,13 @@ fn network(ip: IpAddr) -> (u8, u64) {
         (4, bits) => (4, bits >> 8),
         (family, bits) => (family, bits >> 16),
     }
+}
+
+/// Who asked for a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Whose {
+    Node,
+    Tenant,
 }
 
 /// What is to be counted.
@@ -348,8 +356,9 @@ impl Limits {
         let mut slots = Vec::with_capacity(charges.len() * 2);
         for charge in charges.iter().filter(|charge| !charge.key.is_free()) {
             let rules = self.rules.get(charge.key.limit.index()).into_iter().flatten();
-            let rules = rules.map(|rule| (*rule, charge.factor)).chain(charge.own.iter().map(|rule| (*rule, USUAL)));
-            for ((measure, rate), factor) in rules {
+            let rules = rules.map(|rule| (*rule, charge.factor, Whose::Node));
+            let own = charge.own.iter().map(|rule| (*rule, USUAL, Whose::Tenant));
+            for ((measure, rate), factor, whose) in rules.chain(own) {
                 let cost = charge.cost.of(measure);
                 if cost == 0 {
                     continue;
@@ -359,7 +368,7 @@ impl Limits {
                     (Oversized::Beyond, Measure::Recipients) => cost,
                     _ => cost.min(now.count()),
                 };
-                let key = charge.key.hash(self.hasher.build_hasher(), (measure, rate));
+                let key = charge.key.hash(self.hasher.build_hasher(), (measure, rate), whose);
                 slots.push(Slot { key, debt: Debt::of(now, cost), limit: charge.key.limit, measure, rate: now });
             }
         }

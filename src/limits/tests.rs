@@ -252,3 +252,17 @@ fn threads_that_are_refused_leave_nothing_behind() {
     let whole = Charge::new(Key::of(&acme, Limit::OutboundTenant, Who::Whole), Cost::recipients(999_500));
     assert_eq!(limits.take(&[whole]), Ok(()), "the tenant was charged for 500 and no more");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_own_rate_that_is_the_nodes_counts_once() {
+    let rate = Rate::new(4, Duration::from_secs(60)).unwrap();
+    let limits = limits(&Config::none().with(Limit::OutboundSender, Some(rate)));
+    let (tenant, sender) = (TenantId::parse("acme").unwrap(), address("taro@acme.example"));
+    let own = [(Measure::Recipients, rate)];
+    let key = Key::of(&tenant, Limit::OutboundSender, Who::Address(&sender));
+    let charge = Charge { own: &own, ..Charge::new(key, Cost::recipients(1)) };
+    for _ in 0..4 {
+        assert_eq!(limits.take(&[charge]), Ok(()));
+    }
+    assert!(limits.take(&[charge]).is_err());
+}

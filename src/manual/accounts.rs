@@ -48,7 +48,7 @@
 //!
 //! # Purging
 //!
-//! `sekisho tenant purge ID --yes` suspends the tenant, erases its queue, quarantine, list entries, keys and accounts, and at last the
-//! tenant. The record it prints holds what was erased in numbers, a hash of the tenant as it was, and is chained by hash to the
+//! `sekisho tenant purge ID --yes` suspends the tenant, erases its queue, quarantine, measures against its senders and
+//! what is known of them, list entries, keys and accounts, and at last the tenant. The record it prints holds what was erased in numbers, a hash of the tenant as it was, and is chained by hash to the
 //! record before; `sekisho tenant purges` shows and checks them all. The numbers of closed days stay, as bills rest on them;
-//! so do lines of the mail log.
+//! so do lines of the mail log, and hashes of alike messages until they fade.

@@ -43,6 +43,9 @@ pub trait SuspensionStore: Send + Sync + std::fmt::Debug {
     /// Takes away what ended before this time; how many.
     fn forget(&self, ended_before: Timestamp) -> Answer<'_, u64>;
 
+    /// Takes away all of a tenant's, in force or ended; how many.
+    fn erase<'a>(&'a self, tenant: &'a TenantId) -> Answer<'a, u64>;
+
     /// Notes that a node runs; no edit.
     fn saw(&self, now: Timestamp) -> Answer<'_, ()>;
 

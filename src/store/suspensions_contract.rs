@@ -57,6 +57,17 @@ async fn listings_are_newest_first_and_page(store: &dyn SuspensionStore) {
     assert_eq!(ids(store.list(&of_acme).await.unwrap()), expected[2..]);
 }
 
+async fn a_tenants_are_erased_and_no_others(store: &dyn SuspensionStore) {
+    let mut many: Vec<_> = (1..=3).map(example).collect();
+    many[1].subject.tenant = TenantId::parse("beta").unwrap();
+    many[2] = lifted(&many[2], 5_000);
+    store.put(&many).await.unwrap();
+    let tenant = &many[0].subject.tenant;
+    assert_eq!((store.erase(tenant).await.unwrap(), store.version().await.unwrap()), (2, 2));
+    assert_eq!(store.list(&all(10)).await.unwrap(), many[1..2]);
+    assert_eq!((store.erase(tenant).await.unwrap(), store.version().await.unwrap()), (0, 2));
+}
+
 async fn the_last_sight_of_a_node_is_no_edit(store: &dyn SuspensionStore) {
     assert_eq!(store.seen().await.unwrap(), None);
     store.saw(Timestamp(7)).await.unwrap();
@@ -85,6 +96,7 @@ contract!(
     what_was_put_is_found_as_it_is_now,
     what_ended_stays_ended,
     listings_are_newest_first_and_page,
+    a_tenants_are_erased_and_no_others,
     the_last_sight_of_a_node_is_no_edit,
 );
 

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::suspensions::{MOST_SUSPENSIONS, SuspensionFilter, SuspensionStore};
 use super::{Answer, StoreError};
-use crate::model::Timestamp;
 use crate::model::suspension::{Suspension, SuspensionId};
+use crate::model::{TenantId, Timestamp};
 
 #[derive(Debug, Default)]
 pub struct MemorySuspensions {
@@ -94,6 +94,16 @@ impl SuspensionStore for MemorySuspensions {
         self.answer(|state| {
             let before = state.all.len();
             state.all.retain(|_, one| ended(one).is_none_or(|at| at >= ended_before));
+            let gone = before - state.all.len();
+            state.version += u64::from(gone > 0);
+            gone as u64
+        })
+    }
+
+    fn erase<'a>(&'a self, tenant: &'a TenantId) -> Answer<'a, u64> {
+        self.answer(|state| {
+            let before = state.all.len();
+            state.all.retain(|_, one| one.subject.tenant != *tenant);
             let gone = before - state.all.len();
             state.version += u64::from(gone > 0);
             gone as u64

@@ -11,8 +11,8 @@ use sqlx::{Connection, Row};
 use super::database::{self, signed, unsigned};
 use super::suspensions::{MOST_SUSPENSIONS, SuspensionFilter, SuspensionStore};
 use super::{Answer, StoreError};
-use crate::model::Timestamp;
 use crate::model::suspension::{Suspension, SuspensionId};
+use crate::model::{TenantId, Timestamp};
 
 const DATABASE: database::Kind =
     database::Kind { file: "suspensions.db", schema: &[include_str!("suspensions_1.sql")] };
@@ -80,10 +80,13 @@ impl SqliteSuspensions {
         Ok((unsigned(version), rows.iter().map(suspension).collect::<Result<_, _>>()?))
     }
 
-    async fn erase(&self, ended_before: Timestamp) -> Result<u64, StoreError> {
+    async fn take_away(&self, which: Which<'_>) -> Result<u64, StoreError> {
         let mut connection = self.pool.acquire().await?;
         let mut editing = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let gone = sqlx::query("DELETE FROM suspensions WHERE ended < ?").bind(millis(ended_before));
+        let gone = match which {
+            Which::EndedBefore(at) => sqlx::query("DELETE FROM suspensions WHERE ended < ?").bind(millis(at)),
+            Which::Tenant(tenant) => sqlx::query("DELETE FROM suspensions WHERE tenant = ?").bind(tenant.as_str()),
+        };
         let gone = gone.execute(&mut *editing).await?.rows_affected();
         if gone > 0 {
             sqlx::query("UPDATE state SET version = version + 1").execute(&mut *editing).await?;
@@ -91,6 +94,12 @@ impl SqliteSuspensions {
         editing.commit().await?;
         Ok(gone)
     }
+}
+
+/// Rows to take away.
+enum Which<'a> {
+    EndedBefore(Timestamp),
+    Tenant(&'a TenantId),
 }
 
 fn suspension(row: &SqliteRow) -> Result<Suspension, StoreError> {
@@ -145,7 +154,11 @@ impl SuspensionStore for SqliteSuspensions {
     }
 
     fn forget(&self, ended_before: Timestamp) -> Answer<'_, u64> {
-        Box::pin(self.erase(ended_before))
+        Box::pin(self.take_away(Which::EndedBefore(ended_before)))
+    }
+
+    fn erase<'a>(&'a self, tenant: &'a TenantId) -> Answer<'a, u64> {
+        Box::pin(self.take_away(Which::Tenant(tenant)))
     }
 
     fn saw(&self, now: Timestamp) -> Answer<'_, ()> {

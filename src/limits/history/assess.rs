@@ -38,7 +38,8 @@ fn whole(count: f32) -> u64 {
 
 /// `wall`: now, by the clock on the wall.
 pub(super) fn assess(subject: &Subject, record: &Record, now: Seconds, wall: Timestamp) -> Assessment {
-    let volume = whole(record.count(Kind::Messages));
+    // What was refused for its rate was sent, too.
+    let volume = whole(record.count(Kind::Messages) + record.count(Kind::Rate));
     let least = match subject.scope {
         Scope::Sender(_) => 0,
         Scope::Client(_) => SENDERS_OF_CLIENT,
@@ -56,6 +57,7 @@ fn signals(record: &Record, now: Seconds, wall: Timestamp) -> Vec<Evidence> {
     let seen = Duration::from_secs(age.min(DAY).into());
     let since = Timestamp::from_millis(wall.as_millis().saturating_sub(u64::try_from(seen.as_millis()).unwrap_or(0)));
     let messages = record.count(Kind::Messages);
+    let put_off = record.count(Kind::Rate);
     let (recipients, told) = (record.count(Kind::Recipients), record.told());
     let refused = |count: f32| count >= REFUSALS && count * REFUSALS_OF >= told;
     let spam = record.count(Kind::Spam);
@@ -74,7 +76,7 @@ fn signals(record: &Record, now: Seconds, wall: Timestamp) -> Vec<Evidence> {
         ),
         (Signal::NewSender, recipients, recipients, age < NEW && recipients >= NEW_RECIPIENTS),
         (Signal::List, record.count(Kind::List), recipients, record.count(Kind::List) >= LIST),
-        (Signal::Rate, record.count(Kind::Rate), messages, record.count(Kind::Rate) >= RATE),
+        (Signal::Rate, put_off, messages.max(put_off), put_off >= RATE),
     ];
     // In the order above: harm first, and of it what is surest.
     let told_of = found.into_iter().filter(|(.., holds)| *holds);

@@ -26,7 +26,10 @@ pub const MOST_STEP: Duration = Duration::from_secs(3600);
 const MOST_ABSENCE: Seconds = 86_400;
 
 const FILE: &str = "outbound.state";
-const NAME: &[u8; 8] = b"SKOUTB1\n";
+const NAME: &[u8; 8] = b"SKOUTB2\n";
+/// Bits of a key that say of which tenant it is. A tenant shares them with one in 17 million, whose records are then forgotten with its
+/// own.
+const OF_TENANT: u64 = 0xffff_ff00_0000_0000;
 
 /// See the module.
 #[derive(Debug)]
@@ -63,9 +66,17 @@ impl History {
         seconds(Timestamp::from_millis(clock.own))
     }
 
-    /// The key of a subject.
+    /// The key of a subject: by its upper bits, of which tenant; by the others, of whom.
     #[must_use]
     pub fn key(tenant: &TenantId, scope: &Scope) -> u64 {
+        Self::upper(tenant) | Self::whom(tenant, scope) & !OF_TENANT
+    }
+
+    fn upper(tenant: &TenantId) -> u64 {
+        hash(&[b"of", tenant.as_str().as_bytes()]) & OF_TENANT
+    }
+
+    fn whom(tenant: &TenantId, scope: &Scope) -> u64 {
         let tenant = tenant.as_str().as_bytes();
         match scope {
             Scope::Sender(address) => hash(&[b"sender", tenant, address.key().as_bytes()]),
@@ -115,6 +126,17 @@ impl History {
         let record = self.look(Self::key(&subject.tenant, &subject.scope), now);
         let record = record.unwrap_or_else(|| Record::new(now));
         assess::assess(subject, &record, now, wall)
+    }
+
+    /// Takes away what is known of a tenant and of all who sent for it; how many records.
+    pub fn forget(&self, tenant: &TenantId) -> u64 {
+        let mut keys = Vec::new();
+        self.records.each(|key, _| {
+            if key & OF_TENANT == Self::upper(tenant) {
+                keys.push(*key);
+            }
+        });
+        keys.iter().filter(|key| self.records.remove(key).is_some()).count() as u64
     }
 
     #[must_use]

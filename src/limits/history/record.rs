@@ -27,7 +27,7 @@ const BURST: f32 = 14.0;
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Messages offered, whatever became of them.
+    /// Messages that came to their end and were judged, whatever became of them.
     Messages,
     /// Their recipients.
     Recipients,
@@ -45,7 +45,7 @@ pub enum Kind {
     Alike,
     /// Recipients of messages with fields of mailing lists.
     List,
-    /// Messages put off for a rate.
+    /// Messages put off for a rate, at their end or before.
     Rate,
 }
 

@@ -89,3 +89,18 @@ fn a_flood_of_new_senders_does_not_push_out_one_that_does_harm() {
     assert!(history.len() <= 640 && history.take_evicted() > 19_000);
     assert_eq!(count(&history, "bad", Kind::Spam, START), 50.0);
 }
+
+#[test]
+fn a_tenant_is_forgotten_with_all_its_senders_and_no_other() {
+    let history = History::new(100);
+    let (acme, beta) = (TenantId::parse("acme").unwrap(), TenantId::parse("beta").unwrap());
+    let now = history.now(START);
+    for name in ["a", "b", "c"] {
+        add(&history, name, Kind::Messages, 1.0, START);
+    }
+    for tenant in [&acme, &beta] {
+        history.change(History::key(tenant, &Scope::Tenant), now, |record| record.add(Kind::Messages, 1.0));
+    }
+    assert_eq!((history.forget(&acme), history.len(), history.forget(&acme)), (4, 1, 0));
+    assert!(history.look(History::key(&beta, &Scope::Tenant), now).is_some());
+}

@@ -56,7 +56,7 @@ impl World {
     }
 
     fn party<'a>(&'a self, sender: &Address) -> Party<'a> {
-        Party::new(&self.tenant, (&self.own, false), Some(sender), "192.0.2.1".parse().unwrap())
+        Party::new(&self.tenant, (&self.own, false), Some(sender), "192.0.2.1".parse().ok())
     }
 
     /// One message through all stages; how many recipients it left for.
@@ -359,6 +359,60 @@ async fn a_trial_has_a_limit_of_its_own_and_tenants_may_ask_for_less() {
     }
     let beyond = cost(&world.party(&sender), &world, &to).unwrap_err();
     assert_eq!((beyond.limit, beyond.measure), (Limit::OutboundTenant, Measure::Messages));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_put_off_before_it_was_seen_does_not_hide_spam() {
+    let world = World::with(&Rates::default().with(Limit::OutboundSender, Rate::new(10, Duration::from_secs(3600))));
+    for n in 0..10 {
+        world.send("pc@acme.example", (&letter(n), false, Harm::None), &[recipient(n)]);
+    }
+    for n in 0..5 {
+        let (sender, letter) = (address("pc@acme.example"), letter(100 + n));
+        let (party, seen) = (world.party(&sender), (Sketch::of_text(&letter), false, Harm::Spam));
+        let weighed = world.outbound.weigh(&party, seen, [], world.now);
+        world.outbound.kept_back(&party, &weighed, &[], world.now);
+    }
+    for _ in 0..1_000 {
+        assert!(world.outbound.at_mail(&world.party(&address("pc@acme.example")), world.now).is_err());
+    }
+    let assessment = world.assess(Scope::sender(&address("pc@acme.example")));
+    let found: Vec<_> = assessment.evidence.iter().map(|one| (one.signal, one.count, one.of)).collect();
+    assert_eq!((assessment.volume, found), (15, vec![(Signal::Spam, 5, 15), (Signal::Rate, 1_000, 1_000)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_without_a_sender_grows_nothing_and_is_within_a_trial() {
+    let world = World::new();
+    let ip = "192.0.2.1".parse().unwrap();
+    let null = Party::new(&world.tenant, (&world.own, true), None, Some(ip));
+    for n in 0..100 {
+        world.outbound.told(&null, (Told::Delivered, MessageId::new(START.as_millis(), n)), world.now);
+    }
+    let history = &world.outbound.0.history;
+    let client = History::key(&world.tenant, &Scope::client(ip));
+    assert_eq!(history.factor(client, history.now(world.now)), USUAL);
+    let to: Vec<Address> = (0..20).map(recipient).collect();
+    let to: Vec<&Address> = to.iter().collect();
+    let weighed = world.outbound.weigh(&null, (None, false, Harm::None), [], world.now);
+    for _ in 0..5 {
+        assert_eq!(world.outbound.at_end(&null, &weighed, (&to, 1), world.now), Ok(()));
+    }
+    let beyond = world.outbound.at_end(&null, &weighed, (&to, 1), world.now).unwrap_err();
+    assert_eq!(beyond.limit, Limit::OutboundTrial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_not_known_is_nobodys_client() {
+    let world = World::with(&Rates::default().with(Limit::OutboundClient, Rate::new(1, Duration::from_secs(3600))));
+    let (sender, to) = (address("aoi@acme.example"), recipient(1));
+    for party in [Some(&sender), None].map(|sender| Party::new(&world.tenant, (&world.own, false), sender, None)) {
+        for _ in 0..3 {
+            let weighed = world.outbound.weigh(&party, (None, false, Harm::None), [&to], world.now);
+            assert_eq!(world.outbound.at_end(&party, &weighed, (&[&to], 1), world.now), Ok(()));
+        }
+    }
+    assert_eq!(world.outbound.0.history.len(), 3, "the sender, its domain and the tenant");
 }
 
 #[test]

@@ -95,6 +95,8 @@ pub struct Change {
     /// As it is after it.
     pub suspension: Suspension,
     pub what: What,
+    /// The stage before it; `None`: it began.
+    pub before: Option<Stage>,
     /// For the notice.
     pub token: Option<Token>,
 }
@@ -140,7 +142,14 @@ impl fmt::Debug for Suspensions {
 impl Suspensions {
     #[must_use]
     pub fn build(config: Config, clock: Clock) -> Self {
-        let steady = SteadyClock::new(clock, config.clock_confirmation);
+        Self::resumed(config, clock, None)
+    }
+
+    /// As [`Self::build`], at a start; `seen` is when a node last ran. A clock that stands far off from there, back or ahead, may be
+    /// wrong: until it has stayed, time goes on from `seen`.
+    #[must_use]
+    pub fn resumed(config: Config, clock: Clock, seen: Option<Timestamp>) -> Self {
+        let steady = SteadyClock::resumed(clock, config.clock_confirmation, seen, LONGEST_ABSENCE);
         Self(Arc::new(Inner {
             config: ArcSwap::from_pointee(config),
             table: ArcSwap::default(),
@@ -160,25 +169,15 @@ impl Suspensions {
         self.swap(&self.state());
     }
 
-    /// What is in force, and what ended lately ([`remembered`]): all that the store knows of.
-    pub fn load(&self, suspensions: Vec<Suspension>) {
+    /// What is in force, and what ended lately ([`remembered`]): all that the store knows of. Measures that changed here and whose
+    /// change is not written yet stay as they are here; false if there are such, and the store is to be read again.
+    #[must_use]
+    pub fn load(&self, suspensions: Vec<Suspension>) -> bool {
         let (config, now) = (self.0.config.load(), self.0.steady.now());
         let mut state = self.state();
-        state.load(suspensions, &config, now);
+        let whole = state.load(suspensions, &config, now);
         self.swap(&state);
-    }
-
-    /// As [`Self::load`], at start; `seen` is when a node last ran. A clock that stands far off from there, back or ahead, may be
-    /// wrong: then what was left of each measure's time is left still.
-    pub fn resume(&self, mut suspensions: Vec<Suspension>, seen: Option<Timestamp>) {
-        let now = self.0.steady.now();
-        let odd = seen.filter(|seen| now < *seen || now.since(*seen) > LONGEST_ABSENCE);
-        if let Some(seen) = odd {
-            for one in suspensions.iter_mut().filter(|one| one.is_active()) {
-                one.expires = one.expires.map(|expires| now.plus(expires.since(seen)));
-            }
-        }
-        self.load(suspensions);
+        whole
     }
 
     /// Whether nothing may be sent at all.
@@ -300,7 +299,7 @@ impl Suspensions {
     /// What happened since the last time, in order.
     #[must_use]
     pub fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.state().changes)
+        self.state().take_changes()
     }
 
     /// Wakes when something changed. For one who carries out.
@@ -335,9 +334,9 @@ impl Consider for Suspensions {
         }
         let now = self.0.steady.now();
         let mut state = self.state();
-        let before = state.changes.len();
+        let before = state.waiting();
         state.consider(assessment, &config, now, new_id(now));
-        if state.changes.len() != before {
+        if state.waiting() != before {
             self.0.changed.notify_one();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: at most one active measure for a subject; every change is in `changes` once, with the measure as it is then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::config::{Config, Widest};
@@ -14,8 +14,12 @@ use crate::model::{TenantId, Timestamp};
 
 /// Most measures that the gateway takes by itself at one time.
 const MOST_ACTIVE: usize = 100_000;
+/// The same for one tenant, so that it takes no room from others.
+pub(super) const MOST_OF_TENANT: usize = 5_000;
 /// Most changes that wait for who carries them out; beyond it nothing new is begun.
 const MOST_WAITING: usize = 10_000;
+/// The same for one tenant.
+pub(super) const MOST_WAITING_OF_TENANT: usize = 1_000;
 /// For so long after a measure was lifted or confirmed the counts of before it are not held against the subject.
 pub(super) const PARDON: Duration = Duration::from_secs(86_400);
 /// So many narrower measures of a tenant show that the trouble is wider.
@@ -43,19 +47,55 @@ pub(super) struct State {
     tenants: HashMap<TenantId, Vec<SuspensionId>>,
     pardons: HashMap<Subject, Pardon>,
     confirmed: HashMap<Subject, Timestamp>,
-    pub(super) changes: Vec<Change>,
+    changes: Vec<Change>,
+    /// How many of `changes` are of each tenant.
+    waiting: HashMap<TenantId, usize>,
 }
 
 impl State {
-    /// What was in force before this start, or what another node did.
-    pub(super) fn load(&mut self, suspensions: Vec<Suspension>, config: &Config, now: Timestamp) {
-        let kept: Vec<SuspensionId> = suspensions.iter().map(|one| one.id).collect();
+    /// What happened since the last time.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        self.waiting.clear();
+        std::mem::take(&mut self.changes)
+    }
+
+    /// How many changes wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.changes.len()
+    }
+
+    fn wait(&mut self, change: Change) {
+        *self.waiting.entry(change.suspension.subject.tenant.clone()).or_default() += 1;
+        self.changes.push(change);
+    }
+
+    fn is_behind(&self, tenant: &TenantId) -> bool {
+        let of_tenant = self.waiting.get(tenant).copied().unwrap_or(0);
+        self.changes.len() >= MOST_WAITING || of_tenant >= MOST_WAITING_OF_TENANT
+    }
+
+    fn is_full(&self, tenant: &TenantId) -> bool {
+        let of_tenant = self.tenants.get(tenant).map_or(0, Vec::len);
+        self.active.len() >= MOST_ACTIVE || of_tenant >= MOST_OF_TENANT || self.is_behind(tenant)
+    }
+
+    /// What was in force before this start, or what another node did. What waits in `changes` is newer than its row and stays; false
+    /// if there is such.
+    pub(super) fn load(&mut self, suspensions: Vec<Suspension>, config: &Config, now: Timestamp) -> bool {
+        let waiting: HashSet<SuspensionId> = self.changes.iter().map(|change| change.suspension.id).collect();
+        let kept: HashSet<SuspensionId> = suspensions.iter().map(|one| one.id).collect();
         // One that is not written yet is only here.
-        let gone = |held: &Held| held.bites == Some(held.suspension.stage) && !kept.contains(&held.suspension.id);
-        let gone: Vec<SuspensionId> = self.active.iter().filter(|(_, held)| gone(held)).map(|(id, _)| *id).collect();
+        let is_written = |held: &Held| held.bites == Some(held.suspension.stage);
+        let gone = |id: &SuspensionId, held: &Held| is_written(held) && !kept.contains(id) && !waiting.contains(id);
+        let gone: Vec<SuspensionId> =
+            self.active.iter().filter(|(id, held)| gone(id, held)).map(|(id, _)| *id).collect();
         gone.into_iter().for_each(|id| drop(self.forget(id)));
         for suspension in suspensions {
             let subject = suspension.subject.normal();
+            let of_subject = self.subjects.get(&subject);
+            if waiting.contains(&suspension.id) || of_subject.is_some_and(|id| waiting.contains(id)) {
+                continue;
+            }
             match &suspension.ended {
                 None => {
                     let fresh = self.active.get(&suspension.id).map(|held| held.fresh).unwrap_or_default();
@@ -71,6 +111,7 @@ impl State {
                 }
             }
         }
+        waiting.is_empty()
     }
 
     pub(super) fn consider(&mut self, assessment: &Assessment, config: &Config, now: Timestamp, id: SuspensionId) {
@@ -86,8 +127,10 @@ impl State {
                 return;
             }
         }
-        let full = self.active.len() >= MOST_ACTIVE || self.changes.len() >= MOST_WAITING;
-        if full || !allows(config.widest, &subject.scope) || self.narrower_at_work(&subject, config, now) {
+        if self.is_full(&subject.tenant)
+            || !allows(config.widest, &subject.scope)
+            || self.narrower_at_work(&subject, config, now)
+        {
             return;
         }
         self.pardons.remove(&subject);
@@ -122,7 +165,7 @@ impl State {
             return;
         }
         let subject = held.suspension.subject.normal();
-        if self.changes.len() >= MOST_WAITING || self.narrower_at_work(&subject, config, now) {
+        if self.is_behind(&subject.tenant) || self.narrower_at_work(&subject, config, now) {
             return;
         }
         let others = self.other_senders(&subject);
@@ -164,10 +207,11 @@ impl State {
     fn begin(&mut self, mut suspension: Suspension, fresh: Fresh, what: What) {
         let token = (suspension.stage != Stage::Suspend).then(Token::make).flatten();
         suspension.token = token.as_ref().map(Token::hash);
-        let before = self.active.get(&suspension.id).and_then(|held| held.bites);
-        let bites = before.map(|before| before.min(suspension.stage));
+        let held = self.active.get(&suspension.id);
+        let before = held.map(|held| held.suspension.stage);
+        let bites = held.and_then(|held| held.bites).map(|bites| bites.min(suspension.stage));
         self.keep(Held { suspension: suspension.clone(), bites, fresh });
-        self.changes.push(Change { suspension, what, token });
+        self.wait(Change { suspension, what, before, token });
     }
 
     /// `None`: it is not active.
@@ -178,7 +222,8 @@ impl State {
         held.suspension.token = None;
         self.remember(&held.suspension.subject.normal(), how, at, config, at);
         let what = What::Ended(how);
-        self.changes.push(Change { suspension: held.suspension.clone(), what, token: None });
+        let before = Some(held.suspension.stage);
+        self.wait(Change { suspension: held.suspension.clone(), what, before, token: None });
         Some(held.suspension)
     }
 

@@ -301,16 +301,38 @@ async fn what_was_in_force_is_in_force_after_a_restart() {
     let other = world.order(Scope::Client("192.0.2.7".parse().unwrap()), Stage::Suspend);
     let lifted = world.measures.lift(other.id, "mika", "x").unwrap();
     let again = World::new(Config::default());
-    again.measures.load(vec![stopped.clone(), lifted.clone()]);
+    assert!(again.measures.load(vec![stopped.clone(), lifted.clone()]));
     assert_eq!(
         (again.mail("taro@acme.example", ""), again.mail("a@acme.example", "192.0.2.7")),
         (Mail::Stopped, Mail::Goes)
     );
     assert_eq!(again.measures.active(), [stopped]);
     // Somebody else ended it: a store that is asked again doesn't know it as active any more.
-    again.measures.load(vec![lifted]);
+    assert!(again.measures.load(vec![lifted]));
     assert_eq!(again.mail("taro@acme.example", ""), Mail::Goes);
     assert!(again.measures.take_changes().is_empty(), "what others did is not told again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_late_undoes_nothing_that_was_just_decided() {
+    let world = World::new(Config::default());
+    let slowed = world.order(Scope::Sender(world.sender.clone()), Stage::Throttle);
+    let machine = world.order(Scope::Client("192.0.2.7".parse().unwrap()), Stage::Suspend);
+    let rows = vec![slowed.clone(), machine.clone()];
+    world.measures.lift(machine.id, "mika", "x").unwrap();
+    let (subject, operator, reason) = (slowed.subject.clone(), "mika".into(), "x".into());
+    let harder = world.measures.set(Order { subject, stage: Stage::Suspend, lasts: None, operator, reason });
+    assert!(!world.measures.load(rows), "to be read again");
+    assert_eq!(world.measures.active(), [harder.clone()]);
+    assert_eq!(world.mail("hanako@acme.example", "192.0.2.7"), Mail::Goes);
+    // Another node began one for the same sender in the same moment.
+    let other = Suspension { id: new_id(START), stage: Stage::Warn, ..slowed };
+    assert!(!world.measures.load(vec![other]));
+    assert_eq!(world.measures.active(), [harder.clone()]);
+    assert_eq!(world.work(), ["lifted", "suspend"]);
+    assert_eq!(world.mail("taro@acme.example", ""), Mail::Stopped);
+    assert!(world.measures.load(vec![harder.clone()]));
+    assert_eq!(world.measures.active(), [harder]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,11 +345,53 @@ async fn a_start_with_a_wrong_clock_expires_nothing_in_bulk() {
         (START.plus(400 * DAY), START.plus(HOUR), Some(23 * HOUR)),
         (Timestamp(86_400_000), START.plus(HOUR), Some(23 * HOUR)),
     ] {
-        let again = Suspensions::build(Config::default(), Clock::manual(now));
-        again.resume(vec![one.clone()], Some(seen));
-        again.expire();
-        assert_eq!(again.active().first().map(|one| one.expires.unwrap().since(now)), left, "{now}");
+        let again = Suspensions::resumed(Config::default(), Clock::manual(now), Some(seen));
+        // More than once: at the start, and when another node has written something.
+        for _ in 0..2 {
+            let _ = again.load(vec![one.clone()]);
+            again.expire();
+            let expires = again.active().first().map(|one| one.expires.unwrap());
+            assert_eq!(expires.map(|expires| expires.since(again.now())), left, "{now}");
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_stays_far_ahead_is_believed_in_the_end() {
+    let world = World::new(Config::default());
+    let one = world.order(Scope::Sender(world.sender.clone()), Stage::Throttle);
+    let clock = Clock::manual(START.plus(400 * DAY));
+    let again = Suspensions::resumed(Config::default(), clock.clone(), Some(START));
+    assert!(again.load(vec![one]));
+    again.expire();
+    assert_eq!((again.now(), again.active().len()), (START, 1), "what is noted of this run is not the jumped time");
+    clock.advance(HOUR);
+    tokio::time::advance(HOUR).await;
+    again.expire();
+    assert_eq!(again.active(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_tenant_takes_no_room_from_others() {
+    let world = World::new(Config { widest: Widest::Sender, ..Config::default() });
+    let signals = [Signal::Spam, Signal::Alike, Signal::SuddenChange].map(|signal| (signal, 300));
+    let mut senders = (0..).map(|number| Address::parse(&format!("user{number}@acme.example")).unwrap());
+    let mut say = |count| {
+        for sender in senders.by_ref().take(count) {
+            world.says(Scope::Sender(sender), 1_000, &signals);
+        }
+    };
+    say(state::MOST_WAITING_OF_TENANT + 10);
+    assert_eq!(world.measures.active().len(), state::MOST_WAITING_OF_TENANT, "until they are carried out");
+    for _ in 0..6 {
+        world.work();
+        say(state::MOST_WAITING_OF_TENANT);
+    }
+    assert_eq!(world.measures.active().len(), state::MOST_OF_TENANT);
+    let subject = Subject { tenant: TenantId::parse("beta").unwrap(), scope: Scope::Sender(world.sender.clone()) };
+    let evidence = signals.map(|(signal, count)| Evidence { signal, count, of: 1_000, since: START, sample: None });
+    world.measures.consider(&Assessment { subject, volume: 1_000, evidence: evidence.to_vec() }, START);
+    assert_eq!(world.measures.active().len(), state::MOST_OF_TENANT + 1);
 }
 
 #[tokio::test(start_paused = true)]
