@@ -323,12 +323,12 @@ async fn what_is_read_late_undoes_nothing_that_was_just_decided() {
     let (subject, operator, reason) = (slowed.subject.clone(), "mika".into(), "x".into());
     let harder = world.measures.set(Order { subject, stage: Stage::Suspend, lasts: None, operator, reason });
     assert!(!world.measures.load(rows), "to be read again");
-    assert_eq!(world.measures.active(), [harder.clone()]);
+    assert_eq!(world.measures.active(), std::slice::from_ref(&harder));
     assert_eq!(world.mail("hanako@acme.example", "192.0.2.7"), Mail::Goes);
     // Another node began one for the same sender in the same moment.
     let other = Suspension { id: new_id(START), stage: Stage::Warn, ..slowed };
     assert!(!world.measures.load(vec![other]));
-    assert_eq!(world.measures.active(), [harder.clone()]);
+    assert_eq!(world.measures.active(), std::slice::from_ref(&harder));
     assert_eq!(world.work(), ["lifted", "suspend"]);
     assert_eq!(world.mail("taro@acme.example", ""), Mail::Stopped);
     assert!(world.measures.load(vec![harder.clone()]));
