@@ -13,9 +13,9 @@
 //! | `ambiguous` | one finding: mail programs read the message in different ways | `quarantine` | `quarantine` |
 //! | `unscannable` | something that was not looked at: damage, a budget, an unknown format, time | `quarantine` | `quarantine`, kept back always |
 //! | `encrypted` | a file with a password that we don't have | `stamp` | `deliver` |
-//! | `phishing` | points of phishing | `quarantine` | kept back, always ([`egress`](super::egress)) |
+//! | `phishing` | points of phishing | `quarantine` | `quarantine`, kept back always ([`egress`](super::egress)) |
 //! | `impersonation` | points of impersonation | `stamp` | `deliver` |
-//! | `spam` | points of spam, phishing and impersonation together | `quarantine` | as the operator says ([`egress`](super::egress)) |
+//! | `spam` | points of spam, phishing and impersonation together | `quarantine` | `quarantine`, or as the operator says ([`egress`](super::egress)) |
 //! | `suspected` | the same points, fewer than for spam | `tag` | `deliver` |
 //! | `bulk` | points of bulk mail, which are no points of spam | `tag` | `deliver` |
 //!
