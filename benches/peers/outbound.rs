@@ -18,8 +18,8 @@ use crate::postfix::Postfix;
 use crate::sink::Sink;
 
 /// Rates and bulk are counted and never reached.
-const LIMITS: &str = "[rates]\noutbound_client = \"1000000000/5m\"\noutbound_sender = \"1000000000/10m\"\n\
-                      [bulk]\nsender = \"1000000000/10m\"\ntext = \"1000000000/10m\"\n";
+const LIMITS: &str = "[rates]\noutbound_client = \"100000000/5m\"\noutbound_sender = \"100000000/10m\"\n\
+                      [bulk]\nsender = \"100000000/10m\"\ntext = \"100000000/10m\"\n";
 
 /// One peer's figures.
 struct Figures {

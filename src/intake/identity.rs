@@ -2,7 +2,7 @@
 //! network, and the authors in the header.
 //!
 //! **Failure**: what the message says of its authors is refused for good (550); answers of the DNS that didn't come and our own
-//! trouble are 451. **Invariants**: after [`Connection::identify`] every author of an outbound message is of a domain of its
+//! trouble are 451. **Invariants**: after `identify` every author of an outbound message is of a domain of its
 //! client's tenant, or (a tenant that forwards) vouched for by a signature of the author's domain that holds now; the field with
 //! the secret is in no octet that anything after it sees.
 

@@ -39,9 +39,15 @@ impl Connection {
     ) -> Decision {
         // Asked before the throttle, which counts.
         match self.rates_at_rcpt(tenant, sender, so_far) {
-            Decision::Accept => self.throttled_at_rcpt(tenant, sender),
-            beyond => beyond,
+            Decision::Accept => {}
+            beyond => return beyond,
         }
+        let decision = self.throttled_at_rcpt(tenant, sender);
+        if decision != Decision::Accept {
+            // Who goes on as if nothing had been said comes to the next stage.
+            self.tried(tenant, sender);
+        }
+        decision
     }
 
     /// The end of a message that would be taken.

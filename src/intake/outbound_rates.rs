@@ -42,6 +42,13 @@ impl Connection {
         decision(deps.outbound.at_rcpt(&party, recipients, deps.clock.now()))
     }
 
+    /// A measure refused a recipient.
+    pub(super) fn tried(&self, tenant: &Tenant, sender: &ReversePath) {
+        let deps = &self.listener.intake.deps;
+        let party = party(tenant, sender, self.known_by_ip.then(|| self.peer.ip()));
+        deps.outbound.tried(&party, deps.clock.now());
+    }
+
     /// Compares the message with others before its fate is told. What its content keeps back for good is remembered here, because
     /// nobody asks about it again.
     pub(super) fn weigh_outbound(

@@ -207,11 +207,17 @@ impl Outbound {
         let cost = Cost { recipients: 1, messages: 1, bytes: 1 };
         let found = self.0.limits.look(&self.charges(party, cost, now));
         if found.is_err() {
-            // It is no message yet: what costs nothing must not thin out what was found in others.
-            self.offered(party, now, |_, record| record.add(Kind::Rate, 1.0));
-            self.considered(party, now, wall);
+            self.tried(party, wall);
         }
         found
+    }
+
+    /// A message was refused before it was there, for a rate or a measure: that it was tried is remembered.
+    pub fn tried(&self, party: &Party<'_>, wall: Timestamp) {
+        let now = self.0.history.now(wall);
+        // It is no message yet: what costs nothing must not thin out what was found in others.
+        self.offered(party, now, |_, record| record.add(Kind::Rate, 1.0));
+        self.considered(party, now, wall);
     }
 
     /// Whether the message may have so many recipients; counts nothing.
