@@ -48,12 +48,9 @@ pub(super) struct Divided {
     pub(super) shares: Vec<Share>,
     /// For whoever edits.
     pub(super) specimen: Specimen,
-    /// `None`: nothing was scanned, and everything is kept here.
-    pub(super) verdict: Option<Verdict>,
 }
 
 /// What came of judging the content.
-#[allow(clippy::large_enum_variant, reason = "one at a time, and soon taken apart")]
 pub(super) enum Outcome {
     Divided(Box<Divided>),
     Refused(Reply),
@@ -129,8 +126,8 @@ impl Connection {
             Together::Reject(reply) => Outcome::Refused(reply),
             Together::Settle => {
                 let shares = shares(lanes, rulings.iter().zip(&checks));
-                let (verdict, specimen) = scanned.map(Scanned::into_parts).unzip();
-                Outcome::Divided(Box::new(Divided { shares, specimen: specimen.unwrap_or_default(), verdict }))
+                let specimen = scanned.map(|scanned| scanned.into_parts().1).unwrap_or_default();
+                Outcome::Divided(Box::new(Divided { shares, specimen }))
             }
         }
     }

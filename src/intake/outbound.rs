@@ -7,7 +7,6 @@ use super::connection::Connection;
 use super::content::Divided;
 use super::stages::Transaction;
 use crate::message::specimen::Specimen;
-use crate::model::finding::Verdict;
 use crate::model::{Address, Decision, Reply, ReversePath};
 use crate::policy::replies;
 use crate::tenant::Tenant;
@@ -16,8 +15,6 @@ use crate::tenant::Tenant;
 pub(super) struct Judged<'a> {
     pub(super) whole: &'a [u8],
     pub(super) divided: &'a Divided,
-    #[allow(dead_code, reason = "for whoever asks after what was found")]
-    pub(super) verdict: Option<&'a Verdict>,
 }
 
 impl Connection {

@@ -160,10 +160,8 @@ impl Connection {
             }
         };
         if transaction.client.is_some()
-            && let Some(reply) = self.outbound_message(
-                transaction,
-                &outbound::Judged { whole: &whole, divided: &divided, verdict: divided.verdict.as_ref() },
-            )
+            && let Some(reply) =
+                self.outbound_message(transaction, &outbound::Judged { whole: &whole, divided: &divided })
         {
             let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
             return (Settled::Refused { reply, how }, Some(explanation));
