@@ -267,34 +267,38 @@ async fn whoever_is_too_far_behind_loads_everything() {
     assert_eq!(follower.look().await.unwrap(), Step::Unchanged);
 }
 
-#[tokio::test]
-async fn large_edits_are_compiled_aside_and_small_ones_at_once() {
-    let store = Arc::new(MemoryLists::new());
-    let live = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
-    let shared: SharedLists = Arc::clone(&store) as _;
-    let follower = Follower::new(Arc::new(MemoryTenants::new()), Arc::clone(&live)).with_lists(shared);
-    let mut asleep = std::task::Context::from_waker(std::task::Waker::noop());
-    let mut all = 0;
-    for (entries, aside) in [(1000, false), (1001, true)] {
-        let texts: Vec<String> = (0..entries).map(|n| format!("acme block x{entries}-{n}.example")).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        store.put(&all_new(&texts), Mode::Write, None).await.unwrap();
-        // Stores in memory never wait: what is pending is being compiled elsewhere.
-        let mut look = std::pin::pin!(follower.look());
-        let step = match look.as_mut().poll(&mut asleep) {
-            std::task::Poll::Ready(step) => {
-                assert!(!aside);
-                step.unwrap()
-            }
-            std::task::Poll::Pending => {
-                assert!(aside);
-                look.await.unwrap()
-            }
-        };
-        assert_eq!(step, Step::Live { version: 0, tenants: 0, entries });
-        all += entries;
-        assert_eq!(live.load().lists().len(), all);
-    }
+#[test]
+fn large_edits_are_compiled_aside_and_small_ones_at_once() {
+    let one_aside = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    one_aside.block_on(async {
+        let store = Arc::new(MemoryLists::new());
+        let live = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let shared: SharedLists = Arc::clone(&store) as _;
+        let follower = Follower::new(Arc::new(MemoryTenants::new()), Arc::clone(&live)).with_lists(shared);
+        let mut asleep = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut all = 0;
+        for (entries, aside) in [(1000, false), (1001, true)] {
+            let texts: Vec<String> = (0..entries).map(|n| format!("acme block x{entries}-{n}.example")).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            store.put(&all_new(&texts), Mode::Write, None).await.unwrap();
+            // The only thread aside is busy until the gate opens: what is compiled there can't be ready before.
+            let (gate, closed) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || closed.recv());
+            // Stores in memory never wait: what is pending is being compiled elsewhere.
+            let mut look = std::pin::pin!(follower.look());
+            let first = look.as_mut().poll(&mut asleep);
+            assert_eq!(first.is_pending(), aside);
+            gate.send(()).unwrap();
+            let step = match first {
+                std::task::Poll::Ready(step) => step.unwrap(),
+                std::task::Poll::Pending => look.await.unwrap(),
+            };
+            assert_eq!(step, Step::Live { version: 0, tenants: 0, entries });
+            all += entries;
+            assert_eq!(live.load().lists().len(), all);
+            busy.await.unwrap().unwrap();
+        }
+    });
 }
 
 async fn raw(dir: &std::path::Path, statement: &'static str) {

@@ -92,7 +92,8 @@ fn a_flood_of_new_senders_does_not_push_out_one_that_does_harm() {
 
 #[test]
 fn a_tenant_is_forgotten_with_all_its_senders_and_no_other() {
-    let history = History::new(100);
+    // So many that no two have to share a place.
+    let history = History::new(10_000);
     let (acme, beta) = (TenantId::parse("acme").unwrap(), TenantId::parse("beta").unwrap());
     let now = history.now(START);
     for name in ["a", "b", "c"] {
