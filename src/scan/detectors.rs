@@ -10,7 +10,7 @@ use super::impersonation::{self, Known};
 use super::octets::{Deadline, OctetScan};
 use super::scanner::{Config, Request};
 use super::{bulk, classifier, facts, feeds, files, rules, spamassassin};
-use crate::message::files::{password_words, walk};
+use crate::message::files::{Passwords, walk};
 use crate::message::specimen::{Specimen, TimeUp};
 use crate::model::Direction;
 use crate::model::detectors::Detectors;
@@ -47,8 +47,7 @@ pub(super) fn run(
     });
     let mut octets = OctetScan::new(set, on, Deadline::at(until));
     course.must(Detector::Structure, |_| {
-        let words = password_words(&specimen);
-        let passwords: Vec<_> = words.into_iter().chain(config.passwords.iter().cloned()).collect();
+        let passwords = Passwords::of_mail_and(&config.passwords);
         walk(&mut specimen, &config.limits, &passwords, time_up, &mut octets);
         octets.message(&specimen);
     });

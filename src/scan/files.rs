@@ -304,7 +304,7 @@ mod tests {
             --b\r\nContent-Type: application/octet-stream; name=a.html\r\n\r\n<html>1</html>\r\n\
             --b\r\nContent-Type: application/octet-stream; name=b.html\r\n\r\n<html>2</html>\r\n--b--\r\n";
         let mut specimen = Specimen::parse(text.as_bytes().into(), &Limits::default(), &|| false);
-        files::walk(&mut specimen, &Limits::default(), &[], &|| false, &mut Nobody);
+        files::walk(&mut specimen, &Limits::default(), &files::Passwords::default(), &|| false, &mut Nobody);
         let found = inspect(&specimen);
         let of = |symbol: &str| -> Vec<Option<&str>> {
             found.iter().filter(|one| &*one.symbol == symbol).map(|one| one.part.as_deref()).collect()

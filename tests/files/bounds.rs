@@ -69,7 +69,7 @@ fn without_time_no_attachment_is_looked_at() {
     let mut specimen = Specimen::parse(mail.into(), &Limits::default(), &|| false);
     let asked = std::cell::Cell::new(0);
     let time_up = || asked.replace(asked.get() + 1) > 20;
-    files::walk(&mut specimen, &Limits::default(), &[], &time_up, &mut Nobody);
+    files::walk(&mut specimen, &Limits::default(), &files::Passwords::default(), &time_up, &mut Nobody);
     assert!(specimen.files.len() <= 21, "{}", specimen.files.len());
     assert!(specimen.unchecked.iter().any(|one| one.reason == Reason::Time), "{:?}", specimen.unchecked);
 }

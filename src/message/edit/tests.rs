@@ -177,7 +177,13 @@ impl crate::message::specimen::FileVisitor for Nobody {
 /// With the files found, as it is when it has been scanned.
 fn walked(text: &str, edits: &Edits) -> Edited {
     let mut specimen = parse(text);
-    crate::message::files::walk(&mut specimen, &Limits::default(), &[], &|| false, &mut Nobody);
+    crate::message::files::walk(
+        &mut specimen,
+        &Limits::default(),
+        &crate::message::files::Passwords::default(),
+        &|| false,
+        &mut Nobody,
+    );
     apply(&specimen, edits, &Style::default())
 }
 

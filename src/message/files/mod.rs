@@ -51,7 +51,7 @@ mod zip_entry;
 
 use bytes::Bytes;
 
-pub use passwords::words as password_words;
+pub use passwords::Passwords;
 
 use self::kind::Form;
 use self::walk::{Met, Walk};
@@ -59,11 +59,11 @@ use crate::message::specimen::{FileKind, FileVisitor, Limits, Part, PartKind, Sp
 use crate::model::finding::Reason;
 
 /// Goes through all files of the message, appending to [`Specimen::files`], [`Specimen::texts`], [`Specimen::links`] and
-/// [`Specimen::unchecked`]. `passwords`: tried in this order on what is encrypted, see [`password_words`].
+/// [`Specimen::unchecked`]. `passwords`: tried on what is encrypted.
 pub fn walk(
     specimen: &mut Specimen,
     limits: &Limits,
-    passwords: &[Box<str>],
+    passwords: &Passwords<'_>,
     time_up: TimeUp<'_>,
     visitor: &mut dyn FileVisitor,
 ) {
@@ -106,7 +106,7 @@ pub fn walk_octets(
         text: None,
         other_texts: Vec::new(),
     });
-    walk(&mut specimen, limits, passwords, time_up, visitor);
+    walk(&mut specimen, limits, &Passwords::only(passwords), time_up, visitor);
     specimen
 }
 

@@ -28,7 +28,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, file: &mut CompoundFile<Cursor<Bytes
     let Some(method) = stream(file, "/EncryptionInfo", MAX_INFO).and_then(|info| Method::read(&info)) else {
         return walk.lock(at, Lock::Closed);
     };
-    let passwords = walk.passwords;
+    let passwords = walk.passwords();
     for word in passwords.iter().map(|word| &**word).chain(["VelvetSweatshop"]) {
         if !walk.may_try_costly() {
             break;

@@ -1,10 +1,12 @@
 //! Words that may be the password of a file: those of the mail, and those that everybody uses.
 //!
-//! **Invariants**: at most [`MAX_WORDS`], each once; the likeliest first, because slow formats get only a few tries.
+//! **Invariants**: at most [`MAX_WORDS`] of the mail, each once; the likeliest first, because slow formats get only a few
+//! tries. Nothing is gathered before the first file asks: most mail has none with a password.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
-use crate::message::specimen::Specimen;
+use crate::message::specimen::{Specimen, TextSource};
 
 /// Words in all.
 const MAX_WORDS: usize = 120;
@@ -77,13 +79,39 @@ const USUAL: &[&str] = &[
     "open",
 ];
 
+/// What may open the files of one message.
+#[derive(Debug, Default)]
+pub struct Passwords<'p> {
+    /// The operator's, tried last.
+    own: &'p [Box<str>],
+    all: OnceCell<Box<[Box<str>]>>,
+}
+
+impl<'p> Passwords<'p> {
+    /// The words of the mail, then these.
+    #[must_use]
+    pub fn of_mail_and(own: &'p [Box<str>]) -> Self {
+        Self { own, all: OnceCell::new() }
+    }
+
+    /// These, whatever the mail says.
+    #[must_use]
+    pub fn only(words: &[Box<str>]) -> Self {
+        Self { own: &[], all: OnceCell::from(Box::from(words)) }
+    }
+
+    /// The likeliest first. Texts of files don't count, so it does not matter when the first file asks.
+    pub(super) fn of(&self, specimen: &Specimen) -> &[Box<str>] {
+        self.all.get_or_init(|| words(specimen).into_iter().chain(self.own.iter().cloned()).collect())
+    }
+}
+
 /// The words to try on encrypted files of this message, the likeliest first.
-#[must_use]
-pub fn words(specimen: &Specimen) -> Vec<Box<str>> {
+fn words(specimen: &Specimen) -> Vec<Box<str>> {
     let mut words = Words::default();
     let subject = specimen.subject();
-    let texts: Vec<&str> =
-        std::iter::once(subject).chain(specimen.texts.iter().map(|text| start_of(&text.visible))).collect();
+    let of_mail = specimen.texts.iter().filter(|text| text.source != Some(TextSource::File));
+    let texts: Vec<&str> = std::iter::once(subject).chain(of_mail.map(|text| start_of(&text.visible))).collect();
     for text in &texts {
         let mut near = 0;
         for line in text.lines() {

@@ -160,7 +160,7 @@ fn is_locked(error: &lopdf::Error) -> bool {
 }
 
 fn locked(walk: &mut Walk<'_>, at: usize, octets: &Bytes, veiled: &[u8], purse: Purse) {
-    let passwords = walk.passwords;
+    let passwords = walk.passwords();
     for word in passwords {
         if !walk.may_try_costly() {
             break;

@@ -32,7 +32,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
             None => members(walk, at, &archive, None, Lock::None),
         },
         Err(error) if is_locked(&error) => {
-            let passwords = walk.passwords;
+            let passwords = walk.passwords();
             for word in passwords {
                 if !walk.may_try_costly() {
                     break;
@@ -66,7 +66,7 @@ fn options<'p>(walk: &Walk<'_>, password: Option<&'p [u8]>) -> ArchiveReadOption
 /// Tries the words on the first encrypted member alone.
 fn with_passwords(walk: &mut Walk<'_>, at: usize, archive: &Archive, locked: &ArchiveMember) {
     let index = archive.member_refs().position(|member| member.name_bytes() == &*locked.meta.name).unwrap_or(0);
-    let passwords = walk.passwords;
+    let passwords = walk.passwords();
     for word in passwords {
         if !walk.may_try_costly() {
             break;

@@ -41,7 +41,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
             Err(error) => walk.note(reason(&error), at),
         };
     }
-    let passwords = walk.passwords;
+    let passwords = walk.passwords();
     for word in passwords {
         if !needs.has_affordable_key() || !walk.may_try_costly() {
             break;
@@ -61,7 +61,7 @@ fn with_passwords(walk: &mut Walk<'_>, at: usize, octets: &Bytes, archive: &Arch
     let locked =
         archive.blocks.iter().position(|block| block.coders.iter().any(|coder| coder.encoder_method_id() == AES));
     let Some(locked) = locked else { return blocks(walk, at, octets, archive, &Password::empty()) };
-    let passwords = walk.passwords;
+    let passwords = walk.passwords();
     for word in passwords {
         if !Needs::of_block(archive, locked).has_affordable_key() || !walk.may_try_costly() {
             break;

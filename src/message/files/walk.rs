@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::kind::{self, Form};
 use super::names;
+use super::passwords::Passwords;
 use crate::message::fold::fold;
 use crate::message::specimen::{
     FileKind, FileSeen, FileVisitor, Limits, LinkSource, Lock, MarkupSigns, Specimen, Text, TextSource, TimeUp, Trait,
@@ -71,7 +72,7 @@ pub struct Walk<'w> {
     pub specimen: &'w mut Specimen,
     pub limits: &'w Limits,
     pub time_up: TimeUp<'w>,
-    pub passwords: &'w [Box<str>],
+    passwords: &'w Passwords<'w>,
     visitor: &'w mut dyn FileVisitor,
     /// The part that is being looked at.
     part: usize,
@@ -94,7 +95,7 @@ impl<'w> Walk<'w> {
     pub fn new(
         specimen: &'w mut Specimen,
         limits: &'w Limits,
-        passwords: &'w [Box<str>],
+        passwords: &'w Passwords<'w>,
         time_up: TimeUp<'w>,
         visitor: &'w mut dyn FileVisitor,
     ) -> Self {
@@ -116,6 +117,11 @@ impl<'w> Walk<'w> {
             text: 0,
             spent: None,
         }
+    }
+
+    /// What is tried on what is encrypted, in this order.
+    pub fn passwords(&self) -> &'w [Box<str>] {
+        self.passwords.of(self.specimen)
     }
 
     /// An attachment: layer 0. `false`: there is no time for it, which is noted.

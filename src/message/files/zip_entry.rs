@@ -103,7 +103,7 @@ fn encrypted(
     {
         return (Some(unpacked), Lock::Opened);
     }
-    let passwords = walk.passwords;
+    let passwords = walk.passwords();
     for password in passwords {
         if !walk.may_try() {
             break;

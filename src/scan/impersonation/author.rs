@@ -212,11 +212,17 @@ fn scripts(scene: &Scene<'_>, found: &mut Found) {
     }
 }
 
+/// Greek, Cyrillic, Armenian, Cherokee: they have letters that look Latin.
+fn is_other_alphabet(c: char) -> bool {
+    matches!(c, 'Α'..='ω' | 'А'..='ӿ' | 'Ա'..='ֆ' | 'Ꭰ'..='Ᏽ')
+}
+
 fn mixed_words(text: &str) -> impl Iterator<Item = &str> {
-    let words = if text.is_ascii() { "" } else { text };
+    // Most text that is not ASCII has none of these, and is done with.
+    let words = if text.chars().any(is_other_alphabet) { text } else { "" };
     words.split(|c: char| !c.is_alphabetic()).filter(|word| {
         let latin = word.chars().filter(char::is_ascii_alphabetic).count();
-        let other = word.chars().filter(|c| matches!(c, 'Α'..='ω' | 'А'..='ӿ' | 'Ա'..='ֆ' | 'Ꭰ'..='Ᏽ')).count();
+        let other = word.chars().filter(|c| is_other_alphabet(*c)).count();
         latin >= 2 && other >= 1
     })
 }

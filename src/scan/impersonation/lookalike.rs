@@ -186,6 +186,7 @@ impl<'h> Name<'h> {
         }
         if label.len() >= MIN_NEAR
             && self.label.len().abs_diff(label.len()) <= 1
+            && is_alike_around(self.label.as_bytes(), label.as_bytes())
             && strsim::osa_distance(&self.label, label) == 1
             // A plural or another ending is another word.
             && self.label.get(..label.len()) != Some(label)
@@ -202,18 +203,29 @@ impl<'h> Name<'h> {
         if front.is_empty() {
             return None;
         }
-        let whole = |domain: &&str| {
-            front.find(*domain).is_some_and(|at| {
-                let before = at == 0 || front.as_bytes().get(at - 1) == Some(&b'.');
-                before && matches!(front.as_bytes().get(at + domain.len()), Some(b'.' | b'-'))
-            })
+        let mut starts =
+            std::iter::once(front).chain(front.match_indices('.').filter_map(|(at, _)| front.get(at + 1..)));
+        let begins = |rest: &str| {
+            let behind = domains.iter().filter_map(|domain| rest.strip_prefix(domain));
+            behind.into_iter().any(|behind| behind.starts_with(['.', '-']))
         };
-        if domains.iter().any(whole) {
+        if starts.any(begins) {
             return Some(Likeness::Below);
         }
         let alone = label.len() >= MIN_COMBINED && front.split('.').any(|part| part == label || combined(part, label));
         alone.then_some(Likeness::Label)
     }
+}
+
+/// Whether all but a few octets in one place are the same, as they are one slip of the pen apart; asked before it is
+/// counted, because that takes long.
+fn is_alike_around(name: &[u8], label: &[u8]) -> bool {
+    let same = |(one, other): &(&u8, &u8)| one == other;
+    let front = name.iter().zip(label).take_while(same).count();
+    let back = name.iter().rev().zip(label.iter().rev()).take_while(same).count();
+    // Two characters change their places, or one is another; in UTF-8 each has four octets at most.
+    let around = if name.is_ascii() { 2 } else { 8 };
+    front + back + around >= name.len().max(label.len())
 }
 
 /// `example-login`, `login-example`, `examplelogin`

@@ -108,7 +108,10 @@ impl Windows {
             self.scan(text, text, 0, found);
             return;
         }
-        let mut folded = Vec::with_capacity(CHUNK + WIDTH);
+        if text.len() < WIDTH {
+            return;
+        }
+        let mut folded = Vec::with_capacity(text.len().min(CHUNK + WIDTH));
         let mut start = 0;
         while let Some(rest) = text.get(start..).filter(|rest| rest.len() >= WIDTH) {
             let chunk = rest.get(..CHUNK + WIDTH - 1).unwrap_or(rest);

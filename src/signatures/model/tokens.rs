@@ -8,8 +8,11 @@
 //! **Failure**: none. **Invariants**: at most [`MAX_TOKENS`] tokens of at most [`MAX_CHARS`] characters; linear; the same on
 //! every machine, for a model is a table of these hashes.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 
+use crate::message::fold::is_plain;
 use crate::message::specimen::Specimen;
 
 /// Characters of a message that are looked at.
@@ -154,10 +157,10 @@ impl<'c> Words<'c> {
             self.collector.chars += piece.len();
             if piece.is_ascii() {
                 if !is_address(piece) {
-                    self.piece(piece.chars());
+                    self.ascii(piece);
                 }
             } else {
-                let folded: String = piece.nfkc().take(MAX_LINE).collect();
+                let folded = folded(piece);
                 for stretch in stretches(&folded) {
                     if is_address(stretch) {
                         self.end_word();
@@ -169,6 +172,25 @@ impl<'c> Words<'c> {
             }
             self.end_word();
             self.end_run();
+        }
+    }
+
+    /// The same as [`Self::piece`], letters taken together.
+    fn ascii(&mut self, piece: &str) {
+        let mut rest = piece;
+        while let Some(first) = rest.chars().next() {
+            let letters = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+            if letters == 0 {
+                self.piece(std::iter::once(first));
+            } else {
+                self.end_run();
+                let begun = self.word.len();
+                self.word.push_str(rest.get(..letters).unwrap_or_default());
+                if let Some(word) = self.word.get_mut(begun..) {
+                    word.make_ascii_lowercase();
+                }
+            }
+            rest = rest.get(letters.max(1)..).unwrap_or_default();
         }
     }
 
@@ -282,8 +304,17 @@ fn stretches(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// NFKC, bounded; what needs none is not copied.
+fn folded(piece: &str) -> Cow<'_, str> {
+    if piece.chars().all(is_plain) && piece.len() <= MAX_LINE {
+        return Cow::Borrowed(piece);
+    }
+    Cow::Owned(piece.nfkc().take(MAX_LINE).collect())
+}
+
 fn is_address(piece: &str) -> bool {
-    piece.contains("://") || piece.contains('@') || piece.starts_with("www.")
+    let marked = memchr::memchr2(b'@', b':', piece.as_bytes()).is_some();
+    marked && (piece.contains('@') || piece.contains("://")) || piece.starts_with("www.")
 }
 
 fn kind(c: char) -> Kind {

@@ -12,7 +12,7 @@ use super::expression::{self, Expression, Named};
 use super::fields::{FieldNames, Mask};
 use super::lists;
 use super::read::Written;
-use super::required::required;
+use super::required::{is_never_ascii, required};
 use super::{Literal, Needle, NeedleId, Pattern, Rule, RuleInfo, RuleSet};
 use crate::model::finding::{Class, Score};
 use crate::signatures::fault::Faults;
@@ -194,13 +194,15 @@ impl Builder {
             return Err("the expression matches nothing at all, and so everywhere".to_owned());
         }
         let mut hir = regex_syntax::ParserBuilder::new().case_insensitive(!case).nest_limit(REGEX_DEPTH).build();
-        let literals = hir.parse(&pattern).ok().as_ref().and_then(required).filter(|_| !case);
+        let hir = hir.parse(&pattern).ok();
+        let literals = hir.as_ref().and_then(required).filter(|_| !case);
         let mut needed = Vec::new();
         for literal in literals.iter().flatten() {
             needed.push(self.octets(literal, mask, Case::Folded, false)?.needle);
         }
         let id = self.patterns.len();
-        self.patterns.push(Pattern { regex, mask, exact: case, required: needed.into() });
+        let never_ascii = hir.as_ref().is_some_and(is_never_ascii);
+        self.patterns.push(Pattern { regex, mask, exact: case, never_ascii, required: needed.into() });
         Ok(id)
     }
 

@@ -86,6 +86,8 @@ struct Pattern {
     mask: Mask,
     /// Of the text as written, not folded.
     exact: bool,
+    /// Matches no text of ASCII alone.
+    never_ascii: bool,
     /// One of these must have been seen. Empty: always runs.
     required: Box<[NeedleId]>,
 }
@@ -349,6 +351,9 @@ impl<'s> Run<'s> {
                     return;
                 }
                 let text = if pattern.exact { &region.exact } else { &region.folded };
+                if pattern.never_ascii && text.is_ascii() {
+                    continue;
+                }
                 if let Some(found) = pattern.regex.find(text) {
                     self.matched.insert(id, found.as_str().chars().take(80).collect::<String>().into());
                     break;

@@ -21,6 +21,21 @@ pub fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     (best.iter().all(fits) && best.len() <= MAX_LITERALS).then(|| best.into_iter().collect())
 }
 
+/// Whether no match is of ASCII alone: then no text that is needs to be searched.
+#[must_use]
+pub fn is_never_ascii(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => !literal.0.is_ascii(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().first().is_some_and(|range| !range.start().is_ascii()),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().first().is_some_and(|range| !range.start().is_ascii()),
+        HirKind::Capture(capture) => is_never_ascii(&capture.sub),
+        HirKind::Repetition(repetition) => repetition.min > 0 && is_never_ascii(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().any(is_never_ascii),
+        HirKind::Alternation(parts) => parts.iter().all(is_never_ascii),
+    }
+}
+
 /// What is known of a part of an expression.
 enum Walk {
     /// It matches exactly one of these.
@@ -134,6 +149,24 @@ mod tests {
     fn of(pattern: &str) -> Option<Vec<String>> {
         let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(pattern).unwrap();
         required(&hir).map(|found| found.into_iter().map(|one| String::from_utf8(one).unwrap()).collect())
+    }
+
+    #[test]
+    fn expressions_that_no_ascii_text_matches() {
+        for (pattern, never) in [
+            (r"[\x{1F300}-\x{1FAFF}]", true),
+            (r"[a-z][\x{200B}\x{AD}]{1,3}[a-z]", true),
+            (r"(?:迷惑|[а-я]b)+", true),
+            (r"(?:迷惑|mail)", false),
+            (r"[\x{1F300}-\x{1FAFF}]?x", false),
+            (r"[a\x{1F300}]", false),
+            (r"(?-u:\b)x", false),
+            // Kelvin's sign and k are one letter where cases are alike.
+            ("\u{212a}", false),
+        ] {
+            let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(pattern).unwrap();
+            assert_eq!(is_never_ascii(&hir), never, "{pattern}");
+        }
     }
 
     #[test]
