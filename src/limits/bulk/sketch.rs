@@ -118,7 +118,10 @@ fn read(text: &str, letters: &mut Vec<u32>) {
         }
         for word in line.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '「' | '」' | '(' | ')'))
         {
-            if let Some((_, rest)) = word.split_once("://") {
+            // Most words have neither, which one look tells.
+            if memchr::memchr2(b':', b'@', word.as_bytes()).is_none() {
+                push(word, letters);
+            } else if let Some((_, rest)) = word.split_once("://") {
                 push(rest.split(['/', '?', '#']).next().unwrap_or_default(), letters);
             } else if !word.contains('@') {
                 push(word, letters);
@@ -129,7 +132,13 @@ fn read(text: &str, letters: &mut Vec<u32>) {
 
 fn push(word: &str, letters: &mut Vec<u32>) {
     let room = MOST_LETTERS.saturating_sub(letters.len());
-    letters.extend(word.chars().filter_map(letter).take(room));
+    letters.reserve(word.len().min(room));
+    if word.is_ascii() {
+        let found = word.bytes().filter(u8::is_ascii_alphabetic);
+        letters.extend(found.map(|octet| u32::from(octet.to_ascii_lowercase())).take(room));
+    } else {
+        letters.extend(word.chars().filter_map(letter).take(room));
+    }
 }
 
 /// Lower case, wide forms as narrow ones; `None`: no letter.

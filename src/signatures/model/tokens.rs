@@ -62,10 +62,21 @@ impl Tokens {
     }
 }
 
-#[derive(Debug, Default)]
+/// Places in which a token is remembered.
+const RECENT: usize = 2048;
+
+#[derive(Debug)]
 struct Collector {
     seen: Vec<u32>,
+    /// Some that were seen: most words come again, and need not be sorted again.
+    recent: Box<[u32]>,
     chars: usize,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self { seen: Vec::new(), recent: vec![0; RECENT].into(), chars: 0 }
+    }
 }
 
 impl Collector {
@@ -89,7 +100,14 @@ impl Collector {
         if self.seen.len() >= 2 * MAX_TOKENS {
             return;
         }
-        self.seen.push(short(hash));
+        let token = short(hash);
+        if let Some(recent) = self.recent.get_mut(token as usize % RECENT) {
+            if *recent == token && token != 0 {
+                return;
+            }
+            *recent = token;
+        }
+        self.seen.push(token);
     }
 
     fn finish(mut self) -> Tokens {

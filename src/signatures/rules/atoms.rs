@@ -99,9 +99,12 @@ impl Atom {
             Self::Images => links(LinkSource::Image),
             Self::Form => links(LinkSource::Form),
             Self::Qr => links(LinkSource::Qr),
-            Self::Hidden => count(texts().flat_map(|text| text.hidden.chars())),
-            Self::Characters => count(texts().flat_map(|text| text.visible.chars())),
-            Self::Kana => count(texts().flat_map(|text| text.visible.chars()).filter(|c| is_kana(*c))),
+            Self::Hidden => whole(texts().map(|text| text.hidden.chars().count()).sum()),
+            Self::Characters => whole(texts().map(|text| text.visible.chars().count()).sum()),
+            Self::Kana => {
+                let other = texts().filter(|text| !text.visible.is_ascii());
+                count(other.flat_map(|text| text.visible.chars()).filter(|c| is_kana(*c)))
+            }
             Self::List => has("List-Id") | has("List-Unsubscribe") | has("List-Post"),
             Self::Reply => has("In-Reply-To") | has("References"),
             Self::Encrypted => count(specimen.files.iter().filter(|file| file.lock != Lock::None)),
@@ -112,7 +115,11 @@ impl Atom {
 }
 
 fn count(things: impl Iterator) -> u32 {
-    u32::try_from(things.count()).unwrap_or(u32::MAX)
+    whole(things.count())
+}
+
+fn whole(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn is_kana(c: char) -> bool {

@@ -1,31 +1,8 @@
-//! What the content of one message costs in CPU, with the set that comes with the program and all detectors of this process.
-//!
-//! ```text
-//! cargo bench --bench scan                      # made-up mail of several kinds
-//! cargo bench --bench scan -- FOLDER            # and every file of a folder, as one kind
-//! cargo bench --bench scan -- FOLDER 5 html     # five seconds of one kind alone, for a profiler
-//! ```
-//!
-//! Method: one thread scans the messages of a kind over and over for a while; the processor time of the process is divided
-//! by the number of messages. The share of each detector is what its own timer says. Reading and deciding are in it, the
-//! sender, custody and the wire are not.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a bench: a panic is its failure")]
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! Mail for the bench: made up, of several kinds, and whatever lies in a folder.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use sekisho::model::{Address, Direction, ReversePath};
-use sekisho::scan::{Config, Request, Scanner, external};
-use sekisho::signatures::sets::Sets;
-use sekisho::signatures::starter;
-use sekisho::telemetry::Metrics;
-
-/// How long each kind is scanned, unless it is said.
-const LONG: Duration = Duration::from_secs(2);
 
 const ENGLISH: [&str; 8] = [
     "Thank you for the minutes of last week's meeting; I have two remarks on the schedule of the second phase.",
@@ -116,7 +93,8 @@ fn with_zip(length: usize) -> String {
         + "--b--\r\n"
 }
 
-fn made_up() -> Vec<(String, Vec<Bytes>)> {
+/// One message of each kind, by name.
+pub fn made_up() -> Vec<(String, Vec<Bytes>)> {
     [
         ("text-5k", text(5_000).into_bytes()),
         ("text-50k", text(50_000).into_bytes()),
@@ -131,7 +109,7 @@ fn made_up() -> Vec<(String, Vec<Bytes>)> {
 }
 
 /// Every file below a folder, as mail.
-fn folder(path: &str) -> Vec<Bytes> {
+pub fn folder(path: &str) -> Vec<Bytes> {
     let mut mails = Vec::new();
     let mut folders = vec![std::path::PathBuf::from(path)];
     while let Some(folder) = folders.pop() {
@@ -155,89 +133,4 @@ fn crlf(text: &[u8]) -> Vec<u8> {
         line.strip_suffix(b"\r").unwrap_or(line)
     });
     lines.flat_map(|line| [line, b"\r\n"].concat()).collect()
-}
-
-/// Processor time of this process, in hundredths of a second.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().map(|index| fields[*index].parse::<u64>().unwrap()).sum();
-    Duration::from_millis(ticks * 10)
-}
-
-/// Seconds of each detector, and of the whole, so far.
-fn timers(metrics: &Metrics) -> BTreeMap<String, f64> {
-    let text = metrics.render();
-    let found = text.lines().filter_map(|line| {
-        let (name, value) = line.rsplit_once(' ')?;
-        let rest = name.strip_prefix("sekisho_scan_detector_seconds_sum{")?;
-        let (_, detector) = rest.split_once("detector=\"")?;
-        Some((detector.split('"').next()?.to_owned(), value.parse().ok()?))
-    });
-    found.collect()
-}
-
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let mut kinds = made_up();
-    if let Some(path) = words.first().filter(|path| *path != "-") {
-        kinds.push(("folder".to_owned(), folder(path)));
-    }
-    let long = words.get(1).map_or(LONG, |seconds| Duration::from_secs(seconds.parse().unwrap()));
-    let only = words.get(2);
-    let metrics = Metrics::new();
-    let begun = Instant::now();
-    let sets = Arc::new(Sets::fixed(starter::set().unwrap()));
-    println!("the set was ready after {:.0?}; {} kinds", begun.elapsed(), kinds.len());
-    let config = Config { workers: 1, ..Config::default() };
-    let scanner = Scanner::build(config, sets, external::Config::default(), Arc::clone(&metrics), "mx.example");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (kind, mails) in kinds.iter().filter(|(kind, _)| only.is_none_or(|only| only == kind)) {
-        let octets: usize = mails.iter().map(Bytes::len).sum();
-        let requests: Vec<Request> = mails.iter().map(|octets| request(octets.clone())).collect();
-        let round = |points: &mut i64| {
-            for request in &requests {
-                let scanned = runtime.block_on(scanner.scan(request.clone())).unwrap();
-                *points += i64::from(scanned.verdict().score.0);
-            }
-        };
-        let mut points = 0;
-        round(&mut points);
-        let (before, start, mut rounds) = (timers(&metrics), (Instant::now(), cpu()), 0);
-        while start.0.elapsed() < long {
-            round(&mut points);
-            rounds += 1;
-        }
-        let messages = f64::from(rounds) * requests.len() as f64;
-        let each = (cpu() - start.1).as_secs_f64() * 1e6 / messages;
-        let speed = octets as f64 * f64::from(rounds) / (cpu() - start.1).as_secs_f64() / 1e6;
-        let size = octets / mails.len();
-        println!(
-            "{kind:<12} {size:>8} octets  {each:>9.1} us  {speed:>6.1} MB/s  {:.2} points",
-            points as f64 / 1000.0 / (messages + requests.len() as f64)
-        );
-        let mut shares: Vec<_> = timers(&metrics)
-            .into_iter()
-            .map(|(name, seconds)| ((seconds - before.get(&name).unwrap_or(&0.0)) * 1e6 / messages, name))
-            .filter(|(each, _)| *each >= 1.0)
-            .collect();
-        shares.sort_by(|one, other| other.0.total_cmp(&one.0));
-        let shares: Vec<String> = shares.iter().map(|(each, name)| format!("{name} {each:.0}")).collect();
-        println!("{:<12} {}", "", shares.join(", "));
-    }
-}
-
-fn request(octets: Bytes) -> Request {
-    Request {
-        octets,
-        number: 1,
-        direction: Direction::Inbound,
-        tenant: None,
-        client: Some("192.0.2.7".parse().unwrap()),
-        helo: "mail.partner.example".into(),
-        sender: ReversePath::Mailbox(Address::parse("taro@partner.example").unwrap()),
-        recipients: vec![Address::parse("hanako@acme.example").unwrap()],
-        own_domains: Vec::new(),
-        authentication: None,
-    }
 }
