@@ -198,12 +198,23 @@ pub struct Returned {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub published: Published,
+    /// Beside the keys in the folder of `published`, which are read for each set: one that is trusted or taken away while the
+    /// node runs counts at once.
     pub trust: Trust,
     pub clock: Clock,
     /// Makes the Specimens of the self-test.
     pub parse: fn(Bytes) -> Specimen,
     /// The other detectors of the self-test.
     pub judge: fn(&SignatureSet, &Specimen) -> Vec<Finding>,
+}
+
+impl Config {
+    /// Whose signatures count now.
+    pub fn trusted(&self) -> Result<Trust, Refused> {
+        let mut trust = self.trust.clone();
+        trust.keys.extend(self.published.keys().map_err(|error| Refused::Unreadable(format!("the keys: {error}")))?);
+        Ok(trust)
+    }
 }
 
 /// The handle; shared by all connections.
@@ -471,7 +482,7 @@ pub fn load(config: &Config, seen: &Seen, number: u64) -> Result<Slot, Refused> 
     if number < seen.highest && !was_in_force {
         return Err(Refused::Older { number, highest: seen.highest });
     }
-    let (manifest, packs) = config.published.verified(number, &config.trust)?;
+    let (manifest, packs) = config.published.verified(number, &config.trusted()?)?;
     // One that was in force goes on: old signatures are better than none.
     if manifest.expires <= config.clock.now() && !was_in_force {
         return Err(Refused::Expired(manifest.expires));
