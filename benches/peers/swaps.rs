@@ -149,6 +149,10 @@ pub fn run(order: &Order) -> Result<bool, String> {
     println!("{} swaps; from publish to in force {usual:.0?}, at most {longest:.0?}", took.len());
     let quiet_times = told("without swaps", &quiet);
     let swapped_times = told("with swaps", &swapped);
+    let during = |one: &&Sent| swaps.iter().any(|swap| one.began < swap.in_force && one.ended > swap.asked);
+    let (in_swaps, between): (Vec<Sent>, Vec<Sent>) = swapped.iter().partition(during);
+    told("- in a swap", &in_swaps);
+    told("- between", &between);
     let found = Found::of(quiet.iter().chain(&swapped), &arrivals, &swaps);
     println!("{found}");
     let balance = gateway.metric("sekisho_balance_recipients");
