@@ -1,5 +1,6 @@
 //! Measurements of the real binary against its peers and its bars. Started by the scripts beside it:
-//! `benches/side_by_side`, `benches/outbound`, `benches/idle_connections`, `benches/many_tenants`; each says its method at its head.
+//! `benches/side_by_side`, `benches/outbound`, `benches/idle_connections`, `benches/many_tenants`, `benches/swaps`; each says its
+//! method at its head.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
@@ -20,18 +21,21 @@ mod side_by_side;
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
 #[path = "../../tests/drill/sink.rs"]
 mod sink;
+mod swaps;
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
 #[path = "../../tests/drill/wire.rs"]
 mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const USAGE: &str =
     "benches/side_by_side [--messages N] [--postfix-messages N] [--connections 10,100] [--without-postfix]
 benches/outbound [--messages N] [--postfix-messages N] [--connections N]
 benches/idle_connections [--connections N] [--beyond N]
-benches/many_tenants [--count N]";
+benches/many_tenants [--count N]
+benches/swaps [--swaps N] [--connections N] [--quiet SECONDS] [--pause MILLISECONDS]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +60,13 @@ fn main() -> ExitCode {
         ),
         Some("idle") => idle::run(&program, number("--connections", 10_000), number("--beyond", 200)),
         Some("many-tenants") => many_tenants::run(&program, number("--count", 100_000)),
+        Some("swaps") => swaps::run(&swaps::Order {
+            program,
+            swaps: number("--swaps", 100),
+            connections: number("--connections", 100),
+            quiet: Duration::from_secs(number("--quiet", 60) as u64),
+            pause: Duration::from_millis(number("--pause", 1_000) as u64),
+        }),
         // `cargo bench` starts every bench; these want their scripts.
         _ => {
             println!("{USAGE}");

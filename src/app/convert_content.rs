@@ -65,10 +65,9 @@ pub(super) fn external(settings: &ScannersSettings) -> Result<external::Config, 
 /// A sentence for a key that can't be read, or a directory that can't be made.
 pub(super) fn signatures(settings: &SignatureSettings, clock: Clock) -> Result<sets::Config, String> {
     let keys = settings.keys.iter().map(|key| key.parse::<PublicKey>().map_err(|error| error.to_string()));
-    let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let published = Published::open(&settings.dir)
         .map_err(|error| format!("the directory of signature sets {}: {error}", settings.dir.display()))?;
-    keys.extend(published.keys().map_err(|error| format!("keys of signature sets: {error}"))?);
     let trust = Trust { keys, needed: settings.signers };
     let parse = |octets| Specimen::parse(octets, &Limits::default(), &|| false);
     Ok(sets::Config { published, trust, clock, parse, judge: scan::trial::findings })

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -189,6 +189,7 @@ impl Node {
         let next_hop = Arc::new(ByDelivery { handoff: delivery.handoff(), probe: delivery.probe() });
         let intake = Intake::build(convert::intake(settings), parts.intake_deps(Arc::clone(&next_hop)));
         let listeners = build_listeners(settings, &intake)?;
+        let look_for_sets = Arc::new(Notify::new());
         let reloader = Arc::new(Reloader {
             file: file.map(Path::to_owned),
             started: loaded.clone(),
@@ -196,6 +197,7 @@ impl Node {
             intake: Arc::clone(&intake),
             suspensions: Arc::clone(&parts.suspensions),
             listeners: listeners.clone(),
+            look_for_sets: Arc::clone(&look_for_sets),
             metrics: Arc::clone(&parts.metrics),
             log: parts.log.clone(),
             clock: parts.clock.clone(),
@@ -203,7 +205,7 @@ impl Node {
         parts.metrics.config.last_reload_successful.set(1);
         let stop_admin = CancellationToken::new();
         let (observe, control) = parts.start_admin(settings, &reloader, next_hop, &stop_admin).await?;
-        let helpers = parts.start_helpers(settings, store);
+        let helpers = parts.start_helpers(settings, store, look_for_sets);
         let notices = parts.notices(settings);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
             let limits = admission::Config {
@@ -431,7 +433,12 @@ impl Parts {
         Ok((observe, control))
     }
 
-    fn start_helpers(&self, settings: &Settings, store: SharedTenants) -> Vec<JoinHandle<()>> {
+    fn start_helpers(
+        &self,
+        settings: &Settings,
+        store: SharedTenants,
+        look_for_sets: Arc<Notify>,
+    ) -> Vec<JoinHandle<()>> {
         let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let live = Arc::clone(&self.snapshot);
         let follower = Follower::new(store, Arc::clone(&live)).with_lists(Arc::clone(&self.lists));
@@ -456,8 +463,8 @@ impl Parts {
         let (quarantine, stop) = (self.quarantine.clone(), self.shutdown.clone());
         let expiring = async move { quarantine.keep(stop).await };
         let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
-        let every = settings.content.signatures.refresh;
-        let sets = scanning::follow(Arc::clone(self.scanner.sets()), every, tellers, self.shutdown.clone());
+        let when = (settings.content.signatures.refresh, look_for_sets);
+        let sets = scanning::follow(Arc::clone(self.scanner.sets()), when, tellers, self.shutdown.clone());
         let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
         let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
         let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use super::{convert, suspension};
 use crate::admin;
@@ -29,6 +30,8 @@ pub struct Reloader {
     pub(super) intake: Arc<Intake>,
     pub(super) suspensions: Arc<suspension::Keeper>,
     pub(super) listeners: Vec<Arc<Listener>>,
+    /// Who follows the published signature sets looks at once.
+    pub(super) look_for_sets: Arc<Notify>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: MailLog,
     pub(super) clock: Clock,
@@ -40,6 +43,7 @@ impl Reloader {
     /// # Errors
     /// Why the running settings stay.
     pub async fn read_again(&self) -> Result<String, String> {
+        self.look_for_sets.notify_one();
         let result = self.take();
         let now = self.clock.now();
         let (worked, text) = match &result {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::convert_content;
@@ -51,10 +52,10 @@ pub(super) fn scanner(settings: Option<&Settings>) -> Result<Scanner, StartError
     Ok(Scanner::build(config, Arc::new(sets), scan::external::Config::default(), Metrics::new(), "localhost"))
 }
 
-/// Follows what is published, until told to stop.
+/// Follows what is published, until told to stop: looks every so often, and when told to.
 pub(super) async fn follow(
     sets: Arc<Sets>,
-    every: Duration,
+    (every, look): (Duration, Arc<Notify>),
     (metrics, log, clock): (Arc<Metrics>, MailLog, Clock),
     stop: CancellationToken,
 ) {
@@ -64,14 +65,15 @@ pub(super) async fn follow(
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
+            () = look.notified() => {}
         }
         let of_thread = Arc::clone(&sets);
-        let look = move || {
+        let refresh = move || {
             let refreshed = of_thread.refresh();
             of_thread.review();
             (refreshed, of_thread.news(), of_thread.doubt())
         };
-        let Ok((refreshed, returned, doubt)) = tokio::task::spawn_blocking(look).await else { continue };
+        let Ok((refreshed, returned, doubt)) = tokio::task::spawn_blocking(refresh).await else { continue };
         tell(&refreshed, &metrics);
         let mut reasons: Vec<String> =
             refreshed.refused.iter().map(|(number, why)| format!("signature set {number} refused: {why}")).collect();

@@ -136,10 +136,9 @@ pub(super) struct Node {
 impl Node {
     fn config(self) -> Result<Config, Failure> {
         let published = Published::open(&self.dir)?;
-        let mut keys = published.keys()?;
-        for key in &self.keys {
-            keys.push(key.parse().map_err(|error| Failure::Usage(format!("signatures.keys: {error}")))?);
-        }
+        let keys = self.keys.iter().map(|key| key.parse());
+        let keys = keys.collect::<Result<_, _>>();
+        let keys = keys.map_err(|error: keys::KeyError| Failure::Usage(format!("signatures.keys: {error}")))?;
         Ok(Config {
             published,
             trust: Trust { keys, needed: self.signers },
@@ -365,7 +364,7 @@ fn status(config: &Config, style: Style, out: &mut impl Write) -> Result<u8, Fai
     let published = &config.published;
     let state = published.state().map_err(refused)?;
     let seen = published.seen().map_err(refused)?;
-    let trust = &config.trust;
+    let trust = &config.trusted().map_err(refused)?;
     if style.json {
         let sets = published.numbers()?;
         writeln!(out, "{}", json!({ "v": 1, "state": state, "node": seen, "sets": sets, "keys": trust.keys.len() }))?;

@@ -44,7 +44,7 @@
 //!
 //! | signal | does |
 //! |---|---|
-//! | SIGHUP | reads settings and certificates again, reopens the mail log; invalid settings are refused with the reason, the running ones stay |
+//! | SIGHUP | reads settings and certificates again, reopens the mail log, looks for signature sets; invalid settings are refused with the reason, the running ones stay |
 //! | SIGTERM, SIGINT | drain: `/readyz` fails, idle clients get 421, transactions in progress end within `drain_timeout`; a second one ends at once |
 //!
 //! `/livez` fails only for what a restart mends (a wedged spool). `/readyz` fails while no new mail is taken: draining, low disk,

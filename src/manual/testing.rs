@@ -16,6 +16,18 @@
 //! | fuzz | `fuzz/` | no panic; the checks are replayed by the ordinary tests |
 //! | benches | `benches/` | what it costs, beside a peer; the method stands in the file |
 //!
+//! # Long forms
+//!
+//! Some tests run at a part of their size every day and at all of it with `SEKISHO_FULL=1`; `tests/run` then takes nextest's
+//! profile `full`, whose time limits fit. `SEKISHO_BIN=target/release/sekisho` makes scenarios and interoperation tests start that
+//! binary. The infected machine and the newsletter, with a real Postfix and the figures of its colleagues' latency:
+//!
+//! ```text
+//! cargo build --release
+//! SEKISHO_FULL=1 SEKISHO_BIN=$PWD/target/release/sekisho \
+//!     cargo nextest run --profile full --test interop -E 'test(infected) | test(newsletter)' --no-capture
+//! ```
+//!
 //! # The oracle of drills
 //!
 //! Every injected (message, recipient) carries an identity and a hash. The injector writes down each reply to a final dot, or that

@@ -6,11 +6,12 @@
 //! before it only raises doubt ([`Sets::doubt`]), which is told.
 //!
 //! **Failure**: a set that is refused changes nothing; the running one stays, and so do the pins. **Invariants**: picking takes no
-//! lock and waits for nobody; a set that was taken back on this node does not come in force again by itself.
+//! lock and waits for nobody, nor does telling what became of a message; a set that was taken back on this node does not come in
+//! force again by itself.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -198,12 +199,23 @@ pub struct Returned {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub published: Published,
+    /// Beside the keys in the folder of `published`, which are read for each set: one that is trusted or taken away while the
+    /// node runs counts at once.
     pub trust: Trust,
     pub clock: Clock,
     /// Makes the Specimens of the self-test.
     pub parse: fn(Bytes) -> Specimen,
     /// The other detectors of the self-test.
     pub judge: fn(&SignatureSet, &Specimen) -> Vec<Finding>,
+}
+
+impl Config {
+    /// Whose signatures count now.
+    pub fn trusted(&self) -> Result<Trust, Refused> {
+        let mut trust = self.trust.clone();
+        trust.keys.extend(self.published.keys().map_err(|error| Refused::Unreadable(format!("the keys: {error}")))?);
+        Ok(trust)
+    }
 }
 
 /// The handle; shared by all connections.
@@ -278,7 +290,7 @@ impl Sets {
         Picked { slot: Arc::clone(&in_force.current), is_pinned: false }
     }
 
-    /// What became of a message. Returns the set that was taken back because of it.
+    /// What became of a message. Returns the set that was taken back because of it. Never waits.
     pub fn told(&self, picked: &Picked, hit: bool, took: Duration) -> Option<Returned> {
         if picked.is_pinned {
             return None;
@@ -288,12 +300,23 @@ impl Sets {
         stats.hits.fetch_add(u64::from(hit), Ordering::Relaxed);
         stats.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let messages = stats.messages.fetch_add(1, Ordering::Relaxed) + 1;
-        if messages >= ENOUGH && messages.is_multiple_of(OFTEN) && messages < SETTLED { self.review() } else { None }
+        if messages < ENOUGH || !messages.is_multiple_of(OFTEN) || messages >= SETTLED {
+            return None;
+        }
+        // While a set is being compiled nobody who judges mail waits for it: the next one asks again.
+        match self.changing.try_lock() {
+            Ok(changing) => self.compare(changing),
+            Err(TryLockError::Poisoned(poisoned)) => self.compare(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
-    /// Compares the canary with the current set, and takes it back if need be.
+    /// Compares the canary with the current set, and takes it back if need be. Waits for a [`Sets::refresh`] under way.
     pub fn review(&self) -> Option<Returned> {
-        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.compare(self.changing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn compare(&self, mut changing: MutexGuard<'_, Changing>) -> Option<Returned> {
         let in_force = self.in_force.load_full();
         let (canary, _) = in_force.canary.as_ref()?;
         let reason = canary.figures().against(in_force.current.figures().since(in_force.control))?;
@@ -471,7 +494,7 @@ pub fn load(config: &Config, seen: &Seen, number: u64) -> Result<Slot, Refused> 
     if number < seen.highest && !was_in_force {
         return Err(Refused::Older { number, highest: seen.highest });
     }
-    let (manifest, packs) = config.published.verified(number, &config.trust)?;
+    let (manifest, packs) = config.published.verified(number, &config.trusted()?)?;
     // One that was in force goes on: old signatures are better than none.
     if manifest.expires <= config.clock.now() && !was_in_force {
         return Err(Refused::Expired(manifest.expires));

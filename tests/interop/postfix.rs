@@ -106,6 +106,12 @@ impl Postfix {
             key = identity.key.display(),
         );
         for line in settings {
+            // Said twice, each daemon warns, and the one that writes the log waits for itself for ever.
+            let name = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+            main = main
+                .lines()
+                .filter(|other| name(other) != name(line))
+                .fold(String::new(), |all, line| all + line + "\n");
             main += line;
             main.push('\n');
         }

@@ -54,6 +54,7 @@ mod resources_run_short;
 mod restart_keeps_queue;
 mod sender_domain_must_be_the_tenants;
 mod settings_errors;
+mod signature_swaps;
 mod sigterm_drains;
 mod sizes_and_limits;
 mod slow_client_is_cut;

@@ -269,7 +269,7 @@ impl Gateway {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        let mut command = Command::new(program());
         command.arg("--config").arg(self.settings_file()).args(arguments);
         command.envs(self.env.iter().map(|(key, value)| (key, value))).current_dir(self.dir.path());
         command
@@ -477,6 +477,11 @@ impl Gateway {
         client.mail(from, to, super::own(message));
         client.quit();
     }
+}
+
+/// The binary under test: this build's, or the one that `SEKISHO_BIN` names (a release build for long forms).
+fn program() -> PathBuf {
+    std::env::var_os("SEKISHO_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sekisho").into(), PathBuf::from)
 }
 
 #[track_caller]

@@ -472,3 +472,23 @@ fn swaps_under_load_lose_nothing() {
         threads.into_iter().for_each(|thread| assert!(thread.join().unwrap() > 0));
     });
 }
+
+/// It did: whoever judged mail waited until the next set was compiled.
+#[test]
+fn nobody_who_judges_mail_waits_for_the_next_set() {
+    let node = Node::new();
+    let sets = Arc::new(canary(&node, 5_000));
+    let compiling = sets.changing.lock().unwrap();
+    let (done, told) = std::sync::mpsc::channel();
+    let judging = Arc::clone(&sets);
+    std::thread::spawn(move || {
+        for message in 0..ENOUGH as u128 * 4 {
+            let picked = judging.pick(message << 64, None);
+            judging.told(&picked, picked.number == 2, Duration::from_millis(1));
+        }
+        done.send(()).unwrap();
+    });
+    told.recv_timeout(Duration::from_secs(30)).expect("all messages are told of while a set is compiled");
+    drop(compiling);
+    assert_eq!(sets.review().map(|returned| returned.number), Some(2), "what was put off is made up for");
+}
