@@ -398,6 +398,7 @@ impl Parts {
             probe,
             spool: self.spool.clone(),
             admission: Arc::clone(&self.admission),
+            accounts: self.accounts.clone(),
             clock: self.clock.clone(),
         });
         let running = Arc::clone(reloader);
