@@ -32,8 +32,11 @@ fn rcpt(gateway: &Gateway, to: &str) -> u16 {
 
 /// Code and rule of what `explain smtp` says of RCPT.
 fn explained(gateway: &Gateway, to: &str) -> (u64, String) {
-    let words = ["explain", "smtp", "--ip", "192.0.2.7", "--from", "a@sender.example", "--rcpt", to, "--json"];
-    let told = gateway.cli(&words).stdout;
+    let words = [
+        &["explain", "smtp", "--ip", "192.0.2.7", "--helo", "mail.sender.example", "--from", "a@sender.example"][..],
+        &["--rcpt", to, "--json"],
+    ];
+    let told = gateway.cli(&words.concat()).stdout;
     let told: Value = serde_json::from_slice(&told).unwrap();
     let said = told["said"].as_array().unwrap().iter().find(|said| said["at"] == "rcpt").unwrap();
     (said["code"].as_u64().unwrap(), said["rule"].as_str().unwrap().to_owned())
