@@ -12,11 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::alarm::{Announcement, Told};
 use super::meters::Group;
-use super::port::{AccountsError, Batch};
+use super::port::{AccountsError, Batch, Loaded};
 use super::{Accounts, Inner};
 use crate::model::{TenantId, Timestamp};
 use crate::telemetry::account_metrics::{PhaseKind, TenantAccounts};
 use crate::tenant::{Phase, Snapshot, Tenant};
+
+/// Of more tenants than these at once, one pass over the whole store costs less than a question for each.
+const ASKED_ALONE: usize = 500;
 
 /// What the keeper remembers from batch to batch.
 #[derive(Debug, Default)]
@@ -123,9 +126,7 @@ impl Inner {
             };
             // What waits was counted without the edit; once it is written, it is read with it.
             self.write(Vec::new()).await?;
-            for id in edited {
-                self.meters.reload(&id, &self.deps.store.load_one(&id).await?);
-            }
+            self.reload(edited).await?;
             kept.version = version;
         }
         let early = std::mem::take(&mut self.meters.waiting().early);
@@ -134,6 +135,25 @@ impl Inner {
                 self.meters.observe(&tenant, &address, now);
             }
         }
+        Ok(())
+    }
+
+    async fn reload(&self, edited: Vec<TenantId>) -> Result<(), AccountsError> {
+        if edited.len() <= ASKED_ALONE {
+            for id in edited {
+                self.meters.reload(&id, &self.deps.store.load_one(&id).await?);
+            }
+            return Ok(());
+        }
+        let mut edited: HashSet<TenantId> = edited.into_iter().collect();
+        let mut show = |id: TenantId, loaded: Loaded| {
+            if edited.remove(&id) {
+                self.meters.reload(&id, &loaded);
+            }
+        };
+        self.deps.store.load(&mut show).await?;
+        // Nothing is kept of these any more.
+        edited.iter().for_each(|id| self.meters.reload(id, &Loaded::default()));
         Ok(())
     }
 

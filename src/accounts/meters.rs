@@ -64,6 +64,13 @@ impl Group {
     }
 }
 
+/// Whether mail is there that asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Live,
+    Dry,
+}
+
 /// What an address is to a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -195,8 +202,8 @@ impl Meters {
         true
     }
 
-    /// What an address is to its tenant's contract; a place is kept for a new account that is let in.
-    pub fn admit(&self, tenant: &TenantId, address: &Address, now: Timestamp) -> Admission {
+    /// What an address is to its tenant's contract. With [`Asked::Live`] a place is kept for a new account that is let in.
+    pub fn admit(&self, tenant: &TenantId, address: &Address, (asked, now): (Asked, Timestamp)) -> Admission {
         let Some((keys, meter)) = self.hashing.keys(address).zip(self.meter(tenant)) else {
             return Admission::Existing;
         };
@@ -220,7 +227,9 @@ impl Meters {
         if sum >= contracted {
             return Admission::Over;
         }
-        state.reserve(keys, now);
+        if asked == Asked::Live {
+            state.reserve(keys, now);
+        }
         Admission::New
     }
 

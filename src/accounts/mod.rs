@@ -39,7 +39,7 @@ use crate::model::{Address, TenantId, Timestamp};
 use crate::telemetry::Metrics;
 use crate::tenant::{Phase, Snapshot, Tenant};
 use keeper::Kept;
-use meters::Meters;
+use meters::{Asked, Meters};
 
 /// How long a jump of the wall clock must stay before days and contracts follow it.
 const CONFIRMATION: Duration = Duration::from_hours(1);
@@ -125,10 +125,20 @@ impl Accounts {
     /// Whether an address may use the service: a tenant's recipient that exists, or a sender of its own.
     #[must_use]
     pub fn admit(&self, tenant: &Tenant, address: &Address) -> Admission {
+        self.admission(tenant, address, Asked::Live)
+    }
+
+    /// As [`Self::admit`], for somebody who only wants to know: no place is kept.
+    #[must_use]
+    pub fn would_admit(&self, tenant: &Tenant, address: &Address) -> Admission {
+        self.admission(tenant, address, Asked::Dry)
+    }
+
+    fn admission(&self, tenant: &Tenant, address: &Address, asked: Asked) -> Admission {
         if tenant.contract.is_none() {
             return Admission::Existing;
         }
-        self.inner.meters.admit(&tenant.id, address, self.inner.steady.now())
+        self.inner.meters.admit(&tenant.id, address, (asked, self.inner.steady.now()))
     }
 
     /// An account used the service: mail was delivered to it, or a client of the tenant's sent with it. Nearly free from the second

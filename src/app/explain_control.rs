@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::next_hop::ByDelivery;
+use crate::accounts::Accounts;
 use crate::admin::Answer;
 use crate::admin::explain::{At, ExplainControl, Question, Said, Told};
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ pub(super) struct Dry {
     pub probe: Arc<ByDelivery>,
     pub spool: Spool,
     pub admission: Arc<Admission>,
+    pub accounts: Accounts,
     pub clock: Clock,
 }
 
@@ -58,7 +60,7 @@ impl Dry {
         });
         let tls = if question.tls { Tls::Encrypted } else { Tls::Plain };
         let who = Who { ip: question.ip.to_canonical(), helo: &question.helo, tls, sender: &question.sender };
-        let conversation = Conversation { who, recipients: &question.recipients, author };
+        let conversation = Conversation { who, recipients: &question.recipients, author, accounts: &self.accounts };
         let (snapshot, now) = (self.snapshot.load_full(), self.clock.now());
         let explanation = self.judges.converse(&conversation, &snapshot, &*self.probe, now).await;
         said.extend(explanation.judgements.iter().map(judged));

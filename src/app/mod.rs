@@ -14,6 +14,7 @@ pub mod node;
 mod outbound_control;
 mod quarantine_control;
 mod quarantine_outbound;
+mod quarantine_release;
 mod queue_control;
 mod reload;
 mod reputation_control;

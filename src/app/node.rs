@@ -20,7 +20,7 @@ use super::explain_control::Dry;
 use super::health::NodeHealth;
 use super::next_hop::ByDelivery;
 use super::outbound_control::Feedback;
-use super::quarantine_control::{HeldMail, SpamRule};
+use super::quarantine_control::{HeldMail, SpamRule, finish_releases};
 use super::queue_control::SpoolQueue;
 use super::reload::Reloader;
 use super::reputation_control::Records;
@@ -41,6 +41,7 @@ use crate::intake::listener::Listener;
 use crate::intake::seal::Sealer;
 use crate::intake::{self, Intake};
 use crate::limits::Outbound;
+use crate::model::egress::{OutboundSpam, Pool};
 use crate::net::admission::{self, Admission};
 use crate::net::client_tls::ClientTls;
 use crate::net::listener as sockets;
@@ -305,6 +306,7 @@ impl Parts {
             log: log.clone(),
         };
         let (scanner, quarantine) = scanning::open(settings, deps).await?;
+        finish_releases(&quarantine, &spool).await;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let accounts = accounts::open(settings, Arc::clone(&snapshot), clock.clone(), Arc::clone(&metrics)).await?;
         let limits = Arc::clone(&judges.limits);
@@ -400,6 +402,7 @@ impl Parts {
             probe,
             spool: self.spool.clone(),
             admission: Arc::clone(&self.admission),
+            accounts: self.accounts.clone(),
             clock: self.clock.clone(),
         });
         let running = Arc::clone(reloader);
@@ -407,8 +410,13 @@ impl Parts {
             quarantine: self.quarantine.clone(),
             spool: self.spool.clone(),
             scanner: self.scanner.clone(),
-            spam: SpamRule(Box::new(move || running.running.load().settings.outbound.spam)),
+            spam: SpamRule(Box::new(move || {
+                let outbound = &running.running.load().settings.outbound;
+                let has_pool = outbound.egress.iter().any(|one| one.pool == Pool::Suspect);
+                if has_pool { OutboundSpam::SuspectPool } else { outbound.spam }
+            })),
             at_once: Semaphore::new(1),
+            authserv_id: self.judges.authenticator.authserv_id().into(),
             suspensions: self.suspensions.measures().clone(),
             identity: Identity::new(&self.sealer, Arc::clone(&self.rewriter)),
             snapshot: Arc::clone(&self.snapshot),

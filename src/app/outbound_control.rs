@@ -62,7 +62,7 @@ fn write(outbound: &Outbound, data_dir: &Path) {
 
 /// Where queued mail came from; `None`: it was not known then.
 pub(super) fn client(meta: &Meta) -> Option<IpAddr> {
-    Some(meta.origin.ip).filter(|ip| !ip.is_unspecified())
+    meta.origin.client()
 }
 
 /// Brings outcomes of outbound mail back to the records of its senders.

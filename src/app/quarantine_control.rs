@@ -1,9 +1,7 @@
 //! Puts the quarantine behind the operator's port, and released mail into the spool.
 //!
-//! **Invariants**: the spool has a message before the quarantine forgets it. Outbound mail is checked anew; malware is released by
+//! **Invariants**: the spool has a message before the quarantine forgets it, and delivers it after that. Outbound mail is checked anew; malware is released by
 //! nobody ([`super::quarantine_outbound`]).
-
-use std::io::Read as _;
 
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::quarantine_outbound::{NotOut, octets, recheck};
+use super::quarantine_release::{verdict_field, without_forged};
 use crate::admin::Answer;
 use crate::admin::quarantine::{Away, Change, Changed, Entry, Failed, Filter, QuarantineControl, USUAL_LIMIT, Verb};
 use crate::admin::queue::Source;
@@ -33,10 +32,12 @@ pub(super) struct HeldMail {
     pub quarantine: Quarantine,
     pub spool: Spool,
     pub scanner: Scanner,
-    /// What the settings in force say of outbound spam.
+    /// What the operator may let out of outbound spam.
     pub spam: SpamRule,
     /// Messages released at one time that are in memory to be looked into.
     pub at_once: Semaphore,
+    /// By which our Authentication-Results are known.
+    pub authserv_id: Box<str>,
     pub suspensions: Suspensions,
     pub identity: Identity,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
@@ -44,7 +45,8 @@ pub(super) struct HeldMail {
     pub metrics: Arc<Metrics>,
 }
 
-/// Asked anew for each message, because a reload may change it.
+/// With a suspect pool, what is not certain to be spam; without one, what the settings say. Asked anew for each message, because a
+/// reload may change it.
 pub(super) struct SpamRule(pub Box<dyn Fn() -> OutboundSpam + Send + Sync>);
 
 impl std::fmt::Debug for SpamRule {
@@ -116,20 +118,42 @@ impl QuarantineControl for HeldMail {
     }
 }
 
+/// Finishes what a crash broke off between the two, before anything is delivered.
+pub(super) async fn finish_releases(quarantine: &Quarantine, spool: &Spool) {
+    let ids = if quarantine.is_empty() { Vec::new() } else { spool.ids() };
+    for id in ids.into_iter().filter(|id| quarantine.may_have_released(*id)) {
+        let Some(detail) = spool.show(id) else { continue };
+        let recipients = detail.meta.envelope.recipients.into_iter().map(|recipient| recipient.address).collect();
+        match quarantine.finish(id, recipients).await {
+            Ok(0) => {}
+            Ok(recipients) => tracing::info!(%id, recipients, "a release that was broken off is finished"),
+            Err(error) => tracing::error!(%id, %error, "it is released, and may still be in quarantine"),
+        }
+    }
+}
+
 impl HeldMail {
     /// How many recipients get it.
     async fn release(&self, id: MessageId, chosen: Chosen, reason: &str) -> Result<usize, ChangeError> {
         let mut release = self.quarantine.release(Scope::Everyone, id, chosen).await?;
+        let spool_id = release.spool_id();
         if release.held().direction == Direction::Outbound && release.held().class == Class::Malware {
             return Err(NotOut::Never(Category::Malware).into());
         }
         self.may_send(release.held())?;
         let message = self.message(&mut release).await?;
         let recipients = message.meta().envelope.recipients.len();
-        let receipts = self.spool.commit(vec![message]).await?;
-        // Nobody waits for a 250 here; the quarantine may forget it now.
-        drop(receipts);
-        release.done(reason).await?;
+        let (spool, reason) = (self.spool.clone(), reason.to_owned());
+        // It leaves when the quarantine has forgotten it. If that fails, or the process dies before, it is the same message when it is
+        // asked for again, and the next start knows it by its name. Whoever asked may go away meanwhile.
+        let handed_over = tokio::spawn(async move {
+            let receipts = spool.commit(vec![message.kept_back()]).await?;
+            // Nobody waits for a 250 here; the quarantine may forget it now.
+            drop(receipts);
+            release.done(&reason, move || spool.let_go(spool_id)).await?;
+            Ok::<_, ChangeError>(())
+        });
+        handed_over.await.map_err(|_| QuarantineError::Closed)??;
         Ok(recipients)
     }
 
@@ -138,7 +162,7 @@ impl HeldMail {
         if held.direction == Direction::Inbound {
             return Ok(());
         }
-        let client = Some(held.origin.ip);
+        let client = held.origin.client();
         let asked = Asked { tenant: &held.tenant, sender: held.envelope.sender.address(), client };
         self.suspensions.suspended(asked).map_or(Ok(()), |stop| Err(NotOut::Suspended(stop.id.to_string().into())))
     }
@@ -160,25 +184,28 @@ impl HeldMail {
             About { tenant: held.tenant.clone(), origin: held.origin.clone(), envelope: release.envelope().clone() };
         let id = release.spool_id();
         let mut held_body = release.take_body().ok_or(gone)?;
-        let mut head = Bytes::new();
-        let checked = match direction {
-            Direction::Inbound => None,
+        let _place = self.at_once.acquire().await.map_err(|_| QuarantineError::Closed)?;
+        let authserv_id: Box<str> = self.authserv_id.as_ref().into();
+        let read = tokio::task::spawn_blocking(move || {
+            let as_it_came = octets(&mut held_body)?;
+            Ok::<_, std::io::Error>((without_forged(&as_it_came, &authserv_id), held_body))
+        });
+        let (octets, held_body) = read.await.map_err(|_| QuarantineError::Closed)?.map_err(NotOut::from)?;
+        let (head, checked) = match direction {
+            Direction::Inbound => (verdict_field(release.held()), None),
             Direction::Outbound => {
-                let _place = self.at_once.acquire().await.map_err(|_| QuarantineError::Closed)?;
-                let read = tokio::task::spawn_blocking(move || (octets(&mut held_body), held_body)).await;
-                let (octets, body) = read.map_err(|_| QuarantineError::Closed)?;
-                held_body = body;
-                let octets = octets.map_err(NotOut::from)?;
-                head = self.signed(release.held(), octets.clone()).await?.into();
-                Some(recheck(&self.scanner, release.held(), octets, (self.spam.0)()).await?)
+                let head = self.signed(release.held(), octets.clone()).await?;
+                (head, Some(recheck(&self.scanner, release.held(), octets.clone(), (self.spam.0)()).await?))
             }
         };
+        let head = Bytes::from(head);
         let body = match held_body {
-            HeldBody::Memory(rest) => Body::Memory { head, rest },
-            HeldBody::File { file, .. } => {
-                let draft = self.spool.draft()?;
-                let copied = tokio::task::spawn_blocking(move || copy(file, draft)).await;
-                let draft = copied.map_err(|_| QuarantineError::Closed)??;
+            HeldBody::Memory(_) => Body::Memory { head, rest: octets },
+            // Written anew from what was looked at.
+            HeldBody::File { .. } => {
+                let mut draft = self.spool.draft()?;
+                let written = tokio::task::spawn_blocking(move || draft.append(&octets).map(|()| draft)).await;
+                let draft = written.map_err(|_| QuarantineError::Closed)??;
                 Body::File { head, draft }
             }
         };
@@ -186,18 +213,6 @@ impl HeldMail {
             Some(checked) => NewMessage::outbound(checked, id, about, body),
             None => NewMessage::inbound(id, about, body),
         })
-    }
-}
-
-/// Blocks.
-fn copy(mut file: std::fs::File, mut draft: crate::spool::Draft) -> Result<crate::spool::Draft, ChangeError> {
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let read = file.read(&mut buffer).map_err(QuarantineError::from)?;
-        if read == 0 {
-            return Ok(draft);
-        }
-        draft.append(buffer.get(..read).unwrap_or_default())?;
     }
 }
 

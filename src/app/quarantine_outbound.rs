@@ -1,8 +1,8 @@
 //! Outbound mail on its way out of the quarantine: it is scanned again, and leaves with a new check or not at all.
 //!
 //! An operator's release overrides what the tenant's own rules kept back (a file of a risky kind, a password) and nothing that
-//! nobody can edit: malware and phishing stay, what could not be inspected stays, and spam stays unless the operator's setting
-//! lets spam out, over the addresses of the suspect pool.
+//! nobody can edit: malware, phishing and what is certain to be spam stay, what could not be inspected stays, and other spam leaves
+//! over the addresses of the suspect pool, if there are any: the operator who releases it allows it, for this message.
 //!
 //! **Failure**: [`NotOut`]; the message is as it was.
 
@@ -24,6 +24,10 @@ use crate::tenant::{ContentPolicy, DirectionSpec, Fate, Treatment};
 pub(super) enum NotOut {
     #[error("it is outbound and counts as {}: nobody may send that on; remove it", .0.name())]
     Never(Category),
+    #[error(
+        "it counts as spam, which leaves over addresses of its own alone: name some ([[egress]] with pool = \"suspect\"), or remove it"
+    )]
+    NoPool,
     #[error("it cannot be inspected now, and nothing leaves unseen; try again later")]
     Unseen,
     #[error("a measure stands against its sender: measure {0}; lift it first")]
@@ -49,7 +53,7 @@ pub(super) async fn recheck(
         number: held.id.as_u128(),
         direction: Direction::Outbound,
         tenant: Some(held.tenant.clone()),
-        client: Some(held.origin.ip),
+        client: held.origin.client(),
         helo: held.origin.helo.clone(),
         sender: held.envelope.sender.clone(),
         recipients: recipients.collect(),
@@ -61,6 +65,9 @@ pub(super) async fn recheck(
     let (ruling, checked) = scanned.check(&Terms { policy: &policy, tries: 0, spam });
     match (checked, ruling.decided_by, ruling.disposition) {
         (Some(checked), ..) => Ok(checked),
+        (None, Decider::Category { category: Category::Spam }, _) if spam != OutboundSpam::SuspectPool => {
+            Err(NotOut::NoPool)
+        }
         (None, Decider::Category { category }, _) | (None, _, Disposition::Quarantine { category }) => {
             Err(NotOut::Never(category))
         }

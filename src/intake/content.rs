@@ -17,7 +17,7 @@ use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Copies, Disposition, Edits};
 use crate::model::explanation::content::Content;
 use crate::model::finding::Verdict;
-use crate::model::{Address, Direction, Domain, Reply, Timestamp};
+use crate::model::{Address, Direction, Domain, Reply, TenantId, Timestamp};
 use crate::policy::content::{Author, Decider, Facts, Ruling, Signed, Together, dispose, same_edits, together};
 use crate::policy::explain::content_group;
 use crate::scan::{Checked, Request, Scanned, Terms, unscanned};
@@ -50,6 +50,14 @@ pub(super) struct Divided {
     pub(super) specimen: Specimen,
 }
 
+/// What the content was found to be and what becomes of it, for the records.
+#[derive(Debug, Default)]
+pub(super) struct Explained {
+    pub(super) whole: Option<Box<Content>>,
+    /// Each tenant's own part, where there are several.
+    pub(super) parts: Vec<(TenantId, Content)>,
+}
+
 /// What came of judging the content.
 pub(super) enum Outcome {
     Divided(Box<Divided>),
@@ -63,7 +71,7 @@ impl Connection {
         transaction: &Transaction,
         lanes: Vec<Lane>,
         (octets, judged): (&Bytes, Option<&judging::Judged>),
-        told: &mut Option<Box<Content>>,
+        told: &mut Explained,
     ) -> Outcome {
         let intake = &self.listener.intake;
         let direction = transaction.direction(self.listener.config.direction);
@@ -89,10 +97,17 @@ impl Connection {
         let mut rulings: Vec<Ruling> = Vec::new();
         let mut checks: Vec<Option<Checked>> = Vec::new();
         for lane in &lanes {
+            // Asked at most once for a message, which counts.
+            let mut answers = None;
             for recipient in &lane.envelope.recipients {
                 let policy = policy(&transaction.snapshot, &lane.tenant, transaction, &recipient.address, direction);
                 if direction == Direction::Outbound {
-                    let (ruling, checked) = self.check(scanned.as_ref(), transaction, (policy, tries));
+                    let (mut ruling, checked) = self.check(scanned.as_ref(), (policy, tries));
+                    let is_malware = ruling.disposition == Disposition::Quarantine { category: Category::Malware };
+                    if is_malware && ruling.copies.notify.is_empty() {
+                        let answers = answers.get_or_insert_with(|| self.who_answers(transaction, &lane.tenant));
+                        ruling.copies.notify.clone_from(answers);
+                    }
                     rulings.push(ruling);
                     checks.push(checked);
                     continue;
@@ -115,7 +130,15 @@ impl Connection {
         }
         let answer = together(&mut rulings);
         self.count(&rulings, direction);
-        *told = Some(Box::new(self.explained(direction, (&lanes, &rulings), verdict)));
+        told.whole = Some(Box::new(explained(direction, (&lanes, &rulings), verdict)));
+        if lanes.len() > 1 {
+            let mut rest = rulings.as_slice();
+            for lane in &lanes {
+                let own = rest.split_off(..lane.envelope.recipients.len()).unwrap_or_default();
+                let part = explained(direction, (std::slice::from_ref(lane), own), verdict);
+                told.parts.push((lane.tenant.id.clone(), part));
+            }
+        }
         match answer {
             Together::Defer(reply) => {
                 if let Some(more) = put_off.again(intake.deps.clock.now()).filter(|_| counts) {
@@ -132,26 +155,34 @@ impl Connection {
         }
     }
 
-    /// Outbound mail. Malware is told to somebody of the tenant's whether or not it named anybody.
-    fn check(
-        &self,
-        scanned: Option<&Scanned>,
-        transaction: &Transaction,
-        (policy, tries): (&ContentPolicy, u32),
-    ) -> (Ruling, Option<Checked>) {
+    /// Outbound mail.
+    fn check(&self, scanned: Option<&Scanned>, (policy, tries): (&ContentPolicy, u32)) -> (Ruling, Option<Checked>) {
         let terms = Terms { policy, tries, spam: self.config.outbound_spam };
-        let (mut ruling, checked) = match scanned {
+        match scanned {
             Some(scanned) => scanned.check(&terms),
             None => (unscanned(&terms), None),
-        };
-        let is_malware = ruling.disposition == Disposition::Quarantine { category: Category::Malware };
-        if is_malware && ruling.copies.notify.is_empty() {
-            let sender = transaction.leaves_as.as_ref().unwrap_or(&transaction.sender);
-            let domain = sender.address().map(Address::domain);
-            let postmaster = domain.and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
-            ruling.copies.notify.extend(postmaster);
         }
-        (ruling, checked)
+    }
+
+    /// Malware is told to somebody of the tenant's whether or not its policy names anybody: the postmaster of the sender's domain; of
+    /// mail without a sender the administrators, or the postmaster of the first domain, and not for each of a flood.
+    fn who_answers(&self, transaction: &Transaction, tenant: &Tenant) -> Vec<Address> {
+        let postmaster = |domain: &Domain| Address::parse(&format!("postmaster@{domain}")).ok();
+        let sender = transaction.leaves_as.as_ref().unwrap_or(&transaction.sender);
+        if let Some(sender) = sender.address() {
+            return postmaster(sender.domain()).into_iter().collect();
+        }
+        let intake = &self.listener.intake;
+        let now = intake.deps.clock.now();
+        let told = intake.told.get(&tenant.id).filter(|told| *told <= now && now.since(*told) < BETWEEN_NOTICES);
+        if told.is_some() {
+            return Vec::new();
+        }
+        intake.told.insert(tenant.id.clone(), now);
+        if tenant.administrators.is_empty() {
+            return tenant.domains.first().and_then(|first| postmaster(&first.name)).into_iter().collect();
+        }
+        tenant.administrators.to_vec()
     }
 
     fn request(
@@ -173,35 +204,13 @@ impl Connection {
             number: u128::from(fingerprint),
             direction: transaction.direction(self.listener.config.direction),
             tenant,
-            client: Some(self.peer.ip()),
+            client: self.known_by_ip.then(|| self.peer.ip()),
             helo: self.helo().into(),
             sender: transaction.sender.clone(),
             recipients: recipients.map(|recipient| recipient.address.clone()).collect(),
             own_domains,
             authentication: judged.map(|judged| judged.authentication.clone()),
         }
-    }
-
-    /// The rulings, alike ones together, with their sentences.
-    fn explained(
-        &self,
-        direction: Direction,
-        (lanes, rulings): (&[Lane], &[Ruling]),
-        verdict: Option<&Verdict>,
-    ) -> Content {
-        let mut groups: Vec<(Vec<Address>, &Ruling)> = Vec::new();
-        let recipients = lanes.iter().flat_map(|lane| &lane.envelope.recipients);
-        for (recipient, ruling) in recipients.zip(rulings) {
-            match groups.iter_mut().find(|(_, other)| *other == ruling) {
-                Some((addresses, _)) => addresses.push(recipient.address.clone()),
-                None => groups.push((vec![recipient.address.clone()], ruling)),
-            }
-        }
-        let mut content = Content::new(verdict).without_texts();
-        for (addresses, ruling) in groups {
-            content.judge(content_group(direction, addresses, ruling, verdict));
-        }
-        content
     }
 
     fn count(&self, rulings: &[Ruling], direction: Direction) {
@@ -216,6 +225,25 @@ impl Connection {
     }
 }
 
+/// The rulings, alike ones together, with their sentences.
+fn explained(direction: Direction, (lanes, rulings): (&[Lane], &[Ruling]), verdict: Option<&Verdict>) -> Content {
+    let mut groups: Vec<(Vec<Address>, &Ruling)> = Vec::new();
+    let recipients = lanes.iter().flat_map(|lane| &lane.envelope.recipients);
+    for (recipient, ruling) in recipients.zip(rulings) {
+        match groups.iter_mut().find(|(_, other)| *other == ruling) {
+            Some((addresses, _)) => addresses.push(recipient.address.clone()),
+            None => groups.push((vec![recipient.address.clone()], ruling)),
+        }
+    }
+    let mut content = Content::new(verdict).without_texts();
+    for (addresses, ruling) in groups {
+        content.judge(content_group(direction, addresses, ruling, verdict));
+    }
+    content
+}
+
+/// Between two notices to a tenant about malware that named no sender; each message is in its quarantine.
+const BETWEEN_NOTICES: Duration = Duration::from_mins(10);
 /// Most domains of the recipients' tenants that detectors are told of.
 const MAX_OWN: usize = 1_000;
 

@@ -23,6 +23,7 @@ mod outbound;
 mod outbound_rates;
 mod outbound_suspension;
 mod parcel;
+mod parts;
 pub mod ports;
 pub mod seal;
 mod settle;
@@ -131,6 +132,8 @@ pub struct Intake {
     large: large::Room,
     /// Messages that could not be scanned, by their fingerprint.
     put_off: moka::sync::Cache<u64, content::PutOff>,
+    /// When a tenant was told last of malware that named no sender.
+    told: moka::sync::Cache<crate::model::TenantId, crate::model::Timestamp>,
     tasks: TaskTracker,
 }
 
@@ -148,6 +151,7 @@ impl Intake {
             memory,
             large,
             put_off: moka::sync::Cache::builder().max_capacity(MOST_PUT_OFF).time_to_live(PUT_OFF_FOR).build(),
+            told: moka::sync::Cache::builder().max_capacity(MOST_PUT_OFF).build(),
             tasks: TaskTracker::new(),
         })
     }

@@ -17,39 +17,48 @@ pub(super) struct Judged<'a> {
     pub(super) divided: &'a Divided,
 }
 
+/// What only outbound mail is asked stands against it; `why` is the `reason` in the mail log.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) decision: Decision,
+    pub(super) why: &'static str,
+}
+
+fn stop(decision: Decision, why: &'static str) -> Result<(), Stopped> {
+    if decision == Decision::Accept { Ok(()) } else { Err(Stopped { decision, why }) }
+}
+
 impl Connection {
     /// MAIL of a client that is known and whose tenant owns the sender's domain.
-    pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
-        let refused = |decision: &Decision| *decision != Decision::Accept;
-        Some(self.contract_at_mail(tenant, sender))
-            .filter(refused)
-            .or_else(|| Some(self.suspended_at_mail(tenant, sender)).filter(refused))
-            .unwrap_or_else(|| self.rates_at_mail(tenant, sender))
+    ///
+    /// # Errors
+    /// [`Stopped`]
+    pub(super) fn outbound_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Result<(), Stopped> {
+        stop(self.contract_at_mail(tenant, sender), "contract")?;
+        stop(self.suspended_at_mail(tenant, sender), "suspension")?;
+        stop(self.rates_at_mail(tenant, sender), "rate")
     }
 
     /// RCPT that would be accepted, after so many others of the message.
+    ///
+    /// # Errors
+    /// [`Stopped`]
     pub(super) fn outbound_rcpt(
         &self,
         tenant: &Tenant,
         sender: &ReversePath,
         (_recipient, so_far): (&Address, usize),
-    ) -> Decision {
+    ) -> Result<(), Stopped> {
         // Asked before the throttle, which counts.
-        match self.rates_at_rcpt(tenant, sender, so_far) {
-            Decision::Accept => {}
-            beyond => return beyond,
-        }
-        let decision = self.throttled_at_rcpt(tenant, sender);
-        if decision != Decision::Accept {
-            // Who goes on as if nothing had been said comes to the next stage.
-            self.tried(tenant, sender);
-        }
-        decision
+        stop(self.rates_at_rcpt(tenant, sender, so_far), "rate")?;
+        // Who goes on as if nothing had been said comes to the next stage.
+        stop(self.throttled_at_rcpt(tenant, sender), "suspension").inspect_err(|_| self.tried(tenant, sender))
     }
 
     /// The end of a message that would be taken.
-    pub(super) fn outbound_message(&self, transaction: &Transaction, judged: &Judged<'_>) -> Option<Reply> {
-        let tenant = transaction.client.as_deref()?;
+    pub(super) fn outbound_message(&self, transaction: &mut Transaction, judged: &Judged<'_>) -> Option<Reply> {
+        let tenant = transaction.client.clone()?;
+        let tenant = &*tenant;
         let sender = answerable(transaction, judged.divided);
         self.asked_late(transaction, tenant, judged)
             .or_else(|| self.suspended_at_end(tenant, &sender))
@@ -68,7 +77,7 @@ impl Connection {
             return Some(replies::TENANT_SUSPENDED);
         }
         let sender = &transaction.sender;
-        refusal(self.outbound_mail(tenant, sender)).or_else(|| {
+        self.outbound_mail(tenant, sender).err().and_then(|stopped| refusal(stopped.decision)).or_else(|| {
             let recipients = judged.divided.shares.iter().map(|share| share.lane.envelope.recipients.len()).sum();
             (0..recipients).find_map(|_| refusal(self.throttled_at_rcpt(tenant, sender)))
         })

@@ -93,10 +93,11 @@ impl Connection {
         transaction.weighed = Some(weighed);
     }
 
+    /// What was charged stays with the transaction until it has ended well.
     pub(super) fn rates_at_end(
         &self,
         tenant: &Tenant,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
         judged: &Judged<'_>,
     ) -> Option<Reply> {
         let weighed = transaction.weighed.as_ref()?;
@@ -110,8 +111,20 @@ impl Connection {
         let sender = answerable(transaction, judged.divided);
         let party = party(tenant, &sender, self.known_by_ip.then(|| self.peer.ip()));
         let size = u64::try_from(judged.whole.len()).unwrap_or(u64::MAX);
-        let charged = deps.outbound.at_end(&party, weighed, (&recipients, size), deps.clock.now());
-        charged.err().map(|beyond| reply(&beyond))
+        match deps.outbound.pay_at_end(&party, weighed, (&recipients, size), deps.clock.now()) {
+            Ok(paid) => {
+                transaction.paid = Some(paid);
+                None
+            }
+            Err(beyond) => Some(reply(&beyond)),
+        }
+    }
+
+    /// It was not taken after all: the client comes again, and pays then.
+    pub(super) fn give_back(&self, transaction: &mut Transaction) {
+        if let Some(paid) = transaction.paid.take() {
+            self.listener.intake.deps.outbound.give_back(paid);
+        }
     }
 }
 

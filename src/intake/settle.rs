@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Intake;
 use super::connection::Connection;
-use super::content::Outcome;
+use super::content::{Explained, Outcome};
 use super::draft::Complete;
 use super::judging::{Beside, Judged, Mode, Verdict, Which};
 use super::lanes::Lane;
@@ -21,10 +21,12 @@ use super::stages::Transaction;
 use super::{outbound, outbound_rates};
 use crate::faults::Point;
 use crate::message::received::{self, Trace};
+use crate::model::explanation::Explanation;
 use crate::model::explanation::content::Content;
 use crate::model::receipt::{AcceptedReply, Receipt};
 use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantId, Timestamp};
 use crate::policy::{message, replies};
+use crate::quarantine::{Chosen, Scope};
 use crate::scan::Checked;
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{About, Body, Kind, NewMessage, SpoolError};
@@ -40,6 +42,8 @@ enum Settled {
         receipts: Vec<Receipt>,
         recipients: usize,
         id: MessageId,
+        /// Whose each part is, where there are several.
+        parts: Vec<(TenantId, MessageId)>,
         how: MessageResult,
     },
     Refused {
@@ -56,18 +60,25 @@ impl Connection {
         let timer = deps.metrics.smtp.answer_seconds.start_timer();
         let direction = self.listener.config.direction;
         let size = question.size();
-        let (settled, explanation) = match self.transaction.take() {
-            Some(mut transaction) => self.judge_and_settle(&mut transaction, &question).await,
-            None => (deferred(replies::LOCAL_TROUBLE), None),
+        let (settled, explanation, own) = match self.transaction.take() {
+            Some(mut transaction) => {
+                let (settled, explanation) = self.judge_and_settle(&mut transaction, &question).await;
+                if matches!(settled, Settled::Refused { .. }) {
+                    self.give_back(&mut transaction);
+                }
+                (settled, explanation, transaction.explanations)
+            }
+            None => (deferred(replies::LOCAL_TROUBLE), None, Vec::new()),
         };
         timer.observe_duration();
         deps.faults.reach(Point::BeforeReply);
         deps.metrics.smtp.message_bytes.of(direction).inc_by(size);
         let (reply, how) = match settled {
-            Settled::Kept { receipts, recipients, id, how } => {
+            Settled::Kept { receipts, recipients, id, parts, how } => {
                 match AcceptedReply::from_receipts(&receipts, recipients, id) {
                     Some(accepted) => {
                         self.log_judged(id, explanation.as_deref());
+                        self.log_parts(&own, (&parts, Some(id)));
                         self.promised.one_more();
                         (MessageReply::Accepted(accepted), how)
                     }
@@ -84,6 +95,7 @@ impl Connection {
                     explanation: explanation.as_deref(),
                     ..self.event(EventName::Message)
                 });
+                self.log_parts(&own, (&[], None));
                 (MessageReply::Refused(reply), how)
             }
         };
@@ -139,11 +151,13 @@ impl Connection {
         };
         // Who is owed custody; nobody may be forgotten on the way.
         let owed = lanes.iter().map(|lane| lane.envelope.recipients.len()).sum();
-        let mut content = None;
+        let tenants: Vec<TenantId> = lanes.iter().map(|lane| lane.tenant.id.clone()).collect();
+        let mut explained = Explained::default();
         let outcome = match refused {
             Some(reply) => Outcome::Refused(reply),
-            None => self.divide(transaction, lanes, (&whole, judged.as_ref()), &mut content).await,
+            None => self.divide(transaction, lanes, (&whole, judged.as_ref()), &mut explained).await,
         };
+        let Explained { whole: content, parts } = explained;
         let is_clean = content.as_deref().is_none_or(Content::is_clean);
         if content.as_deref().is_some_and(Content::is_spam)
             && let Some(known) = &mut transaction.known
@@ -151,7 +165,10 @@ impl Connection {
             judges.saw_spam(&self.who(&transaction.sender), known, now);
         }
         self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref());
+        let judgements = if one.is_none() { transaction.judgements_of(tenants) } else { Vec::new() };
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
+        transaction.explain_parts(&explanation, judgements, parts);
+        let explanation = explanation.to_json();
         let mut divided = match outcome {
             Outcome::Divided(divided) => *divided,
             Outcome::Refused(reply) => {
@@ -200,7 +217,7 @@ impl Connection {
         tenant: Option<&Tenant>,
         (judged, content): (Option<&Judged>, Option<Box<Content>>),
         now: Timestamp,
-    ) -> String {
+    ) -> Explanation {
         let beside = Beside {
             tenant: tenant.map(|tenant| &tenant.id),
             tls: self.tls.as_ref().map(|tls| &*tls.version),
@@ -213,11 +230,11 @@ impl Connection {
         let mut explanation = judges.explain(&self.who(sender), snapshot, known, Which::All, beside, now);
         explanation.content = content;
         explanation.bulk = weighed.as_ref().and_then(outbound_rates::explained);
-        explanation.to_json()
+        explanation
     }
 
     /// First what is kept here, each durable by itself; then what goes on, all or nothing. If that fails the client comes again
-    /// and what was kept is kept twice: never lost.
+    /// and what was kept is taken away again; a crash between leaves it here, and then it is kept twice: never lost.
     async fn settle(&mut self, transaction: &Transaction, parcels: Parcels, owed: usize, size: u64) -> Settled {
         let Parcels { deliver, quarantine, discard, notices, more, explanation } = parcels;
         let inline = self.listener.config.direction == Direction::Inbound;
@@ -233,23 +250,26 @@ impl Connection {
         if inline && deliver.len() + quarantine.len() + discard.len() > 1 && transaction.lanes.any_inline() {
             self.listener.intake.deps.metrics.handoff.fallbacks.inc(Fallback::ManyLanes);
         }
-        let mut receipts = Vec::new();
+        let (mut receipts, mut parts) = (Vec::new(), Vec::new());
         let mut first = None;
         for (parcel, category) in quarantine {
+            let tenant = parcel.lane.tenant.id.clone();
             match self.hold(parcel, category, explanation.clone()).await {
                 Ok(receipt) => {
                     first.get_or_insert(receipt.id());
+                    parts.push((tenant, receipt.id()));
                     receipts.push(receipt);
                 }
-                Err(reply) => return deferred(reply),
+                Err(reply) => return self.undo(receipts, reply).await,
             }
         }
         let messages: Option<Vec<NewMessage>> =
             deliver.into_iter().map(|(parcel, checked)| self.message(parcel, checked)).collect();
         let Some(mut messages) = messages else {
             tracing::error!("outbound mail without a check; put off");
-            return deferred(replies::LOCAL_TROUBLE);
+            return self.undo(receipts, replies::LOCAL_TROUBLE).await;
         };
+        parts.extend(messages.iter().map(|message| (message.meta().tenant.clone(), message.id())));
         messages.extend(notices);
         if !messages.is_empty() {
             match self.commit(messages).await {
@@ -257,7 +277,7 @@ impl Connection {
                     first = Some(id);
                     receipts.extend(committed);
                 }
-                Err(error) => return storage_refusal(&error),
+                Err(error) => return self.undo(receipts, storage_reply(&error)).await,
             }
         }
         let id = first.unwrap_or_else(|| self.new_id());
@@ -267,7 +287,19 @@ impl Connection {
                 lane.envelope.recipients.into_iter().map(|recipient| (lane.tenant.id.clone(), recipient.address));
             self.log_discarded(&discarded.collect::<Vec<_>>(), "the recipient's policy of content");
         }
-        Settled::Kept { receipts, recipients: owed + more, id, how: MessageResult::Queued }
+        Settled::Kept { receipts, recipients: owed + more, id, parts, how: MessageResult::Queued }
+    }
+
+    /// What was held of a message that can't be taken as a whole is held no more: the client keeps all of it and comes again, and it
+    /// would be here twice.
+    async fn undo(&self, held: Vec<Receipt>, reply: Reply) -> Settled {
+        let quarantine = &self.listener.intake.deps.quarantine;
+        for id in held.iter().map(Receipt::id) {
+            if let Err(error) = quarantine.remove(Scope::Everyone, id, Chosen::All, "its sender keeps it").await {
+                tracing::warn!(%id, %error, "a message that was put off is still in quarantine, and may come again");
+            }
+        }
+        deferred(reply)
     }
 
     /// `None`: it is outbound and has no check.
@@ -351,6 +383,7 @@ impl Connection {
                     receipts: vec![receipt],
                     recipients: lane.envelope.recipients.len(),
                     id,
+                    parts: Vec::new(),
                     how: MessageResult::HandedOn,
                 })
             }
@@ -395,7 +428,7 @@ impl Connection {
     pub(super) fn origin(&self, lane: &Lane) -> Origin {
         let smtputf8 = lane.envelope.smtputf8;
         Origin {
-            ip: self.peer.ip(),
+            ip: self.client_ip(),
             helo: self.helo().into(),
             listener: self.listener.config.name.clone(),
             protocol: received::protocol(self.session.is_esmtp(), self.tls.is_some(), self.user.is_some(), smtputf8)
@@ -457,8 +490,12 @@ fn deferred(reply: Reply) -> Settled {
 }
 
 fn storage_refusal(error: &SpoolError) -> Settled {
-    deferred(match error {
+    deferred(storage_reply(error))
+}
+
+fn storage_reply(error: &SpoolError) -> Reply {
+    match error {
         SpoolError::Full(_) => replies::STORAGE_LOW,
         _ => replies::STORAGE_TROUBLE,
-    })
+    }
 }

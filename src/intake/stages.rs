@@ -1,6 +1,6 @@
 //! The questions of the session, stage by stage: gather the facts, let policy decide, log, answer.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -12,9 +12,10 @@ use super::forwards::LeadOut;
 use super::judging::{Beside, ClientKnown, Mode, SenderKnown, Which, Who, Whom};
 use super::lanes::Plan;
 use crate::faults::Point;
+use crate::limits::Paid;
 use crate::limits::outbound::Weighed;
 use crate::model::rule::Rule;
-use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath};
+use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath, TenantId};
 use crate::policy::mail::{self, Client, Room, Sends};
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::policy::replies;
@@ -46,6 +47,10 @@ pub(super) struct Transaction {
     pub(super) lead_out: LeadOut,
     /// What the message is among others of its sender (outbound, at its end).
     pub(super) weighed: Option<Weighed>,
+    /// What the message was charged for, until it is taken (outbound).
+    pub(super) paid: Option<Paid>,
+    /// Of a message for several tenants, each one's part, as JSON.
+    pub(super) explanations: Vec<(TenantId, String)>,
 }
 
 /// What was decided of a recipient.
@@ -162,9 +167,11 @@ impl Connection {
             },
             room: self.room(question.declared_size().unwrap_or(0)),
         };
-        let mut decision = mail::decide(&facts);
-        if let (Decision::Accept, Some(tenant), false) = (&decision, &client, is_unproven) {
-            decision = self.outbound_mail(tenant, &sender);
+        let (mut decision, mut why) = (mail::decide(&facts), None);
+        if let (Decision::Accept, Some(tenant), false) = (&decision, &client, is_unproven)
+            && let Err(stopped) = self.outbound_mail(tenant, &sender)
+        {
+            (decision, why) = (stopped.decision, Some(stopped.why));
         }
         intake.deps.metrics.smtp.mail.inc((direction, said(&decision)));
         if decision == Decision::Accept {
@@ -180,6 +187,8 @@ impl Connection {
                 leaves_as,
                 lead_out: LeadOut::new(),
                 weighed: None,
+                paid: None,
+                explanations: Vec::new(),
             });
         } else {
             intake.deps.log.log(&Event {
@@ -187,6 +196,7 @@ impl Connection {
                 sender: Some(&sender),
                 tenant: client.as_ref().filter(|_| !is_unproven).map(|tenant| &tenant.id),
                 reply: refusal(&decision),
+                reason: why,
                 ..self.event(EventName::Mail)
             });
         }
@@ -301,10 +311,12 @@ impl Connection {
         }
         let direction = self.listener.config.direction;
         let mut decision = rcpt::decide(&rcpt::Facts { direction, recipient, domain });
-        if let (Decision::Accept, Some(own), false) = (&decision, own.as_deref(), *is_unproven) {
-            decision = self.outbound_rcpt(own, sender, (recipient, lanes.recipients()));
-        }
         let tenant = own.clone().or_else(|| found.map(|found| Arc::clone(found.tenant)));
+        if let (Decision::Accept, Some(own), false) = (&decision, own.as_deref(), *is_unproven)
+            && let Err(stopped) = self.outbound_rcpt(own, sender, (recipient, lanes.recipients()))
+        {
+            return Found { decision: stopped.decision, tenant, why: Some(Why::of(stopped.why)) };
+        }
         if decision == Decision::Accept && tenant.as_ref().is_some_and(|tenant| !lanes.has_room(tenant)) {
             decision = Decision::Defer(replies::TOO_MANY_CONTRACTS);
         }
@@ -348,8 +360,12 @@ impl Connection {
     pub(super) fn who<'a>(&'a self, sender: &'a ReversePath) -> Who<'a> {
         // How the client reached a proxy that speaks for it we can't know, and refuse nobody for it.
         let tls = if self.tls.is_some() || self.spoken_for { Tls::Encrypted } else { Tls::Plain };
-        let ip = if self.known_by_ip { self.peer.ip() } else { Ipv4Addr::UNSPECIFIED.into() };
-        Who { ip, helo: self.helo(), tls, sender }
+        Who { ip: self.client_ip(), helo: self.helo(), tls, sender }
+    }
+
+    /// Behind a proxy that doesn't tell, the address of the connection is the proxy's: nobody is blamed, counted or named by it.
+    pub(super) fn client_ip(&self) -> IpAddr {
+        if self.known_by_ip { self.peer.ip() } else { Ipv4Addr::UNSPECIFIED.into() }
     }
 
     /// Before the body is let in: is there still room for it?

@@ -20,7 +20,7 @@ mod table;
 
 pub use consider::Consider;
 pub use outbound::{Assessor, Outbound};
-pub use rates::{Beyond, Charge, Config, Cost, Key, Limits, Rule, SWEEP, USUAL, Who};
+pub use rates::{Beyond, Charge, Config, Cost, Key, Limits, Paid, Rule, SWEEP, USUAL, Who};
 
 pub use crate::model::rates::{Measure, Rate};
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::bulk::{Found, Groups, Sketch};
 use super::consider::Consider;
 use super::history::{History, Kind};
-use super::rates::{Beyond, Charge, Cost, Key, Limits, USUAL, Who};
+use super::rates::{Beyond, Charge, Cost, Key, Limits, Paid, USUAL, Who};
 use crate::model::abuse::{Assessment, Scope, Subject};
 use crate::model::rates::{Dimension, Measure, Rate, RatesByDimension};
 use crate::model::{Address, Enhanced, MessageId, Reply, TenantId, Timestamp};
@@ -270,6 +270,20 @@ impl Outbound {
         (recipients, bytes): (&[&Address], u64),
         wall: Timestamp,
     ) -> Result<(), Beyond> {
+        self.pay_at_end(party, weighed, (recipients, bytes), wall).map(|_| ())
+    }
+
+    /// As [`Self::at_end`]; what was charged can be given back.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pay_at_end(
+        &self,
+        party: &Party<'_>,
+        weighed: &Weighed,
+        (recipients, bytes): (&[&Address], u64),
+        wall: Timestamp,
+    ) -> Result<Paid, Beyond> {
         let now = self.0.history.now(wall);
         let count = recipients.len() as u64;
         let mut charges = self.charges(party, Cost { recipients: count, messages: 1, bytes }, now);
@@ -283,11 +297,16 @@ impl Outbound {
             let group = Key::of(party.tenant, Limit::AlikeContent, Who::Number(weighed.found.group));
             charges.push(Charge::new(group, alike));
         }
-        let passed = self.0.limits.take(&charges);
+        let passed = self.0.limits.pay(&charges);
         drop(charges);
         self.remember(party, weighed, recipients, (passed.is_ok(), now));
         self.considered(party, now, wall);
         passed
+    }
+
+    /// A message that was charged for could not be taken, for no fault of its sender: it will come again.
+    pub fn give_back(&self, paid: Paid) {
+        self.0.limits.give_back(&paid);
     }
 
     /// The end of a message that does not go out, for what is in it: nothing is charged, and all is remembered.

@@ -29,6 +29,13 @@ use crate::telemetry::series::Labels;
 
 /// Between two sweeps.
 pub const SWEEP: Duration = Duration::from_secs(10);
+/// What was charged, of whom.
+#[derive(Debug, Default)]
+pub struct Paid {
+    of: Vec<(u64, Debt)>,
+    at: u64,
+}
+
 /// The factor of a limit that is as it is written.
 pub const USUAL: u32 = 1000;
 
@@ -313,6 +320,14 @@ impl Limits {
     /// # Errors
     /// The [`Beyond`] that lasts longest of those found.
     pub fn take(&self, charges: &[Charge<'_>]) -> Result<(), Beyond> {
+        self.pay(charges).map(|_| ())
+    }
+
+    /// As [`Self::take`]; what was charged can be given back.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pay(&self, charges: &[Charge<'_>]) -> Result<Paid, Beyond> {
         let (slots, now) = (self.slots(charges, Oversized::Whole), self.now());
         for (taken, slot) in slots.iter().enumerate() {
             let Err(wait) = self.table.take(slot.key, now, slot.debt) else { continue };
@@ -328,7 +343,15 @@ impl Limits {
             }
             return Err(beyond);
         }
-        Ok(())
+        Ok(Paid { of: slots.iter().map(|slot| (slot.key, slot.debt)).collect(), at: now })
+    }
+
+    /// What was charged for came to nothing: it counts for nobody. What time has given back since is not given back twice.
+    pub fn give_back(&self, paid: &Paid) {
+        let since = self.now().saturating_sub(paid.at);
+        for (key, debt) in &paid.of {
+            self.table.give_back(*key, debt.left_after(since));
+        }
     }
 
     /// Whether all of it would be within its limits now; counts nothing. What could come in parts (recipients of one message) is

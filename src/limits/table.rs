@@ -23,6 +23,11 @@ pub(super) struct Debt {
 }
 
 impl Debt {
+    /// What is left of it when so much time has passed.
+    pub(super) fn left_after(self, since: u64) -> Self {
+        Self { cost: self.cost.saturating_sub(since), ..self }
+    }
+
     pub(super) fn of(rate: Rate, count: u64) -> Self {
         let per = rate.per().as_nanos();
         let cost = per.saturating_mul(count.into()) / u128::from(rate.count());

@@ -236,6 +236,29 @@ async fn a_factor_widens_what_is_configured_and_not_what_a_tenant_asked_for() {
     assert_eq!(limits.take(&[charge(1)]).unwrap_err().rate, own[0].1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_can_be_used_again_and_nothing_more() {
+    let hour = Duration::from_secs(3600);
+    let limits = limits(&Config::none().with(Limit::OutboundSender, Rate::new(10, hour)));
+    let (acme, a) = (TenantId::parse("acme").unwrap(), address("a@acme.example"));
+    let key = Key::of(&acme, Limit::OutboundSender, Who::Address(&a));
+    let charge = |n| [Charge::new(key, Cost::recipients(n))];
+    let first = limits.pay(&charge(4)).unwrap();
+    // Another transaction takes the rest meanwhile; what comes back is not more than was paid.
+    let _second = limits.pay(&charge(6)).unwrap();
+    assert!(limits.pay(&charge(1)).is_err());
+    limits.give_back(&first);
+    assert_eq!(limits.take(&charge(4)), Ok(()));
+    assert!(limits.take(&charge(1)).is_err());
+    // What time gave back is not given back twice.
+    tokio::time::advance(2 * hour).await;
+    let late = limits.pay(&charge(2)).unwrap();
+    tokio::time::advance(hour).await;
+    assert_eq!(limits.take(&charge(10)), Ok(()));
+    limits.give_back(&late);
+    assert!(limits.take(&charge(1)).is_err());
+}
+
 #[test]
 fn threads_that_are_refused_leave_nothing_behind() {
     let rates = Config::none()

@@ -21,13 +21,14 @@
 //!   (`bcc`) and notices to tenants have none: they go to tenants' next hops and nowhere else. Notices about inbound mail to its senders
 //!   leave with the header of that mail, never with its text.
 //! - Release from quarantine scans again and makes a new check. It overrides what the tenant's own rules kept back (a risky file, a
-//!   password) and nothing of what follows.
+//!   password) and nothing of what follows, but for spam that is not certain: it leaves over the pool `suspect`, if there is one, whatever
+//!   `outbound.spam` says.
 //!
 //! # What nobody can edit
 //!
 //! | found | what becomes of it |
 //! |---|---|
-//! | malware | quarantined, and told to the policy's `notify` addresses or the postmaster of the sender's domain; never released |
+//! | malware | quarantined, and told to the policy's `notify` addresses or the postmaster of the sender's domain (without a sender: the administrators, at most every ten minutes); never released |
 //! | what is certain to be spam (50 points in one finding, as GTUBE has), phishing | `outbound.spam`: quarantined or rejected; never leaves |
 //! | other spam | `outbound.spam`: `quarantine`, `reject`, or `suspect-pool`: it leaves over the pool `suspect` |
 //! | too large to be inspected (`scan.file_size`, `scan.unpacked_size`, a scanner's `max_size`) | 552 |

@@ -74,7 +74,7 @@
 //! [`Effect`](crate::model::explanation::content::Effect).
 //!
 //! A rule says by `rule` which it is (`nothing-against`, `recipient`, `entry`, `tls-required`, `known-source`, `reputation`,
-//! `reverse-name`, `limit`, `harvest`, `greylist`, `from`, `arc-sealer`, `dmarc`, `spf`, `dkim`) and names what is needed to find it
+//! `reverse-name`, `limit`, `harvest`, `contract`, `accounts`, `greylist`, `from`, `arc-sealer`, `dmarc`, `spf`, `dkim`) and names what is needed to find it
 //! again: an entry its `id`, `action`, `kind`, `scope` and `prefix`; the others as [`Rule`](crate::model::rule::Rule) says.
 //! Stages and effects: [`Stage`](crate::model::rule::Stage), [`Effect`](crate::model::rule::Effect).
 //!

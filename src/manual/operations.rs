@@ -137,7 +137,7 @@
 //! | `connect` | a client was let in, or refused (then with `reply`) |
 //! | `disconnect` | it is gone; `reason` says how, `duration_ms` how long it stayed |
 //! | `auth` | AUTH was answered |
-//! | `mail` | MAIL was refused |
+//! | `mail` | MAIL was refused; `reason` for outbound mail: `contract`, `suspension` (a measure stands) or `rate` |
 //! | `rcpt` | RCPT was answered: one line for every recipient tried; an accepted one has no `reply` |
 //! | `message` | the end of data was answered with a refusal |
 //! | `queued` | the message is durable in the spool |
@@ -153,7 +153,7 @@
 //! | `removed` | taken out by an operator; `reason` |
 //! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells, or the tenant throws away such content |
 //! | `quarantined` | kept in the quarantine, durably; `reason` is the category |
-//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)); or with the `reason` why a stamp is a tag |
+//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)); for several tenants one without `tenant`, the operator's, and one for each with its own recipients alone; or with the `reason` why a stamp is a tag |
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |

@@ -42,9 +42,11 @@ pub fn received(trace: &Trace<'_>) -> String {
     let origin = trace.origin;
     field.push_str("Received: from ");
     push_clean(&mut field, if origin.helo.is_empty() { "unknown" } else { &origin.helo });
-    let _ = match origin.ip.to_canonical() {
-        IpAddr::V4(ip) => write!(field, " ([{ip}])"),
-        IpAddr::V6(ip) => write!(field, " ([IPv6:{ip}])"),
+    let _ = match origin.client().map(|ip| ip.to_canonical()) {
+        Some(IpAddr::V4(ip)) => write!(field, " ([{ip}])"),
+        Some(IpAddr::V6(ip)) => write!(field, " ([IPv6:{ip}])"),
+        // No address is a literal (RFC 5321 section 4.4); a wrong one would be believed.
+        None => write!(field, " (unknown)"),
     };
     let _ = write!(field, "\r\n\tby {} (Sekisho) with {} id {}", trace.hostname, origin.protocol, trace.id);
     if let Some(tls) = trace.tls {

@@ -56,10 +56,19 @@ impl Peer {
 /// What is kept with a message about how it reached us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
+    /// Unspecified where the client is not known: behind a proxy that doesn't tell.
     pub ip: IpAddr,
     pub helo: Box<str>,
     pub listener: Box<str>,
     /// SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA and the UTF8 forms (RFC 3848, RFC 6531 section 4.3); `LOCAL` for our own notices.
     pub protocol: Box<str>,
     pub received_at: Timestamp,
+}
+
+impl Origin {
+    /// The client's address; `None`: not known.
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        Some(self.ip).filter(|ip| !ip.is_unspecified())
+    }
 }

@@ -62,6 +62,10 @@ pub enum Rule {
     NothingAgainst,
     /// The recipient is not one of ours, or not to be verified now.
     Recipient,
+    /// The contract of the recipient's tenant is frozen or over.
+    Contract,
+    /// The recipient would be a new account beyond the number agreed on, and the contract refuses new ones.
+    Accounts,
     Entry {
         id: EntryId,
         action: Action,
@@ -138,6 +142,8 @@ impl Rule {
         match self {
             Self::NothingAgainst => "nothing-against",
             Self::Recipient => "recipient",
+            Self::Contract => "contract",
+            Self::Accounts => "accounts",
             Self::Entry { .. } => "entry",
             Self::TlsRequired { .. } => "tls-required",
             Self::KnownSource { .. } => "known-source",
@@ -159,7 +165,7 @@ impl Rule {
     pub fn stage(&self) -> Option<Stage> {
         Some(match self {
             Self::NothingAgainst => return None,
-            Self::Recipient => Stage::Recipient,
+            Self::Recipient | Self::Contract | Self::Accounts => Stage::Recipient,
             Self::Entry { kind: EntryKind::Address | EntryKind::Domain, .. } => Stage::SenderLists,
             Self::Entry { kind: EntryKind::Network | EntryKind::Country, .. } => Stage::ClientLists,
             Self::TlsRequired { .. } => Stage::Tls,

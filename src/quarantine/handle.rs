@@ -16,7 +16,7 @@ use super::keeper;
 use super::recover::{RecoveryReport, recover};
 use super::release::{self, Release};
 use super::shared::{Dirs, Shared, private_dir, sync_dir};
-use crate::model::{MessageId, Receipt, TenantId};
+use crate::model::{Address, MessageId, Receipt, TenantId};
 use crate::telemetry::{Event, EventName};
 
 /// Records of one listing, in octets: enough for thousands of usual ones.
@@ -96,6 +96,21 @@ impl Quarantine {
     /// [`QuarantineError`]; nothing has changed.
     pub async fn release(&self, scope: Scope, id: MessageId, chosen: Chosen) -> Result<Release, QuarantineError> {
         on_disk(&self.0, move |shared| Release::prepare(shared, &scope, id, &chosen)).await
+    }
+
+    /// At start, before anything is delivered: `released` is in the spool. If that is a release which a crash broke off before it was
+    /// [done](Release::done), its recipients are forgotten here; how many.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub async fn finish(&self, released: MessageId, recipients: Vec<Address>) -> Result<usize, QuarantineError> {
+        on_disk(&self.0, move |shared| release::finish(shared, released, &recipients)).await
+    }
+
+    /// Whether a message is held of the same millisecond as this one: no release comes from another.
+    #[must_use]
+    pub fn may_have_released(&self, released: MessageId) -> bool {
+        !self.0.index().of_moment(released).is_empty()
     }
 
     /// Removes a message for some of its recipients, for good; how many. `reason` is for the mail log.
@@ -193,9 +208,8 @@ fn read_listed(shared: &Shared, tenant: &TenantId, id: MessageId) -> Result<Opti
 
 /// The index compares hashes; this compares.
 fn fits(filter: &Filter, held: &Held) -> bool {
-    let same = |wanted: &crate::model::Address, address: &crate::model::Address| {
-        wanted.to_string().to_lowercase() == address.to_string().to_lowercase()
-    };
+    let same =
+        |wanted: &Address, address: &Address| wanted.to_string().to_lowercase() == address.to_string().to_lowercase();
     filter.sender.as_ref().is_none_or(|wanted| held.envelope.sender.address().is_some_and(|is| same(wanted, is)))
         && filter
             .recipient

@@ -126,6 +126,13 @@ impl Index {
         number.copied().unwrap_or_default()
     }
 
+    /// Messages whose names are of the same millisecond: a release keeps it.
+    pub(super) fn of_moment(&self, id: MessageId) -> Vec<MessageId> {
+        let moment = u64::try_from(id.as_u128() >> 80).unwrap_or_default();
+        let (first, last) = (MessageId::new(moment, 0), MessageId::new(moment, u128::MAX));
+        self.entries.range(first..=last).map(|(id, _)| *id).collect()
+    }
+
     /// How many recipients it was held for.
     pub(super) fn remove(&mut self, id: MessageId) -> usize {
         let Some(entry) = self.entries.remove(&id) else { return 0 };

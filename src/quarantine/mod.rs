@@ -9,7 +9,8 @@
 //!
 //! **Failure**: what can't be made durable is not acknowledged (4xx). A file that isn't what was written is moved to
 //! `corrupt/`, counted and told; it blocks nothing else and is never given out in part. A crash between the spool's commit
-//! and [`Release::done`] leaves the message held: it may be given out twice, never not at all.
+//! and [`Release::done`] leaves the message in both: the spool keeps it back until it is forgotten here, and the next start finishes
+//! that ([`Quarantine::finish`]) before anything is delivered.
 //! **Invariants**: a [`Receipt`](crate::model::Receipt) exists only after the sync. A tenant sees nothing of another's,
 //! not even that it is there. A message is released or removed by one at a time.
 //! **Elsewhere**: who may do what is for `admin` and the console; the format and its reasons are decision 0008.

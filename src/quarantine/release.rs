@@ -183,11 +183,12 @@ impl Release {
         self.body.take()
     }
 
-    /// The spool has it: these recipients are forgotten here, durably. `reason` is for the mail log.
+    /// The spool has it: these recipients are forgotten here, durably. `reason` is for the mail log. `then` is called when they are
+    /// forgotten and the message may go on, whoever waits for it still.
     ///
     /// # Errors
-    /// [`QuarantineError`]: they may still be held; the message may go out twice, never not at all.
-    pub async fn done(self, reason: &str) -> Result<(), QuarantineError> {
+    /// [`QuarantineError`]: they may still be held, and `then` was not called: the release is to be asked for again.
+    pub async fn done(self, reason: &str, then: impl FnOnce() + Send + 'static) -> Result<(), QuarantineError> {
         let Self { lease, part, .. } = self;
         let shared = Arc::clone(&lease.shared);
         let reason = reason.to_owned();
@@ -197,12 +198,35 @@ impl Release {
             shared.deps.faults.reach(Point::ReleaseAfterForget);
             shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
-
             shared.tell(EventName::Released, &part.read.whole, recipients, &reason);
-            durable
+            // If a crash may bring it back here, it stays in the spool until then, and goes out once.
+            durable.map(|()| then())
         })
         .await
     }
+}
+
+/// A release that was broken off between the spool and here: `released` is its name in the spool, with its recipients there. How
+/// many recipients are forgotten; 0: it is no such release. Blocks.
+pub(super) fn finish(
+    shared: &Arc<Shared>,
+    released: MessageId,
+    recipients: &[Address],
+) -> Result<usize, QuarantineError> {
+    let of_that_moment = shared.index().of_moment(released);
+    for id in of_that_moment {
+        let Ok(lease) = Lease::take(shared, &Scope::Everyone, id) else { continue };
+        let Ok(part) = Part::choose(&lease, &Chosen::Only(recipients.to_vec())) else { continue };
+        if spool_id(id, &part.places) != released {
+            continue;
+        }
+        let Forgotten { recipients, durable } = forget(&lease, &part)?;
+        shared.deps.metrics.balance.quarantine_released(recipients as u64);
+        shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
+        shared.tell(EventName::Released, &part.read.whole, recipients, "a release that was broken off is finished");
+        return durable.map(|()| recipients);
+    }
+    Ok(0)
 }
 
 /// Takes recipients off for good. Blocks.

@@ -150,7 +150,7 @@ async fn one_recipient_goes_and_the_other_stays() {
     let release = quarantine.release(Scope::Everyone, id(1), only("b@acme.example")).await.unwrap();
     let first = release.spool_id();
     assert_eq!(release.envelope().recipients, [Recipient::new(address("b@acme.example"))]);
-    release.done("asked for by its owner").await.unwrap();
+    release.done("asked for by its owner", || {}).await.unwrap();
     assert_eq!(quarantine.remove(Scope::Everyone, id(1), only("a@acme.example"), "spam").await.unwrap(), 1);
     let held = quarantine.show(Scope::Everyone, id(1)).await.unwrap().unwrap();
     assert_eq!(held.envelope.recipients, [Recipient::new(address("c@acme.example"))]);
@@ -164,7 +164,7 @@ async fn one_recipient_goes_and_the_other_stays() {
     assert_eq!((report.messages, report.recipients), (1, 1));
     let release = quarantine.release(Scope::Everyone, id(1), Chosen::All).await.unwrap();
     assert_ne!(release.spool_id(), first, "other recipients are another message to the spool");
-    release.done("all of it").await.unwrap();
+    release.done("all of it", || {}).await.unwrap();
     assert!(quarantine.is_empty() && quarantine.show(Scope::Everyone, id(1)).await.unwrap().is_none());
     assert_eq!(fs::read_dir(dir.path().join("mail/acme")).unwrap().count(), 0, "nothing is left behind");
 }
@@ -434,7 +434,7 @@ async fn the_balance_knows_of_every_recipient() {
     let release = quarantine.release(Scope::Everyone, id(1), only("b@acme.example")).await.unwrap();
     // As the spool does when it has it.
     deps.metrics.balance.accepted_queued(Direction::Inbound, 1);
-    release.done("x").await.unwrap();
+    release.done("x", || {}).await.unwrap();
     assert_eq!(balance(&deps.metrics), (2, 0));
     clock.advance(Duration::from_hours(721));
     assert_eq!(quarantine.expire().await.unwrap(), 1);
@@ -464,7 +464,7 @@ async fn the_process_that_is_killed() {
             for recipient in &release.envelope().recipients {
                 fs::write(dir.join("out").join(format!("{number}.{}", recipient.address)), &octets).unwrap();
             }
-            release.done("drill").await.unwrap();
+            release.done("drill", || {}).await.unwrap();
         }
     }
     eprintln!("\nended");

@@ -136,6 +136,19 @@ impl Spool {
         Ok(receipts())
     }
 
+    /// From now on a message that was [kept back](NewMessage::kept_back) is delivered. Others are left as they are.
+    pub fn let_go(&self, id: MessageId) {
+        if self.0.shared.index().let_go(id) {
+            self.0.shared.changed.notify_one();
+        }
+    }
+
+    /// The names of all messages here.
+    #[must_use]
+    pub fn ids(&self) -> Vec<MessageId> {
+        self.0.shared.pick(|entry| Some(entry.id))
+    }
+
     fn unknown(&self, messages: Vec<NewMessage>) -> Vec<NewMessage> {
         let index = self.0.shared.index();
         messages.into_iter().filter(|message| !index.contains(message.id)).collect()

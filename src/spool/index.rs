@@ -140,6 +140,8 @@ pub(super) struct Entry {
     /// Codes of recipients that ended; empty while none has.
     pub(super) ended: Box<[u8]>,
     pub(super) cached: Option<Box<Cached>>,
+    /// All its branches are leased to nobody. Forgotten at a restart.
+    pub(super) kept_back: bool,
 }
 
 impl Entry {
@@ -162,7 +164,22 @@ impl Entry {
                 Branches::Many(branches.into())
             }
         };
-        Self { id, place, meta: encoded.into(), queued_at, branches, ended: Box::default(), cached: None }
+        Self {
+            id,
+            place,
+            meta: encoded.into(),
+            queued_at,
+            branches,
+            ended: Box::default(),
+            cached: None,
+            kept_back: false,
+        }
+    }
+
+    /// Nobody leases it before it is let go.
+    pub(super) fn keep_back(&mut self) {
+        self.branches.as_mut().iter_mut().for_each(|branch| branch.leased = true);
+        self.kept_back = true;
     }
 
     pub(super) fn pending(&self) -> u64 {
@@ -561,6 +578,17 @@ impl Index {
             branch.leased = false;
             branch.due = due.unwrap_or(branch.due);
         });
+    }
+
+    /// Gives a message free that was kept back; false if it was not.
+    pub(super) fn let_go(&mut self, id: MessageId) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        let entry = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut);
+        let Some(entry) = entry.filter(|entry| entry.kept_back) else { return false };
+        entry.kept_back = false;
+        let branches = u32::try_from(entry.branches.as_slice().len()).unwrap_or(u32::MAX);
+        (0..branches).for_each(|number| self.give_back(id, number, None));
+        true
     }
 
     /// Makes a waiting branch due.

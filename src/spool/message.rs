@@ -57,13 +57,15 @@ pub struct NewMessage {
     pub(super) meta: Meta,
     pub(super) body: Body,
     pub(super) checked: Option<Checked>,
+    /// In custody, and delivered to nobody before [`Spool::let_go`](super::Spool::let_go), or the next start.
+    pub(super) kept_back: bool,
 }
 
 impl NewMessage {
     fn new(id: MessageId, (direction, kind): (Direction, Kind), about: About, body: Body) -> Self {
         let About { tenant, origin, envelope } = about;
         let meta = Meta { tenant, direction, origin, envelope, size: body.len(), kind, mark: None };
-        Self { id, meta, body, checked: None }
+        Self { id, meta, body, checked: None, kept_back: false }
     }
 
     /// Mail for tenants: it goes to their next hops and nowhere else.
@@ -97,6 +99,13 @@ impl NewMessage {
         let mark = Mark { pool: checked.pool(), set: checked.set() };
         let new = Self::new(id, (Direction::Outbound, Kind::Mail), about, body);
         Self { meta: Meta { mark: Some(mark), ..new.meta }, checked: Some(checked), ..new }
+    }
+
+    /// It is taken into custody and delivered to nobody until [`Spool::let_go`](super::Spool::let_go) or the next start: what must be
+    /// done between is done when the first recipient gets it.
+    #[must_use]
+    pub fn kept_back(self) -> Self {
+        Self { kept_back: true, ..self }
     }
 
     #[must_use]
@@ -182,7 +191,8 @@ impl Meta {
 }
 
 /// Why mail without the mark is on hold.
-pub(super) const UNCHECKED: &str = "outbound mail without a mark of its check: it is never delivered; remove it";
+pub(super) const UNCHECKED: &str = "outbound mail without a mark of its check: it is never delivered, whoever releases it; \
+     remove it (sekisho queue rm ID --reason TEXT) and have it sent again";
 
 /// Holds what is taken against what was checked.
 pub(super) fn compare(

@@ -46,7 +46,7 @@ pub(super) async fn prepare(
     let together: u64 = messages.iter().map(|message| message.body.len()).sum();
     let crowded = together > shared.config.segment_size / 2;
     for message in messages {
-        let NewMessage { id, mut meta, body, checked } = message;
+        let NewMessage { id, mut meta, body, checked, kept_back } = message;
         meta.size = body.len();
         let body = match body {
             Body::Memory { head, rest }
@@ -92,6 +92,9 @@ pub(super) async fn prepare(
             file_length: file_length.and_then(NonZeroU64::new),
         };
         let mut entry = Box::new(Entry::new(id, place, &meta, &encoded, queued_at));
+        if kept_back {
+            entry.keep_back();
+        }
         let recipients = entry.pending();
         let origin = match meta.kind {
             Kind::Mail => Source::Client(meta.direction),

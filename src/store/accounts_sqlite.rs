@@ -91,15 +91,16 @@ impl SqliteAccounts {
     }
 
     async fn read_all(&self, only: Option<&TenantId>) -> Result<HashMap<TenantId, Loaded>, StoreError> {
-        let only = only.map(TenantId::as_str);
+        let (first, last) = span(only);
         let mut connection = self.pool.acquire().await?;
         let mut reading = connection.begin().await?;
         let mut all: HashMap<TenantId, Loaded> = HashMap::new();
         let rows: Vec<(String, String)> = sqlx::query_as(
             "SELECT tenant, group_concat(address || x'1f' || registered || x'1f' || ifnull(last, ''), x'1e') \
-             FROM accounts WHERE ?1 IS NULL OR tenant = ?1 GROUP BY tenant",
+             FROM accounts WHERE tenant BETWEEN ?1 AND ?2 GROUP BY tenant",
         )
-        .bind(only)
+        .bind(first)
+        .bind(last)
         .fetch_all(&mut *reading)
         .await?;
         for (tenant, text) in rows {
@@ -108,33 +109,37 @@ impl SqliteAccounts {
             all.entry(read_tenant(&tenant)?).or_default().accounts = accounts;
         }
         let rows: Vec<(String, String, String)> =
-            sqlx::query_as("SELECT tenant, alias, account FROM aliases WHERE ?1 IS NULL OR tenant = ?1")
-                .bind(only)
+            sqlx::query_as("SELECT tenant, alias, account FROM aliases WHERE tenant BETWEEN ?1 AND ?2")
+                .bind(first)
+                .bind(last)
                 .fetch_all(&mut *reading)
                 .await?;
         for (tenant, alias, account) in rows {
             all.entry(read_tenant(&tenant)?).or_default().aliases.push((alias.into(), account.into()));
         }
         let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT tenant, max(day) FROM days WHERE ?1 IS NULL OR tenant = ?1 GROUP BY tenant")
-                .bind(only)
+            sqlx::query_as("SELECT tenant, max(day) FROM days WHERE tenant BETWEEN ?1 AND ?2 GROUP BY tenant")
+                .bind(first)
+                .bind(last)
                 .fetch_all(&mut *reading)
                 .await?;
         for (tenant, day) in rows {
             all.entry(read_tenant(&tenant)?).or_default().closed = read_day(day);
         }
         let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT tenant, min(first) FROM accounts WHERE first IS NOT NULL AND (?1 IS NULL OR tenant = ?1) GROUP BY tenant",
+            "SELECT tenant, min(first) FROM accounts WHERE first IS NOT NULL AND tenant BETWEEN ?1 AND ?2 GROUP BY tenant",
         )
-        .bind(only)
+        .bind(first)
+        .bind(last)
         .fetch_all(&mut *reading)
         .await?;
         for (tenant, day) in rows {
             all.entry(read_tenant(&tenant)?).or_default().first = read_day(day);
         }
         let rows: Vec<(String, i64, Option<String>)> =
-            sqlx::query_as("SELECT tenant, level, phase FROM told WHERE ?1 IS NULL OR tenant = ?1")
-                .bind(only)
+            sqlx::query_as("SELECT tenant, level, phase FROM told WHERE tenant BETWEEN ?1 AND ?2")
+                .bind(first)
+                .bind(last)
                 .fetch_all(&mut *reading)
                 .await?;
         for (tenant, level, phase) in rows {
@@ -195,21 +200,22 @@ impl SqliteAccounts {
         tenant: Option<&TenantId>,
         each: &mut (dyn FnMut(Listed) -> bool + Send),
     ) -> Result<(), StoreError> {
-        let mut behind = (String::new(), String::new());
+        let (first, last) = span(tenant);
+        let mut behind = (first.to_owned(), String::new());
         loop {
             let rows = sqlx::query(
                 "SELECT tenant, address, registered, first, last, (SELECT group_concat(alias, x'1e') FROM aliases \
                  WHERE aliases.tenant = accounts.tenant AND account = address) AS aliases FROM accounts \
-                 WHERE (?1 IS NULL OR tenant = ?1) AND (tenant, address) > (?2, ?3) ORDER BY tenant, address LIMIT ?4",
+                 WHERE tenant <= ?1 AND (tenant, address) > (?2, ?3) ORDER BY tenant, address LIMIT ?4",
             )
-            .bind(tenant.map(TenantId::as_str))
+            .bind(last)
             .bind(&behind.0)
             .bind(&behind.1)
             .bind(PAGE)
             .fetch_all(&self.pool)
             .await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            behind = (last.try_get("tenant")?, last.try_get("address")?);
+            let Some(shown) = rows.last() else { return Ok(()) };
+            behind = (shown.try_get("tenant")?, shown.try_get("address")?);
             for row in &rows {
                 if !each(read_listed(row)?) {
                     return Ok(());
@@ -219,11 +225,13 @@ impl SqliteAccounts {
     }
 
     async fn read_days(&self, tenant: Option<&TenantId>, first: Day, last: Day) -> Result<Vec<DayRow>, StoreError> {
+        let (from, to) = span(tenant);
         let rows: Vec<(String, i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
             "SELECT tenant, day, accounts, registered, observed, contracted FROM days \
-             WHERE (?1 IS NULL OR tenant = ?1) AND day BETWEEN ?2 AND ?3 ORDER BY tenant, day",
+             WHERE tenant BETWEEN ?1 AND ?2 AND day BETWEEN ?3 AND ?4 ORDER BY tenant, day",
         )
-        .bind(tenant.map(TenantId::as_str))
+        .bind(from)
+        .bind(to)
         .bind(i64::from(first.number()))
         .bind(i64::from(last.number()))
         .fetch_all(&self.pool)
@@ -262,6 +270,12 @@ impl SqliteAccounts {
         let [accounts, aliases] = counts;
         Ok(Erased { accounts, aliases })
     }
+}
+
+/// The first and the last tenant that is meant, so that a key answers for one and for all alike: `?1 IS NULL OR tenant = ?1` would
+/// read every row for each tenant.
+fn span(only: Option<&TenantId>) -> (&str, &str) {
+    only.map_or(("", "\u{10ffff}"), |tenant| (tenant.as_str(), tenant.as_str()))
 }
 
 /// An alias that was registered since the sight counts for its account.

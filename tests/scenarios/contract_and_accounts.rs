@@ -30,6 +30,18 @@ fn rcpt(gateway: &Gateway, to: &str) -> u16 {
     code
 }
 
+/// Code and rule of what `explain smtp` says of RCPT.
+fn explained(gateway: &Gateway, to: &str) -> (u64, String) {
+    let words = [
+        &["explain", "smtp", "--ip", "192.0.2.7", "--helo", "mail.sender.example", "--from", "a@sender.example"][..],
+        &["--rcpt", to, "--json"],
+    ];
+    let told = gateway.cli(&words.concat()).stdout;
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    let said = told["said"].as_array().unwrap().iter().find(|said| said["at"] == "rcpt").unwrap();
+    (said["code"].as_u64().unwrap(), said["rule"].as_str().unwrap().to_owned())
+}
+
 #[test]
 fn a_contract_that_ends_takes_mail_then_puts_it_off_then_refuses_it() {
     let mx = FakeMx::start();
@@ -42,6 +54,11 @@ fn a_contract_that_ends_takes_mail_then_puts_it_off_then_refuses_it() {
         .start();
     for (id, code) in [("active", 250), ("grace", 250), ("deferred", 451), ("refused", 550), ("ended", 550)] {
         assert_eq!(rcpt(&gateway, &format!("you@{id}.example")), code, "{id}");
+    }
+    for (id, code, rule) in
+        [("grace", 250, "nothing-against"), ("deferred", 451, "contract"), ("ended", 550, "contract")]
+    {
+        assert_eq!(explained(&gateway, &format!("you@{id}.example")), (code, rule.to_owned()), "{id}");
     }
     let line = gateway.logged("contract", |line| line["tenant"] == "grace");
     assert_eq!(line["reason"], "the contract is in phase grace");
@@ -83,6 +100,8 @@ fn new_accounts_beyond_the_number_are_put_off_and_the_others_never() {
     }
     let line = gateway.logged("rcpt", |line| line["recipient"] == "three@acme.example");
     assert_eq!(line["reason"], "accounts");
+    assert_eq!(explained(&gateway, "three@acme.example"), (450, "accounts".into()));
+    assert_eq!(explained(&gateway, "two@acme.example").0, 250);
     let mut client = Client::ready(gateway.outbound);
     assert_eq!(client.ask("MAIL FROM:<three@acme.example>").code, 450);
     assert_eq!(client.ask("MAIL FROM:<one+x@acme.example>").code, 250);

@@ -34,6 +34,16 @@ fn one_tenants_dead_next_hop_is_not_the_others_trouble() {
         .quick_retries()
         .start();
     gateway.send_inbound("aoi@sender.example", &["a@acme.example", "b@beta.example"], &message("both", "x\r\n"));
+    // Each tenant's own record has nothing of the other's; the operator's has both.
+    for (tenant, own, other) in [("acme", "a@acme.example", "b@beta"), ("beta", "b@beta.example", "a@acme")] {
+        let line = gateway.logged("judged", |line| line["tenant"] == tenant);
+        let queued = gateway.logged("queued", |line| line["tenant"] == tenant);
+        assert_eq!((&line["message"], &line["explanation"]["tenant"]), (&queued["message"], &tenant.into()));
+        let text = line.to_string();
+        assert!(text.contains(own) && !text.contains(other), "{text}");
+    }
+    let whole = gateway.logged("judged", |line| line["tenant"].is_null()).to_string();
+    assert!(whole.contains("a@acme.example") && whole.contains("b@beta.example"), "{whole}");
     acme_mx.one();
     gateway.logged("deferred", |line| line["recipient"] == "b@beta.example");
     beta_mx.come_up();

@@ -208,6 +208,30 @@ fn a_virus_is_told_to_the_tenant() {
     assert_eq!(world.sink.count(), 0);
 }
 
+/// A notice of a server's has no sender: the administrators are told, and not for each of a flood.
+#[test]
+fn a_virus_without_a_sender_is_told_to_the_administrators_once() {
+    let world = world("", |builder| builder);
+    let tenants = std::fs::read_to_string(world.gateway.tenants_file()).unwrap();
+    world.gateway.write_tenants(&tenants.replacen(
+        "id = \"acme\"",
+        "id = \"acme\"\nadministrators = [\"it@acme.example\"]",
+        1,
+    ));
+    world.gateway.apply();
+    for _ in 0..3 {
+        let mut client = Client::ready(world.gateway.outbound);
+        client.envelope("", &["you@partner.example"]);
+        assert_eq!(client.data(&bad()[0]).code, 250);
+        client.quit();
+    }
+    let notice = world.home.one();
+    assert_eq!((notice.recipients(), &*notice.from), (vec!["it@acme.example"], ""));
+    assert_eq!(held(&world.gateway).len(), 3);
+    world.gateway.assert_settled();
+    assert_eq!((world.home.count(), world.sink.count()), (1, 0));
+}
+
 /// An operator's release overrides the tenant's own rule, after another look.
 #[test]
 fn what_only_the_tenant_kept_back_can_be_released() {
@@ -234,12 +258,27 @@ fn spam_leaves_by_the_addresses_for_it_and_says_their_name() {
     let ip = loopback::fresh_ip();
     let let_out = |builder: GatewayBuilder| {
         builder
-            .set("outbound", "spam = \"suspect-pool\"")
             .set("[egress]", "pool = \"suspect\"")
             .set("[egress]", &format!("source = [\"{ip}\"]"))
             .set("[egress]", "hostname = \"suspect.gateway.example\"")
     };
-    let usual = world("", let_out);
+    // Where it is kept the operator may let one go that is none, over those addresses or not at all.
+    for (pool, leaves) in [(false, 0), (true, 1)] {
+        let kept =
+            world("", |builder| if pool { let_out(builder).set("outbound", "spam = \"quarantine\"") } else { builder });
+        assert_eq!(reply(&kept.gateway, &spam), 250);
+        let all = held(&kept.gateway);
+        let id = all[0]["id"].as_str().unwrap();
+        let released = kept.gateway.cli(&["quarantine", "release", id, "--reason", "a newsletter of theirs"]);
+        assert_eq!(released.status.success(), pool);
+        let told = String::from_utf8_lossy(&released.stderr).into_owned() + &String::from_utf8_lossy(&released.stdout);
+        assert!(pool || told.contains("pool = \"suspect\""), "{told}");
+        assert_eq!(held(&kept.gateway).len(), 1 - leaves);
+        kept.gateway.assert_settled();
+        assert_eq!(kept.sink.count(), leaves);
+        assert!(kept.sink.wait(leaves).iter().all(|mail| mail.client == Some(ip)));
+    }
+    let usual = world("", |builder| let_out(builder).set("outbound", "spam = \"suspect-pool\""));
     assert_eq!(reply(&usual.gateway, &spam), 250);
     assert_eq!(reply(&usual.gateway, &plain(9, "", "See you tomorrow.")), 250);
     for received in usual.sink.wait(2) {
@@ -248,7 +287,9 @@ fn spam_leaves_by_the_addresses_for_it_and_says_their_name() {
         assert_eq!((client, helo == "suspect.gateway.example"), (is_spam, is_spam), "{}", received.headers());
     }
     usual.gateway.assert_settled();
-    let stricter = world("[tenant.content.outbound.actions]\nspam = \"quarantine\"\n", let_out);
+    let stricter = world("[tenant.content.outbound.actions]\nspam = \"quarantine\"\n", |builder| {
+        let_out(builder).set("outbound", "spam = \"suspect-pool\"")
+    });
     assert_eq!(reply(&stricter.gateway, &spam), 250);
     assert_eq!(held(&stricter.gateway).len(), 1);
     stricter.gateway.assert_settled();

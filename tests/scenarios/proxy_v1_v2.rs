@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, FakeMx, Gateway, message};
+use crate::support::{Client, FakeMx, Gateway, Received, message};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -52,6 +52,10 @@ fn the_client_is_who_the_header_says() {
     }
     let received = mx.wait(headers.len());
     assert!(received.iter().any(|mail| mail.header("Received").unwrap().contains("203.0.113.5")));
+    // Who isn't told is not the proxy.
+    let trace = |mail: &&Received| mail.header("Received").unwrap().contains(" (unknown)");
+    assert_eq!(received.iter().filter(trace).count(), 2);
+    assert!(received.iter().all(|mail| !mail.header("Received").unwrap().contains("[127.0.0.1]")));
     gateway.assert_settled();
 }
 

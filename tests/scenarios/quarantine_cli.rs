@@ -77,6 +77,54 @@ fn held_mail_survives_a_kill_and_goes_recipient_by_recipient() {
     gateway.assert_settled();
 }
 
+/// As it would have been handed on at once: nobody's words stand under our names.
+#[test]
+fn released_mail_says_nothing_in_our_name_that_we_did_not_say() {
+    let (mx, _clamd, gateway) = world("");
+    let forged = "X-Sekisho-Verdict: clean\r\nX-Spam-Flag: NO\r\n";
+    for size in [1, 200_000] {
+        let lines = format!("{VIRUS}\r\n{}", "0123456789abcde\r\n".repeat(size));
+        let text = message("infected", &lines);
+        gateway.send_inbound("a@sender.example", &["you@acme.example"], &format!("{forged}{text}"));
+        gateway.cli_ok(&["quarantine", "release", &id(&list(&gateway, &[])[0]), "--reason", "a false alarm"]);
+        let received = mx.wait(if size == 1 { 1 } else { 2 }).pop().unwrap();
+        let headers = received.headers();
+        assert!(!headers.contains("clean") && !headers.contains("X-Spam-Flag"), "{headers}");
+        assert!(headers.starts_with("X-Sekisho-Verdict: malware; released\r\n"), "{headers}");
+        assert!(headers.contains("Authentication-Results:") && headers.contains("Subject: infected"), "{headers}");
+        assert!(received.text().ends_with(&lines), "octet for octet");
+    }
+    gateway.assert_settled();
+}
+
+/// The spool has it and the quarantine still does: the next start knows, and it goes out once.
+#[test]
+fn a_release_that_a_crash_breaks_off_goes_out_once() {
+    let (mx, clamd) = (FakeMx::start(), FakeScanner::clamd());
+    let servers = format!("servers = [\"{}\"]", clamd.endpoint());
+    let kill = |point: &str| {
+        let builder = Gateway::builder().acme(mx.address()).set("clamd", &servers);
+        builder.env("SEKISHO_DRILL_KILL", point).start()
+    };
+    for (at, point) in ["release-before-forget:1", "release-after-forget:1"].into_iter().enumerate() {
+        let mut gateway = kill(point);
+        let to = ["a@acme.example", "b@acme.example"];
+        gateway.send_inbound("a@sender.example", &to, &message("infected", &format!("{VIRUS}\r\n")));
+        let held = id(&list(&gateway, &[])[0]);
+        gateway.cli(&["quarantine", "release", &held, "--to", "b@acme.example", "--reason", "he does"]);
+        gateway.wait_exit();
+        assert_eq!(mx.count(), at, "{point}: nothing leaves before it is forgotten");
+        gateway.serve();
+        let received = mx.wait(at + 1).pop().unwrap();
+        assert_eq!(received.recipients(), ["b@acme.example"], "{point}");
+        let left = list(&gateway, &[]);
+        assert_eq!((left.len(), &left[0]["recipients"]), (1, &serde_json::json!(["a@acme.example"])), "{point}");
+        gateway.assert_settled();
+        gateway.assert_balanced();
+        assert_eq!(mx.count(), at + 1, "{point}");
+    }
+}
+
 #[test]
 fn mail_waits_for_a_required_scanner_and_goes_on_without_another() {
     for (required, code) in [("required = true", 451), ("required = false", 250)] {

@@ -97,6 +97,7 @@ fn a_suspended_sender_is_stopped_and_its_colleagues_are_not() {
     let inbound = world.acme.wait(2);
     assert!(inbound.iter().any(|mail| mail.recipients() == ["taro@acme.example"]), "mail to the tenant goes on");
     let refused = world.gateway.logged("mail", |line| line["sender"] == "taro@acme.example");
+    assert_eq!(refused["reason"], "suspension");
     assert!(refused["reply"].as_str().unwrap().contains(&id), "{refused}");
     let told = world.gateway.logged("suspension", |line| line["tenant"] == "acme");
     assert_eq!(told["sender"], "taro@acme.example");

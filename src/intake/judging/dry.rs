@@ -5,10 +5,12 @@
 //! remembered or logged. Questions to the DNS and to a next hop (call-ahead) are real, and their answers are cached.
 
 use super::{Beside, ClientKnown, Judges, Mode, SenderKnown, Which, Who, Whom};
+use crate::accounts::{Accounts, Admission};
 use crate::intake::ports::RecipientProbe;
 use crate::model::explanation::Explanation;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Timestamp};
+use crate::policy::contract;
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::tenant::Snapshot;
 
@@ -20,6 +22,8 @@ pub struct Conversation<'a> {
     pub recipients: &'a [Address],
     /// The address in the From field of a message that has no signature; `None`: no message is sent.
     pub author: Option<&'a Address>,
+    /// What the recipients' contracts say.
+    pub accounts: &'a Accounts,
 }
 
 impl Judges {
@@ -35,7 +39,7 @@ impl Judges {
         let who = &conversation.who;
         let (mut client, mut known) = (ClientKnown::default(), SenderKnown::new(self));
         for recipient in conversation.recipients {
-            self.one_recipient(who, recipient, (snapshot, probe), (&mut client, &mut known), now).await;
+            self.one_recipient(conversation, recipient, (snapshot, probe), (&mut client, &mut known), now).await;
         }
         let mut tenants: Vec<_> = conversation
             .recipients
@@ -58,14 +62,20 @@ impl Judges {
 
     async fn one_recipient(
         &self,
-        who: &Who<'_>,
+        &Conversation { who, accounts, .. }: &Conversation<'_>,
         recipient: &Address,
         (snapshot, probe): (&Snapshot, &dyn RecipientProbe),
         (client, known): (&mut ClientKnown, &mut SenderKnown),
         now: Timestamp,
     ) {
+        let who = &who;
         let found = snapshot.domain(recipient.domain().as_str());
-        let refused = match self.before_validity(who, recipient, (Mode::Dry, now)) {
+        let refused = self.before_validity(who, recipient, (Mode::Dry, now)).or_else(|| {
+            let phase = accounts.phase(found.as_ref()?.tenant);
+            let decision = contract::decide(&contract::Facts::of_recipient(phase, false));
+            (decision != Decision::Accept).then_some((decision, Rule::Contract))
+        });
+        let refused = match refused {
             Some(refused) => Some(refused),
             None => {
                 let domain = match &found {
@@ -85,7 +95,16 @@ impl Judges {
             (Some((decision, rule)), _) => known.judgements.push(self.refused(recipient, &decision, rule)),
             (None, Some(found)) => {
                 let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
-                self.at_rcpt(who, (&whom, found.tenant), (client, known), (Mode::Dry, now)).await;
+                let taken = known.taken.len();
+                let ruling = self.at_rcpt(who, (&whom, found.tenant), (client, known), (Mode::Dry, now)).await;
+                let is_over = accounts.would_admit(found.tenant, recipient) == Admission::Over;
+                let facts = contract::Facts::of_recipient(accounts.phase(found.tenant), is_over);
+                let decision = contract::decide(&facts);
+                if ruling.is_accepted() && decision != Decision::Accept {
+                    known.taken.truncate(taken);
+                    known.judgements.pop();
+                    known.judgements.push(self.refused(recipient, &decision, Rule::Accounts));
+                }
             }
             (None, None) => {}
         }

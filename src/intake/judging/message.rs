@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 
 use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult};
-use crate::model::explanation::Moment;
+use crate::model::explanation::{Judgement, Moment};
 use crate::model::rule::{Rule, Skips};
-use crate::model::{Address, Decision, Reply, ReversePath, Timestamp};
+use crate::model::{Address, Decision, Reply, ReversePath, TenantId, Timestamp};
 use crate::policy::explain::judgement;
 use crate::policy::replies;
 use crate::policy::sender::{MessageFacts, Ruling, Together, at_message, together};
@@ -74,6 +74,22 @@ impl Judged {
     }
 }
 
+/// What was said to each of several tenants' recipients: one judgement of each kind, as in the record of the whole.
+fn for_each_tenant(taken: &[Taken], rulings: &[Ruling]) -> Vec<(TenantId, Judgement)> {
+    let Some((first, others)) = taken.split_first() else { return Vec::new() };
+    if others.iter().all(|other| other.tenant.id == first.tenant.id) {
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for (taken, ruling) in taken.iter().zip(rulings) {
+        if seen.insert((&taken.tenant.id, ruling.is_accepted())) {
+            all.push((taken.tenant.id.clone(), judgement(Moment::Message, None, ruling)));
+        }
+    }
+    all
+}
+
 impl Judges {
     /// `message` begins with the header; canonical CRLF.
     pub async fn at_message(
@@ -117,6 +133,7 @@ impl Judges {
         for ruling in accepted.into_iter().chain(refused) {
             known.judgements.push(judgement(Moment::Message, None, ruling));
         }
+        known.of_message = for_each_tenant(&known.taken, &rulings);
         let smtp =
             results::Smtp { helo: who.helo, mail_from: &who.mail_from().map(ToString::to_string).unwrap_or_default() };
         let authserv_id = self.authenticator.authserv_id();

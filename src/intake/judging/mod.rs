@@ -19,7 +19,7 @@ use crate::model::explanation::Judgement;
 use crate::model::lists::Matched;
 use crate::model::rule::Rule;
 use crate::model::sender::{Reverse, ZoneAnswer};
-use crate::model::{Address, Domain, ReversePath};
+use crate::model::{Address, Domain, ReversePath, TenantId};
 use crate::policy::sender::{Provisional, Ruling, Tls, same_fate};
 use crate::sender::Source;
 use crate::sender::authentication::Authenticator;
@@ -102,6 +102,8 @@ pub struct SenderKnown {
     /// The accepted recipients, in their order.
     taken: Vec<Taken>,
     judgements: Vec<Judgement>,
+    /// Of the message, for each tenant's own record; empty where all of it is one tenant's.
+    of_message: Vec<(TenantId, Judgement)>,
     /// Whether this transaction was counted as spam.
     counted: bool,
 }
@@ -135,6 +137,7 @@ impl SenderKnown {
             zones: None,
             taken: Vec::new(),
             judgements: Vec::new(),
+            of_message: Vec::new(),
             counted: false,
         }
     }

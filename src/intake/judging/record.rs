@@ -2,7 +2,7 @@
 
 use super::{ClientKnown, Judges, SenderKnown, Who};
 use crate::model::authentication::Authentication;
-use crate::model::explanation::{ClientSeen, Explanation, MAX_JUDGEMENTS, Moment, Versions};
+use crate::model::explanation::{ClientSeen, Explanation, Judgement, MAX_JUDGEMENTS, Moment, Versions};
 use crate::model::{MessageId, TenantId, Timestamp};
 use crate::tenant::Snapshot;
 
@@ -23,6 +23,19 @@ pub struct Beside<'a> {
     /// `TLSv1.3`
     pub tls: Option<&'a str>,
     pub authentication: Option<&'a Authentication>,
+}
+
+impl SenderKnown {
+    /// What recipients of one tenant were judged by. Ask before [`Judges::explain`], which takes it.
+    #[must_use]
+    pub fn judgements_of(&self, tenant: &TenantId) -> Vec<Judgement> {
+        let is_own = |one: &&Judgement| {
+            let taken = self.taken.iter().find(|taken| Some(&taken.recipient) == one.recipient.as_ref());
+            taken.is_some_and(|taken| taken.tenant.id == *tenant)
+        };
+        let of_message = self.of_message.iter().filter(|(id, _)| id == tenant).map(|(_, one)| one);
+        self.judgements.iter().filter(is_own).chain(of_message).cloned().collect()
+    }
 }
 
 impl Judges {

@@ -26,6 +26,8 @@ pub(super) fn sentence(answer: Answer, decided_by: &Rule, postponed: Option<&Rul
 pub(super) fn rule(rule: &Rule) -> String {
     match rule {
         Rule::NothingAgainst => "nothing speaks against it".into(),
+        Rule::Contract => "the contract of the recipient's organization is frozen or over".into(),
+        Rule::Accounts => "the recipient would be a new account beyond the number of the contract".into(),
         Rule::Recipient => "the recipient is not a mailbox here, or could not be verified".into(),
         Rule::Entry { id, action, kind, scope, prefix, country } => {
             entry((*id, *action, *kind, *scope), *prefix, *country)

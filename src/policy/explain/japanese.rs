@@ -26,6 +26,8 @@ pub(super) fn sentence(answer: Answer, decided_by: &Rule, postponed: Option<&Rul
 pub(super) fn rule(rule: &Rule) -> String {
     match rule {
         Rule::NothingAgainst => "問題は見つかりませんでした".into(),
+        Rule::Contract => "宛先の組織の契約が凍結中か終了しています".into(),
+        Rule::Accounts => "宛先は契約アカウント数を超える新しいアカウントになります".into(),
         Rule::Recipient => "宛先が存在しないか、確認できませんでした".into(),
         Rule::Entry { id, action, kind, scope, prefix, country } => {
             entry((*id, *action, *kind, *scope), *prefix, *country)

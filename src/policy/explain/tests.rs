@@ -125,6 +125,8 @@ fn every_rule() -> Vec<Rule> {
     let mut rules = vec![
         Rule::NothingAgainst,
         Rule::Recipient,
+        Rule::Contract,
+        Rule::Accounts,
         Rule::TlsRequired { from: "*".into() },
         Rule::TlsRequired { from: "bank.example".into() },
         Rule::KnownSource { list: "zen".into(), reason: "SBL".into(), weight: 10 },

@@ -60,6 +60,8 @@ async fn a_million_addresses_are_counted_exactly() {
     let file: String = (0..count).map(|n| contract(&format!("t{n}"), lines(n))).collect();
     let mut bench = Bench::over(sqlite(dir.path()).await, &file, "2026-10-01T12:00:00Z").await;
     let zones = [Zone::default(), Zone::parse("UTC").unwrap()];
+    let (begun_all, mut took) = (Instant::now(), Vec::new());
+    let mut done = |what: &str| took.push(format!("{what} after {} s", begun_all.elapsed().as_secs()));
     let (mut plain, mut dice) = (Plain::default(), Dice(4711));
     for n in 0..count {
         let name = |user: usize| format!("user{user}@t{n}.example");
@@ -75,7 +77,9 @@ async fn a_million_addresses_are_counted_exactly() {
         }
         bench.store.register(&tenant_id(&format!("t{n}")), &wanted, Others::Stay, false).await.unwrap();
     }
+    done("registered");
     bench.step().await;
+    done("read");
     let (mut sights, mut spent) = (0u64, std::time::Duration::ZERO);
     let mut addresses: HashSet<(usize, usize)> = HashSet::new();
     for round in 0..4 {
@@ -101,8 +105,11 @@ async fn a_million_addresses_are_counted_exactly() {
                 plain.sees(n, &written, days[n % 2]);
             }
         }
+        done("seen");
         bench.step().await;
+        done("written");
         bench.crash().await;
+        done("started again");
         bench.pass(10 * 24 + 3);
     }
     bench.step().await;
@@ -117,10 +124,12 @@ async fn a_million_addresses_are_counted_exactly() {
         }
     }
     assert_eq!(rows.len(), count * 41, "every day of every tenant");
+    done("compared");
     eprintln!(
         "{} addresses over {count} tenants, {sights} sights, {closed} numbers of {} closed days compared; {} ns for a sight",
         addresses.len(),
         rows.len(),
         spent.as_nanos() / u128::from(sights)
     );
+    eprintln!("{}", took.join(", "));
 }

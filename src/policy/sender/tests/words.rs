@@ -427,6 +427,8 @@ fn said(ruling: &Ruling) -> String {
 fn name(rule: &Rule) -> String {
     match rule {
         Rule::NothingAgainst => "nothing".into(),
+        Rule::Contract => "contract".into(),
+        Rule::Accounts => "accounts".into(),
         Rule::Recipient => "recipient".into(),
         Rule::Entry { id, .. } => format!("#{}", id.0),
         Rule::TlsRequired { from } => format!("tls {from}"),
