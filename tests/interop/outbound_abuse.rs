@@ -128,6 +128,21 @@ const COLLEAGUES: usize = 49;
 const ATTACK: Duration = Duration::from_mins(5);
 const QUIET: Duration = Duration::from_mins(1);
 
+/// Text like no other: colleagues who all wrote the same would be senders of bulk mail.
+fn own_words(seed: &str) -> String {
+    let (mut text, mut hash) = (String::new(), crate::support::sha256(seed.as_bytes()));
+    for _ in 0..8 {
+        let letters: Vec<u8> = hash.bytes().map(|hex| b'a' + hex % 26).collect();
+        for word in letters.chunks(7) {
+            text.push_str(&String::from_utf8_lossy(word));
+            text.push(' ');
+        }
+        text.push_str("\r\n");
+        hash = crate::support::sha256(hash.as_bytes());
+    }
+    text
+}
+
 /// How long mail took: from its last dot at the company's Postfix to the destination's, and the part of it that Postfix spent on
 /// handing it to the gateway.
 struct Latency {
@@ -201,7 +216,7 @@ impl Company {
                     for n in (thread..all).step_by(4) {
                         pace(begun, n, all, whole);
                         let (who, recipient) = (n % COLLEAGUES, format!("{phase}.{n}@dest.example"));
-                        let text = format!("item {n}: {}\r\n", "word ".repeat(n % 17));
+                        let text = own_words(&format!("{phase}{n}"));
                         self.send(&format!("colleague{who}"), &recipient, &format!("minutes {n}"), &text);
                         handed.lock().unwrap().insert(recipient, Instant::now());
                     }
