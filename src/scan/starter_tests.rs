@@ -19,6 +19,7 @@ fn set() -> SignatureSet {
 
 /// Points of each message of a folder; files that bring their own class count as found.
 fn judged(set: &SignatureSet, folder: &str) -> Vec<(String, Score)> {
+    let proven = folder == "ham-proven";
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail").join(folder);
     let mut judged: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -26,7 +27,6 @@ fn judged(set: &SignatureSet, folder: &str) -> Vec<(String, Score)> {
             let path = entry.unwrap().path();
             let specimen = Specimen::parse(std::fs::read(&path).unwrap().into(), &Limits::default(), &|| false);
             let mut verdict = Verdict::new(1);
-            let proven = folder.ends_with("ham-proven");
             let facts = Facts { recipients: 1, authenticated: proven, dkim_pass: proven, ..Facts::default() };
             rules::detect(set, &specimen, &facts, set.rules.nothing_seen(), &|| false, &mut verdict);
             classifier::classify(&specimen, &set.model, None).into_iter().for_each(|finding| verdict.find(finding));
