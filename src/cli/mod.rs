@@ -20,6 +20,7 @@ pub mod scan;
 mod serve;
 mod settings;
 mod signatures;
+mod signatures_train;
 pub mod suspension;
 mod suspension_text;
 mod tenant;

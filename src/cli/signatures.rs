@@ -1,4 +1,4 @@
-//! `sekisho signatures check|compile|test|publish|status|rollback|pin|unpin|keygen`: packs made into sets, and sets in force.
+//! `sekisho signatures check|compile|test|train|publish|status|rollback|pin|unpin|keygen`: packs made into sets, and sets in force.
 //!
 //! ```text
 //! sekisho signatures keygen /root/sets.pem --trust              # once: a key, trusted on this node
@@ -24,6 +24,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::signatures_train::{TrainArgs, train};
 use super::{Style, exit};
 use crate::clock::Clock;
 use crate::message::specimen::{Limits, Specimen};
@@ -53,6 +54,8 @@ pub(super) enum SignaturesCommand {
     Compile(CompileArgs),
     /// Run the rules and signatures of packs over mail, and count what is found
     Test(TestArgs),
+    /// Make a model for the classifier from folders of sorted mail
+    Train(TrainArgs),
     /// Put a set in force, or a share of the mail on it
     Publish {
         /// [default: the newest]
@@ -121,7 +124,7 @@ fn share(text: &str) -> Result<u16, String> {
 }
 
 /// A Specimen, as the gateway makes it.
-fn parse(raw: Bytes) -> Specimen {
+pub(super) fn parse(raw: Bytes) -> Specimen {
     Specimen::parse(raw, &Limits::default(), &|| false)
 }
 
@@ -173,6 +176,7 @@ pub(super) fn run(
             Some((_, set)) => test(&args, &set, style, out),
             None => Ok(exit::FAILED),
         },
+        SignaturesCommand::Train(args) => train(&args, style, out),
         SignaturesCommand::Publish { number, canary } => publish(&config()?, number, canary, style, out),
         SignaturesCommand::Status => status(&config()?, style, out),
         SignaturesCommand::Rollback => rollback(&config()?, style, out),
@@ -471,7 +475,8 @@ fn judge(set: &SignatureSet, raw: Bytes, tested: &mut Tested) {
     }
 }
 
-fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+/// Files of a folder and of those below it that are small enough to be messages.
+pub(super) fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let io = |source| Failure::File { path: path.to_owned(), source };
     let found = std::fs::metadata(path).map_err(io)?;
     if found.is_file() && found.len() <= MAX_MESSAGE {

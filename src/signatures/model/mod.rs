@@ -20,15 +20,18 @@ pub use tokens::Tokens;
 pub const MIN_KNOWN: usize = 8;
 /// The seed's greatest weight in points, unless it is [`SURE`].
 pub const MOST_POINTS: f64 = 4.5;
-/// From these odds on, half a point for each more, up to [`SURE_POINTS`]. Of the honest mail it was tried on, none reached them.
+/// From these odds on, [`SURE_SLOPE`] points for each more, up to [`SURE_POINTS`]. Of the honest mail it was tried on, none reached
+/// them.
 pub const SURE: f64 = 3.0;
+const SURE_SLOPE: f64 = 1.5;
 /// With fewer known words than this, an opinion weighs at most [`FEW_POINTS`].
 pub const FEW_KNOWN: usize = 20;
 pub const FEW_POINTS: f64 = 2.5;
 /// The seed's greatest weight, in points. The mail of an authenticated author is not sunk by it alone: see `policy`.
 pub const SURE_POINTS: f64 = 5.5;
-/// The seed's greatest weight for good mail, in points. Small: who writes spam can put good words into it.
-pub const LEAST_POINTS: f64 = -1.5;
+/// The seed's greatest weight for good mail, in points. Small: who writes spam can put good words into it, and a short letter of
+/// fraud has no other.
+pub const LEAST_POINTS: f64 = -0.8;
 /// Words by which a short message is measured; a few words alone can't be sure.
 const FLOOR: f32 = 40.0;
 const MAGIC: &[u8; 8] = b"SEKISHO1";
@@ -75,7 +78,7 @@ impl Opinion {
         if self.known < MIN_KNOWN {
             return 0.0;
         }
-        let sure = (MOST_POINTS + 0.5 * (self.odds - SURE).max(0.0)).min(SURE_POINTS);
+        let sure = (MOST_POINTS + SURE_SLOPE * (self.odds - SURE).max(0.0)).min(SURE_POINTS);
         let seed = if self.known < FEW_KNOWN { FEW_POINTS } else { sure };
         let most = if self.learned > 1.0 { 6.5 } else { seed };
         let least = if self.learned < -1.0 { -4.0 } else { LEAST_POINTS };

@@ -366,6 +366,11 @@ fn kind(c: char) -> Kind {
 const START: u64 = 0xCBF2_9CE4_8422_2325;
 const SUBJECT: u64 = 0x5375_626A_6563_743A;
 
+/// The same on every machine.
+pub(super) fn hash_of(octets: impl Iterator<Item = u8>) -> u64 {
+    octets.fold(START, |hash, octet| hash_on(hash, &[octet]))
+}
+
 fn hash_on(mut hash: u64, octets: &[u8]) -> u64 {
     for octet in octets {
         hash = (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01B3);
