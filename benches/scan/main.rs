@@ -11,7 +11,13 @@
 //! by the number of messages; so is that of all processes of a peer, which gets the same messages over a socket, one by one. The
 //! share of each detector is what its own timer says. Reading and deciding are in it, the
 //! sender, custody and the wire are not.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a bench: a panic is its failure")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a bench: a panic is its failure"
+)]
 
 mod cpu;
 mod mail;

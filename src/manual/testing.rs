@@ -28,6 +28,27 @@
 //!     cargo nextest run --profile full --test interop -E 'test(infected) | test(newsletter)' --no-capture
 //! ```
 //!
+//! # Fuzzing
+//!
+//! Each target of `fuzz/` is a check in `fuzz/checks/` (a function of octets that panics if something does not hold) with seeds in
+//! `fuzz/seeds/`, written for it. The ordinary tests replay every check on its seeds and on bent ones. A finding becomes a seed, or
+//! a test of its own, before it is mended. With libFuzzer (`cargo install cargo-fuzz`), here the one for whole messages:
+//!
+//! ```text
+//! cargo fuzz run -s none message fuzz/corpus/message fuzz/seeds/message -- -max_total_time=1200 -timeout=10 -rss_limit_mb=2048
+//! ```
+//!
+//! Without libFuzzer, for as long as wanted, and with nothing to steer by but the seeds:
+//!
+//! ```text
+//! SEKISHO_BEND=300 cargo nextest run --test rooms -E 'test(readers::message)' --no-capture
+//! ```
+//!
+//! # Bombs
+//!
+//! `cargo bench --bench bombs` sends small things that become large, deep or slow through the whole scanner, each in a process of
+//! its own, and says what it took and how it was judged: at most 2 s and 64 MiB, never clean.
+//!
 //! # The oracle of drills
 //!
 //! Every injected (message, recipient) carries an identity and a hash. The injector writes down each reply to a final dot, or that

@@ -56,6 +56,40 @@ fn files_in_a_message_text_beyond_a_count_are_told() {
     assert!(specimen.unchecked.iter().any(|one| one.reason == Reason::Count), "{:?}", specimen.unchecked);
 }
 
+#[test]
+fn links_of_a_document_beyond_the_bound_are_told() {
+    let relations = |count: usize| {
+        let one = |nth| format!("<Relationship Id='r{nth}' Target='http://h{nth}.example/' TargetMode='External'/>");
+        let list: String = (0..count).map(one).collect();
+        let list = format!("<?xml version='1.0'?><Relationships>{list}</Relationships>");
+        make::docx(&[("word/_rels/document.xml.rels", list.as_bytes())])
+    };
+    assert_eq!(reasons("a.docx", relations(50)), []);
+    assert_eq!(reasons("a.docx", relations(10_050)), [Reason::Count]);
+}
+
+#[test]
+fn a_zip_entry_with_more_in_it_than_it_says_is_damaged() {
+    let content = b"hello hello hello hello hello";
+    let whole = make::zip(&[("a.txt", content)]);
+    assert_eq!(reasons("a.zip", whole.clone()), []);
+    let mut packed = flate2::Compress::new(flate2::Compression::best(), false);
+    let mut stream = Vec::with_capacity(100);
+    packed.compress_vec(content, &mut stream, flate2::FlushCompress::Finish).unwrap();
+    let lies = make::Raw { method: 8, size: 10, ..make::Raw::stored("a.txt", &stream) };
+    assert!(reasons("a.zip", make::raw_zip(&[lies])).contains(&Reason::Malformed));
+}
+
+#[test]
+fn without_a_checksum_no_word_opens_a_locked_archive() {
+    // AES with 2^8 rounds, no salt, sixteen zeros; nothing tells whether what a word makes of them is the file.
+    let coder = [0x24, 6, 0xf1, 7, 1, 2, 8, 0];
+    let octets = make::seven_with("a", &[7; 64], 64, &coder);
+    let scan = super::scan("a.7z", octets, &["secret", "1234"]);
+    assert!(scan.reasons().contains(&Reason::Encrypted), "{:?}", scan.reasons());
+    assert_eq!(scan.top().lock, sekisho::message::specimen::Lock::Closed);
+}
+
 struct Nobody;
 
 impl FileVisitor for Nobody {

@@ -8,6 +8,7 @@ mod accounts;
 mod checked;
 mod delivery;
 mod lists;
+mod readers;
 mod scanners;
 mod sender;
 mod smtp;

@@ -3,6 +3,8 @@
 //! **Failure**: a line that doesn't decode ends its file; what came before is looked at. What is beyond a bound is noted.
 //! **Invariants**: decoded octets count towards the budgets of what is unpacked.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -82,9 +84,14 @@ fn inside(walk: &mut Walk<'_>, at: usize, name: Box<str>, file: Vec<u8>) {
     }
 }
 
-/// Text in whatever charset it is likely to be.
-pub fn text_of(octets: &[u8]) -> String {
-    charset::decode(octets, None)
+/// Text in whatever charset it is likely to be. What is plain UTF-8 is not copied: a document may be as large as all that may be
+/// held.
+pub fn text_of(octets: &[u8]) -> Cow<'_, str> {
+    const ESCAPE: u8 = 0x1b;
+    match std::str::from_utf8(octets) {
+        Ok(text) if !text.starts_with('\u{feff}') && memchr::memchr(ESCAPE, octets).is_none() => Cow::Borrowed(text),
+        _ => Cow::Owned(charset::decode(octets, None)),
+    }
 }
 
 /// The line at `from` without its end, and where the next one begins.

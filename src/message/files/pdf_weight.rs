@@ -14,6 +14,8 @@ use memchr::memmem;
 const OBJECT: usize = 100;
 /// The same with its key in a dictionary.
 const ENTRY: usize = 80;
+/// What a dictionary takes besides its entries, once loaded.
+const DICTIONARY: usize = 500;
 /// Memory of all objects of one file.
 const MEMORY: usize = 96 << 20;
 /// Octets looked at while weighing, besides those of the file.
@@ -168,8 +170,8 @@ pub fn of(object: &Object) -> usize {
         + match object {
             Object::Name(octets) | Object::String(octets, _) => octets.len(),
             Object::Array(items) => items.iter().map(of).sum(),
-            Object::Dictionary(dictionary) => entries(dictionary),
-            Object::Stream(stream) => entries(&stream.dict) + stream.content.len(),
+            Object::Dictionary(dictionary) => DICTIONARY + entries(dictionary),
+            Object::Stream(stream) => DICTIONARY + entries(&stream.dict) + stream.content.len(),
             _ => 0,
         }
 }

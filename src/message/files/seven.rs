@@ -15,6 +15,8 @@ use crate::model::finding::Reason;
 
 /// Octets of a directory, unpacked.
 const MAX_DIRECTORY: u64 = 8 << 20;
+/// Octets of a file that isn't packed, read for its checksum: a larger one stays closed.
+const MAX_PROOF: u64 = 16 << 20;
 /// Powers of two of hashes for a key: 19 is usual.
 const MAX_KEY_POWER: u8 = 20;
 
@@ -22,6 +24,7 @@ const LZMA: &[u8] = &[3, 1, 1];
 const LZMA2: &[u8] = &[0x21];
 const PPMD: &[u8] = &[3, 4, 1];
 const AES: &[u8] = &[6, 0xf1, 7, 1];
+const COPY: &[u8] = &[0];
 
 pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     let needs = match Needs::of_directory(octets) {
@@ -76,18 +79,24 @@ fn with_passwords(walk: &mut Walk<'_>, at: usize, octets: &Bytes, archive: &Arch
     blocks(walk, at, octets, archive, &Password::empty());
 }
 
-/// Whether the first file of the block comes out with the right checksum.
+/// Whether the first file of the block comes out with the right checksum. Without a checksum nothing shows that a word is wrong:
+/// what it makes of the file would be taken for the file.
 fn fits(octets: &Bytes, archive: &Archive, block: usize, password: &Password) -> bool {
     if Needs::of_block(archive, block).is_too_big() {
         return false;
     }
+    let is_packed = archive
+        .blocks
+        .get(block)
+        .is_some_and(|block| block.coders.iter().any(|coder| ![AES, COPY].contains(&coder.encoder_method_id())));
+    // Of a file that is packed, a megabyte is proof enough: garbage doesn't unpack that far.
+    let most = if is_packed { 1 << 20 } else { MAX_PROOF };
     let mut source = Cursor::new(octets);
     let decoder = BlockDecoder::new(1, block, archive, password, &mut source);
     let mut fits = false;
     let result = decoder.for_each_entries(&mut |entry: &sevenz_rust2::ArchiveEntry, reader: &mut dyn std::io::Read| {
-        // A file of a megabyte is proof enough without its checksum: garbage doesn't unpack that far.
-        let read = std::io::copy(&mut std::io::Read::take(reader, 1 << 20), &mut std::io::sink())?;
-        fits |= read == entry.size || read == 1 << 20;
+        let read = std::io::copy(&mut std::io::Read::take(reader, most), &mut std::io::sink())?;
+        fits |= read == entry.size && entry.has_crc || read == most && is_packed;
         Ok(!entry.has_stream || entry.size == 0)
     });
     fits && result.is_ok()

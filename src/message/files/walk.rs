@@ -438,6 +438,7 @@ impl<'w> Walk<'w> {
         }
         let visible = cut(visible, room);
         super::joint::links_in_text(self.specimen, self.part, self.limits, visible);
+        self.note_links();
         self.text_of(Text {
             visible: visible.into(),
             hidden: hidden.into(),
@@ -472,6 +473,7 @@ impl<'w> Walk<'w> {
         let read = html::read(source);
         let room = self.limits.links.saturating_sub(self.specimen.links.len());
         self.specimen.links.extend(links::in_html(self.part, &read, room));
+        self.note_links();
         let folded = fold(&read.visible).into();
         self.text_of(Text { visible: read.visible, hidden: read.hidden, signs: read.signs, folded, ..Text::default() });
         read.signs
@@ -485,6 +487,7 @@ impl<'w> Walk<'w> {
     /// The addresses in a text that nobody reads.
     pub fn links_of(&mut self, text: &str) {
         super::joint::links_in_text(self.specimen, self.part, self.limits, text);
+        self.note_links();
     }
 
     /// Marks the file and the documents around it.
@@ -508,6 +511,14 @@ impl<'w> Walk<'w> {
 
     pub fn link_from(&mut self, source: LinkSource, written: &str, shown: Option<&str>) {
         super::joint::link(self.specimen, self.part, self.limits, source, written, shown);
+        self.note_links();
+    }
+
+    /// Where no more links are kept, the others are told.
+    fn note_links(&mut self) {
+        if self.specimen.links.len() >= self.limits.links {
+            self.note(Reason::Count, self.here);
+        }
     }
 
     pub fn part(&self) -> usize {

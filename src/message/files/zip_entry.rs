@@ -51,6 +51,10 @@ pub fn read(
         DEFLATED => walk.unpack(at, name, packed, entry.size, &mut flate2::bufread::DeflateDecoder::new(&*content)),
         _ => by_crate(walk, at, &content, entry, name),
     };
+    // Who goes by the size told sees only the beginning, or takes the archive for damaged.
+    if unpacked.as_ref().is_some_and(|unpacked| entry.size > 0 && unpacked.octets.len() as u64 > entry.size) {
+        walk.note_in(Reason::Malformed, at, name);
+    }
     (unpacked, Lock::None)
 }
 

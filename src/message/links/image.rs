@@ -17,13 +17,15 @@ use crate::model::finding::{Reason, Unchecked};
 const MAX_SIDE: u32 = 8_192;
 /// Pixels that are searched; bigger images are made smaller.
 const MAX_PIXELS: u32 = 1_500_000;
-const MAX_MEMORY: u64 = 80 << 20;
+const MAX_MEMORY: u64 = 40 << 20;
 /// The smallest code has 21 modules.
 const MIN_SIDE: u32 = 21;
 /// Codes of one image.
 const MAX_CODES: usize = 8;
 /// Pixels of all images of a message that are searched: a dozen photographs, or hundreds of small pictures.
 pub const PIXELS: u64 = 120_000_000;
+/// So many pairs of corners cost as much as the image itself.
+const PAIRS: u64 = 100;
 /// What the smallest image costs.
 const LEAST_PIXELS: u64 = 1_000_000;
 
@@ -95,23 +97,66 @@ fn codes(octets: &[u8], left: &mut u64) -> Option<Vec<Box<str>>> {
         let mixed = u32::from(luma) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
         to.0 = [u8::try_from(mixed / 255).unwrap_or(255)];
     }
-    let found = search(&gray);
+    let found = search(&gray, left)?;
     if !found.is_empty() {
         return Some(found);
     }
     // White on black.
     image::imageops::invert(&mut gray);
-    Some(search(&gray))
+    search(&gray, left)
 }
 
-fn search(gray: &GrayImage) -> Vec<Box<str>> {
+/// `None`: it would cost more than is left. The crate tries each pair of corners on a copy of the image: a small picture full of them
+/// would keep it busy for a minute.
+fn search(gray: &GrayImage, left: &mut u64) -> Option<Vec<Box<str>>> {
     let mut prepared =
         rqrr::PreparedImage::prepare_from_greyscale(gray.width() as usize, gray.height() as usize, |x, y| {
             let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
             gray.get_pixel_checked(place(x), place(y)).map_or(255, |pixel| pixel.0.first().copied().unwrap_or(255))
         });
+    let corners = corners(prepared.width(), prepared.height(), |x, y| prepared.get_pixel_at(x, y).into());
+    let pixels = u64::from(gray.width()) * u64::from(gray.height());
+    *left = left.checked_sub(corners.saturating_mul(corners).saturating_mul(pixels) / PAIRS)?;
     let grids = prepared.detect_grids();
-    grids.iter().take(MAX_CODES).filter_map(|grid| grid.decode().ok()).map(|(_, text)| text.into_boxed_str()).collect()
+    let texts = grids.iter().take(MAX_CODES).filter_map(|grid| grid.decode().ok());
+    Some(texts.map(|(_, text)| text.into_boxed_str()).collect())
+}
+
+/// How many corners of codes there may be: at least as many as the crate will see. Rows are looked at as it does: runs of black and
+/// white as 1:1:3:1:1. What stands below such a place belongs to it.
+fn corners(width: usize, height: usize, pixel: impl Fn(usize, usize) -> u8) -> u64 {
+    let (mut count, mut above) = (0, Vec::new());
+    for y in 0..height {
+        let mut here: Vec<usize> = Vec::new();
+        let (mut runs, mut length, mut before) = ([0_usize; 5], 0_usize, 0_u8);
+        for x in 0..=width {
+            // A white one behind the last.
+            let now = if x < width { pixel(x, y) } else { 0 };
+            if (now != 0) == (before != 0) {
+                length += 1;
+                continue;
+            }
+            runs.rotate_left(1);
+            if let Some(last) = runs.last_mut() {
+                *last = length;
+            }
+            if before != 0 && is_corner(runs) {
+                here.push(x);
+            }
+            (length, before) = (1, now);
+        }
+        let is_new = |x: &&usize| !above.iter().any(|other: &usize| other.abs_diff(**x) <= 1);
+        count += here.iter().filter(is_new).count() as u64;
+        above = here;
+    }
+    count
+}
+
+fn is_corner(runs: [usize; 5]) -> bool {
+    let [first, second, middle, fourth, last] = runs;
+    let one = (first + second + fourth + last) / 4;
+    let near = |run: usize, parts: usize| run.abs_diff(one * parts) <= one * 3 / 4 + 1;
+    first > 0 && near(first, 1) && near(second, 1) && near(middle, 3) && near(fourth, 1) && near(last, 1)
 }
 
 #[cfg(test)]
@@ -122,6 +167,19 @@ mod tests {
         let mut octets = Cursor::new(Vec::new());
         GrayImage::new(side, side).write_to(&mut octets, image::ImageFormat::Png).unwrap();
         octets.into_inner()
+    }
+
+    #[test]
+    fn a_picture_full_of_corners_is_not_searched() {
+        let corner = |x: u32, y: u32| {
+            let (x, y) = (x / 2 % 9, y / 2 % 9);
+            let within = |from: u32, to: u32| (from..to).contains(&x) && (from..to).contains(&y);
+            if within(3, 6) || within(1, 8) && !within(2, 7) { 0 } else { 255 }
+        };
+        let gray = GrayImage::from_fn(500, 500, |x, y| image::Luma([corner(x, y)]));
+        assert_eq!(search(&gray, &mut PIXELS.clone()), None);
+        let few = GrayImage::from_fn(90, 54, |x, y| image::Luma([corner(x, y)]));
+        assert_eq!(search(&few, &mut PIXELS.clone()), Some(Vec::new()));
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! What must hold of any attachment: it is walked through within every budget, without a panic, in time that is bounded; files
+//! name a container before them, and a file whose content was not seen is never silent.
+//!
+//! The first octet chooses the name.
+
+use bytes::Bytes;
+use sekisho::message::files::walk_octets;
+use sekisho::message::specimen::{FileSeen, FileVisitor, Limits};
+
+const NAMES: [&str; 8] = ["a", "a.zip", "a.pdf", "a.doc", "a.docx", "winmail.dat", "a.html", "a.rtf"];
+
+const LIMITS: Limits = Limits {
+    parts: 60,
+    depth: 12,
+    fields: 100,
+    header_octets: 64 << 10,
+    text: 1 << 20,
+    links: 200,
+    files: 40,
+    layers: 6,
+    file_octets: 1 << 20,
+    unpacked_octets: 2 << 20,
+    ratio: 100,
+};
+
+#[derive(Default)]
+struct Count {
+    files: usize,
+    octets: usize,
+}
+
+impl FileVisitor for Count {
+    fn file(&mut self, seen: &FileSeen, octets: &[u8]) {
+        assert!(seen.size >= octets.len() as u64 || seen.size == 0, "{seen:?} showed {} octets", octets.len());
+        self.files += 1;
+        self.octets += octets.len();
+    }
+}
+
+/// Panics if something does not hold.
+pub fn check(data: &[u8]) {
+    let [choice, octets @ ..] = data else { return };
+    let name = NAMES[usize::from(*choice) % NAMES.len()];
+    let (mut count, passwords) = (Count::default(), ["secret".into(), "1234".into()]);
+    let specimen = walk_octets(name, Bytes::copy_from_slice(octets), &LIMITS, &passwords, &|| false, &mut count);
+    assert!(specimen.files.len() <= LIMITS.files + 2, "{} files", specimen.files.len());
+    assert!(count.files <= LIMITS.files + 2, "{} files shown", count.files);
+    assert!(count.octets as u64 <= 2 * LIMITS.unpacked_octets + 2 * octets.len() as u64, "{} octets", count.octets);
+    assert!(specimen.links.len() <= LIMITS.links);
+    for (index, file) in specimen.files.iter().enumerate() {
+        assert!(file.parent.is_none_or(|parent| parent < index), "{file:?}");
+        assert!(file.layer <= LIMITS.layers + 1, "{file:?}");
+    }
+    for one in &specimen.unchecked {
+        assert!(one.what.len() < 4_096 && !one.what.contains(['\r', '\n', '\0']), "{:?}", one.what);
+    }
+}
