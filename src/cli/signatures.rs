@@ -328,7 +328,8 @@ fn publish(
     if seen.returned.remove(&number).is_some() {
         published.remember(|seen| drop(seen.returned.remove(&number))).map_err(refused)?;
     }
-    sets::load(config, &seen, number).map_err(refused)?;
+    let trust = config.trusted().map_err(refused)?;
+    sets::load(config, &trust, &seen, number).map_err(refused)?;
     published
         .change(|state| {
             match canary {

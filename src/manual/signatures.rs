@@ -29,8 +29,9 @@
 //! is an alert, and somebody decides. `rollback` goes back by hand. `pin` keeps a tenant on a set; if that one can't be loaded, the
 //! tenant keeps the one it had.
 //!
-//! Keys are those of `signatures.keys` and of the folder `keys` beside the sets; the folder is read for each set, so a key that
-//! is trusted or taken away while the node runs counts for the next one.
+//! Keys are those of `signatures.keys` and of the folder `keys` beside the sets; the folder is read at each look. A key that is
+//! trusted while the node runs counts at once, also for a set that was refused for want of it; one that is taken away counts no
+//! more for the next set, and what is in force goes on.
 //!
 //! A running set that expires goes on, over restarts too: old signatures are better than none. Its age is a metric.
 //!

@@ -89,7 +89,7 @@ impl FromStr for PublicKey {
 }
 
 /// Whose signatures count, and how many different ones are needed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     pub keys: Vec<PublicKey>,
     /// At least 1 is always needed.

@@ -96,7 +96,7 @@ impl Published {
         Ok(numbers)
     }
 
-    /// The keys in `keys/`.
+    /// The keys in `keys/`, in an order of their own.
     pub fn keys(&self) -> io::Result<Vec<PublicKey>> {
         let mut keys = Vec::new();
         for entry in fs::read_dir(self.dir.join("keys"))? {
@@ -106,6 +106,7 @@ impl Published {
                 keys.push(key.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?);
             }
         }
+        keys.sort_unstable();
         Ok(keys)
     }
 

@@ -199,8 +199,8 @@ pub struct Returned {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub published: Published,
-    /// Beside the keys in the folder of `published`, which are read for each set: one that is trusted or taken away while the
-    /// node runs counts at once.
+    /// Beside the keys in the folder of `published`, which are read at each look: one that is trusted while the node runs counts at
+    /// once, one that is taken away for the next set; what is in force goes on.
     pub trust: Trust,
     pub clock: Clock,
     /// Makes the Specimens of the self-test.
@@ -229,8 +229,8 @@ pub struct Sets {
 
 #[derive(Debug, Default)]
 struct Changing {
-    /// What was wanted the last time: a set that was refused is not tried again before something else is wanted.
-    wanted: Option<State>,
+    /// What was wanted the last time, and by whose keys: a set that was refused is not tried again before one of them changes.
+    wanted: Option<(State, Trust)>,
     /// Taken back, and not yet written down.
     returned: Vec<Returned>,
     /// Taken back, and not yet told to [`Sets::news`].
@@ -311,7 +311,8 @@ impl Sets {
         }
     }
 
-    /// Compares the canary with the current set, and takes it back if need be. Waits for a [`Sets::refresh`] under way.
+    /// Compares the canary with the current set, and takes it back if need be; the next [`Sets::refresh`] writes that down. Waits
+    /// for one under way.
     pub fn review(&self) -> Option<Returned> {
         self.compare(self.changing.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -324,7 +325,6 @@ impl Sets {
         self.in_force.store(Arc::new(InForce { canary: None, ..(*in_force).clone() }));
         changing.returned.push(returned.clone());
         changing.news.push(returned.clone());
-        self.write_down(&mut changing.returned);
         tracing::warn!(set = returned.number, instead = returned.instead, reason = %returned.reason, "signature set taken back");
         Some(returned)
     }
@@ -368,24 +368,26 @@ impl Sets {
         let mut refreshed = Refreshed { current: before.current.set.number, ..Refreshed::default() };
         refreshed.canary = before.canary.as_ref().map(|(slot, _)| slot.set.number);
         let Some(config) = &self.config else { return refreshed };
-        let (state, mut seen) = match (config.published.state(), config.published.seen()) {
-            (Ok(state), Ok(seen)) => (state, seen),
-            (Err(refused), _) | (_, Err(refused)) => {
+        let read = (config.published.state(), config.published.seen(), config.trusted());
+        let (wanted, mut seen) = match read {
+            (Ok(state), Ok(seen), Ok(trust)) => ((state, trust), seen),
+            (Err(refused), ..) | (_, Err(refused), _) | (.., Err(refused)) => {
                 refreshed.refused.push((0, refused));
                 return refreshed;
             }
         };
-        if changing.wanted.as_ref() == Some(&state) {
+        if changing.wanted.as_ref() == Some(&wanted) {
             return refreshed;
         }
+        let (state, trust) = &wanted;
         seen.returned.extend(changing.returned.iter().map(|one| (one.number, one.reason.clone())));
         let known = seen.clone();
-        let mut loader = Loader { config, seen: &mut seen, loaded: BTreeMap::new(), refused: Vec::new() };
+        let mut loader = Loader { config, trust, seen: &mut seen, loaded: BTreeMap::new(), refused: Vec::new() };
         let slots = [Some(&before.current), before.canary.as_ref().map(|(slot, _)| slot), before.previous.as_ref()];
         for slot in slots.into_iter().flatten().chain(before.pins.values()) {
             loader.loaded.insert(slot.set.number, Arc::clone(slot));
         }
-        let next = loader.follow(&state, &before);
+        let next = loader.follow(state, &before);
         refreshed.refused = loader.refused;
         refreshed.current = next.current.set.number;
         refreshed.canary = next.canary.as_ref().map(|(slot, _)| slot.set.number);
@@ -402,7 +404,7 @@ impl Sets {
         {
             tracing::warn!(%error, "can't write down which signature sets were in force");
         }
-        changing.wanted = Some(state);
+        changing.wanted = Some(wanted);
         refreshed
     }
 }
@@ -410,6 +412,7 @@ impl Sets {
 /// Puts sets in force one by one.
 struct Loader<'l> {
     config: &'l Config,
+    trust: &'l Trust,
     seen: &'l mut Seen,
     loaded: BTreeMap<u64, Arc<Slot>>,
     refused: Vec<(u64, Refused)>,
@@ -468,7 +471,7 @@ impl Loader<'_> {
         if self.refused.iter().any(|(other, _)| *other == number) {
             return None;
         }
-        match load(self.config, self.seen, number) {
+        match load(self.config, self.trust, self.seen, number) {
             Ok(slot) => {
                 let slot = Arc::new(slot);
                 self.loaded.insert(number, Arc::clone(&slot));
@@ -486,7 +489,7 @@ impl Loader<'_> {
 }
 
 /// Everything that is checked before a set is used.
-pub fn load(config: &Config, seen: &Seen, number: u64) -> Result<Slot, Refused> {
+pub fn load(config: &Config, trust: &Trust, seen: &Seen, number: u64) -> Result<Slot, Refused> {
     if let Some(reason) = seen.returned.get(&number) {
         return Err(Refused::Returned(reason.clone()));
     }
@@ -494,7 +497,7 @@ pub fn load(config: &Config, seen: &Seen, number: u64) -> Result<Slot, Refused> 
     if number < seen.highest && !was_in_force {
         return Err(Refused::Older { number, highest: seen.highest });
     }
-    let (manifest, packs) = config.published.verified(number, &config.trusted()?)?;
+    let (manifest, packs) = config.published.verified(number, trust)?;
     // One that was in force goes on: old signatures are better than none.
     if manifest.expires <= config.clock.now() && !was_in_force {
         return Err(Refused::Expired(manifest.expires));

@@ -34,7 +34,15 @@ pub struct Block {
 /// Reads the block at the start of `octets`. Lines end in LF, with or without CR.
 #[must_use]
 pub fn read(octets: &[u8], limits: &Limits) -> Block {
-    let mut reader = Reader { octets, limits, block: Block::default(), bad: None, bad_lines: 0, blank_fold: false };
+    let mut reader = Reader {
+        octets,
+        limits,
+        block: Block::default(),
+        bad: None,
+        bad_lines: 0,
+        behind_bad: false,
+        blank_fold: false,
+    };
     reader.lines();
     let mut block = reader.block;
     let header = octets.get(..block.body.min(limits.header_octets)).unwrap_or_default();
@@ -52,6 +60,8 @@ struct Reader<'a> {
     /// The first line that is no field, and how many fields stood before it.
     bad: Option<(usize, usize)>,
     bad_lines: usize,
+    /// The line before is no field, and what is folded under it belongs to it.
+    behind_bad: bool,
     /// A line of blanks only: to some the end of the header.
     blank_fold: bool,
 }
@@ -79,7 +89,10 @@ impl Reader<'_> {
                 return self.end(skip_header(self.octets, at), true);
             }
             let end = at + line.len();
-            if !self.line(line, at, end) {
+            let folds = line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+            let belongs = (folds && self.behind_bad) || self.line(line, at, end);
+            self.behind_bad = !belongs || (folds && self.behind_bad);
+            if !belongs {
                 self.bad_lines += 1;
                 self.bad.get_or_insert((at, self.block.fields.len()));
                 if self.bad_lines > MAX_BAD_LINES {
@@ -181,6 +194,14 @@ mod tests {
         let (fields, body, odd) = names("A: b\nhello world\nContent-Type: d\n\nx");
         assert_eq!((fields, body, odd), (vec!["A", "Content-Type"], "x", vec![Ambiguity::BrokenHeader]));
         assert_eq!(names("A: b\no\nn\nl\ny\nC: d\n\nx").1, "o\nn\nl\ny\nC: d\n\nx");
+    }
+
+    #[test]
+    fn what_is_folded_under_a_line_that_is_no_field_belongs_to_that_line() {
+        let text = "A: b\nhello\n c\n d\nE: f\n g\n\nx";
+        let block = read(text.as_bytes(), &Limits::default());
+        let values: Vec<&str> = block.fields.iter().map(|field| &text[field.value.clone()]).collect();
+        assert_eq!(values, [" b", " f\n g"]);
     }
 
     #[test]

@@ -70,12 +70,14 @@ struct Collector {
     seen: Vec<u32>,
     /// Some that were seen: most words come again, and need not be sorted again.
     recent: Box<[u32]>,
+    /// Tokens so far, those that came again too.
+    told: usize,
     chars: usize,
 }
 
 impl Default for Collector {
     fn default() -> Self {
-        Self { seen: Vec::new(), recent: vec![0; RECENT].into(), chars: 0 }
+        Self { seen: Vec::new(), recent: vec![0; RECENT].into(), told: 0, chars: 0 }
     }
 }
 
@@ -97,9 +99,10 @@ impl Collector {
     }
 
     fn add(&mut self, hash: u64) {
-        if self.seen.len() >= 2 * MAX_TOKENS {
+        if self.told >= 2 * MAX_TOKENS {
             return;
         }
+        self.told += 1;
         let token = short(hash);
         if let Some(recent) = self.recent.get_mut(token as usize % RECENT) {
             if *recent == token && token != 0 {

@@ -396,6 +396,25 @@ fn a_pin_that_does_not_load_leaves_the_tenant_what_it_had() {
     assert_eq!((sets.pick(1, Some(&tenant)).number, sets.number()), (one, two));
 }
 
+#[test]
+fn a_set_that_was_refused_for_want_of_its_key_is_taken_when_the_key_comes() {
+    let node = Node::new();
+    let stranger = SigningKey::read(&generate().unwrap()).unwrap();
+    let (published, now) = (&node.config.published, node.config.clock.now());
+    let one = published.write(&pack(&rule("A", "lottery", 3.0)), &stranger, now, now.plus(DAY)).unwrap();
+    node.want(one);
+    let (sets, refreshed) = node.open();
+    assert!(matches!(refreshed.refused[..], [(number, _)] if number == one), "{:?}", refreshed.refused);
+    assert_eq!(sets.refresh(), Refreshed::default(), "it is not tried again for nothing");
+    // A key that can't be read is no reason to go on without the others: nothing changes, and it is told until it is mended.
+    let bad = node.dir.path().join("keys").join("bad.pub");
+    fs::write(&bad, "not a key").unwrap();
+    assert!(matches!(sets.refresh().refused[..], [(0, Refused::Unreadable(_))]));
+    fs::remove_file(&bad).unwrap();
+    published.trust("stranger", stranger.public()).unwrap();
+    assert_eq!((sets.refresh().changed, sets.number()), (true, one));
+}
+
 /// The file that can't be read is left alone, and the fact is written as soon as it can be.
 #[test]
 fn a_take_back_does_not_overwrite_what_it_can_not_read() {
