@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use super::key::{Hashing, account_of};
+use super::key::{Hashing, Keys, account_of};
 use super::port::{DayRow, Loaded, Seen};
 use super::state::{Sight, State};
 use crate::model::{Address, TenantId, Timestamp};
@@ -66,9 +66,10 @@ impl Group {
 
 /// Whether mail is there that asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Asked<'a> {
     Live,
-    Dry,
+    /// These new addresses of the tenant would have been let in before.
+    Dry(&'a [Address]),
 }
 
 /// What an address is to a contract.
@@ -203,7 +204,7 @@ impl Meters {
     }
 
     /// What an address is to its tenant's contract. With [`Asked::Live`] a place is kept for a new account that is let in.
-    pub fn admit(&self, tenant: &TenantId, address: &Address, (asked, now): (Asked, Timestamp)) -> Admission {
+    pub fn admit(&self, tenant: &TenantId, address: &Address, (asked, now): (Asked<'_>, Timestamp)) -> Admission {
         let Some((keys, meter)) = self.hashing.keys(address).zip(self.meter(tenant)) else {
             return Admission::Existing;
         };
@@ -214,7 +215,14 @@ impl Meters {
         let Some(group) = groups.get(tenant).filter(|group| group.refuses_new()) else { return Admission::New };
         let Some(contracted) = group.contracted() else { return Admission::New };
         let _one = self.admitting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sum = 0u32;
+        let before: Vec<Keys> = match asked {
+            Asked::Live => Vec::new(),
+            Asked::Dry(before) => before.iter().filter_map(|address| self.hashing.keys(address)).collect(),
+        };
+        if before.iter().any(|other| other.folded == keys.folded) {
+            return Admission::Existing;
+        }
+        let mut sum = u32::try_from(before.len()).unwrap_or(u32::MAX);
         for member in &group.members {
             let mut state = member.state();
             self.turn_one(&mut state, now);

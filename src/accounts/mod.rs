@@ -128,13 +128,14 @@ impl Accounts {
         self.admission(tenant, address, Asked::Live)
     }
 
-    /// As [`Self::admit`], for somebody who only wants to know: no place is kept.
+    /// As [`Self::admit`], for somebody who only wants to know: no place is kept. `before`: addresses of the tenant that were told to be
+    /// new and let in before this one.
     #[must_use]
-    pub fn would_admit(&self, tenant: &Tenant, address: &Address) -> Admission {
-        self.admission(tenant, address, Asked::Dry)
+    pub fn would_admit(&self, tenant: &Tenant, address: &Address, before: &[Address]) -> Admission {
+        self.admission(tenant, address, Asked::Dry(before))
     }
 
-    fn admission(&self, tenant: &Tenant, address: &Address, asked: Asked) -> Admission {
+    fn admission(&self, tenant: &Tenant, address: &Address, asked: Asked<'_>) -> Admission {
         if tenant.contract.is_none() {
             return Admission::Existing;
         }

@@ -48,13 +48,17 @@ pub(super) struct Divided {
     pub(super) shares: Vec<Share>,
     /// For whoever edits.
     pub(super) specimen: Specimen,
+    /// Who is told of malware that names no sender, if the message is taken.
+    pub(super) alarmed: Option<TenantId>,
 }
 
 /// What the content was found to be and what becomes of it, for the records.
 #[derive(Debug, Default)]
 pub(super) struct Explained {
     pub(super) whole: Option<Box<Content>>,
-    /// Each tenant's own part, where there are several.
+    /// The recipients were of several tenants, all of which have a record.
+    pub(super) is_of_several: bool,
+    /// Each tenant's own part, where there were several.
     pub(super) parts: Vec<(TenantId, Content)>,
 }
 
@@ -96,6 +100,7 @@ impl Connection {
         let nothing = Told::default();
         let mut rulings: Vec<Ruling> = Vec::new();
         let mut checks: Vec<Option<Checked>> = Vec::new();
+        let mut alarmed = None;
         for lane in &lanes {
             // Asked at most once for a message, which counts.
             let mut answers = None;
@@ -106,6 +111,9 @@ impl Connection {
                     let is_malware = ruling.disposition == Disposition::Quarantine { category: Category::Malware };
                     if is_malware && ruling.copies.notify.is_empty() {
                         let answers = answers.get_or_insert_with(|| self.who_answers(transaction, &lane.tenant));
+                        if transaction.sender.address().is_none() && !answers.is_empty() {
+                            alarmed = Some(lane.tenant.id.clone());
+                        }
                         ruling.copies.notify.clone_from(answers);
                     }
                     rulings.push(ruling);
@@ -131,7 +139,7 @@ impl Connection {
         let answer = together(&mut rulings);
         self.count(&rulings, direction);
         told.whole = Some(Box::new(explained(direction, (&lanes, &rulings), verdict)));
-        if lanes.len() > 1 {
+        if told.is_of_several {
             let mut rest = rulings.as_slice();
             for lane in &lanes {
                 let own = rest.split_off(..lane.envelope.recipients.len()).unwrap_or_default();
@@ -150,7 +158,7 @@ impl Connection {
             Together::Settle => {
                 let shares = shares(lanes, rulings.iter().zip(&checks));
                 let specimen = scanned.map(|scanned| scanned.into_parts().1).unwrap_or_default();
-                Outcome::Divided(Box::new(Divided { shares, specimen }))
+                Outcome::Divided(Box::new(Divided { shares, specimen, alarmed }))
             }
         }
     }
@@ -178,7 +186,6 @@ impl Connection {
         if told.is_some() {
             return Vec::new();
         }
-        intake.told.insert(tenant.id.clone(), now);
         if tenant.administrators.is_empty() {
             return tenant.domains.first().and_then(|first| postmaster(&first.name)).into_iter().collect();
         }

@@ -9,6 +9,7 @@ use super::stages::Transaction;
 use crate::message::specimen::Specimen;
 use crate::model::{Address, Decision, Reply, ReversePath};
 use crate::policy::replies;
+use crate::telemetry::metrics::Rewritten;
 use crate::tenant::Tenant;
 
 /// The message, when its content has been judged.
@@ -60,11 +61,24 @@ impl Connection {
         let tenant = transaction.client.clone()?;
         let tenant = &*tenant;
         let sender = answerable(transaction, judged.divided);
-        self.asked_late(transaction, tenant, judged)
+        let refused = self
+            .asked_late(transaction, tenant, judged)
             .or_else(|| self.suspended_at_end(tenant, &sender))
-            .or_else(|| self.rates_at_end(tenant, transaction, judged))
-            // Once more: it may have been this message that led to a measure.
-            .or_else(|| self.suspended_at_end(tenant, &sender))
+            .or_else(|| self.rates_at_end(tenant, transaction, judged));
+        if refused.is_some() {
+            return refused;
+        }
+        // Once more: it may have been this message that led to a measure. That is no trouble of ours: nothing is given back.
+        self.suspended_at_end(tenant, &sender).inspect(|_| transaction.paid = None)
+    }
+
+    /// The sender that it leaves with, where that is another one.
+    pub(super) fn leave_as(&self, transaction: &Transaction, divided: &mut Divided) {
+        let Some(leaves_as) = &transaction.leaves_as else { return };
+        self.listener.intake.deps.metrics.identity.rewritten.inc(Rewritten::Out);
+        for share in &mut divided.shares {
+            share.lane.envelope.sender = leaves_as.clone();
+        }
     }
 
     /// What a client that has shown whose it is was asked at MAIL and RCPT; in a shared network only the message shows it, and nothing

@@ -10,16 +10,17 @@ use bytes::Bytes;
 use super::connection::Connection;
 use super::content::{Fate, Outcome};
 use super::outbound::{Judged, answerable};
+use super::parcel::Parcels;
 use super::stages::Transaction;
-use crate::limits::Beyond;
 use crate::limits::bulk::Sketch;
 use crate::limits::outbound::{Harm, Party, Weighed};
+use crate::limits::{Beyond, Paid};
 use crate::message::specimen::{Limits as SpecimenLimits, Specimen};
 use crate::model::disposition::Category;
 use crate::model::explanation::Bulk;
 use crate::model::explanation::content::Content;
 use crate::model::rates::Dimension;
-use crate::model::{Address, Decision, Envelope, Reply, ReversePath};
+use crate::model::{Address, Decision, Direction, Envelope, Reply, ReversePath};
 use crate::policy::replies;
 use crate::telemetry::metrics::Limit;
 use crate::tenant::Tenant;
@@ -120,9 +121,16 @@ impl Connection {
         }
     }
 
-    /// It was not taken after all: the client comes again, and pays then.
-    pub(super) fn give_back(&self, transaction: &mut Transaction) {
-        if let Some(paid) = transaction.paid.take() {
+    /// What had to be changed and could not be is kept here after all.
+    pub(super) fn give_back_unless_it_leaves(&self, transaction: &mut Transaction, parcels: &Parcels) {
+        if !parcels.deliver.iter().any(|(parcel, _)| parcel.direction == Direction::Outbound) {
+            self.give_back(transaction.paid.take());
+        }
+    }
+
+    /// It was not taken after all, and the client comes again and pays then; or nothing of it leaves.
+    pub(super) fn give_back(&self, paid: Option<Paid>) {
+        if let Some(paid) = paid {
             self.listener.intake.deps.outbound.give_back(paid);
         }
     }

@@ -60,7 +60,7 @@ pub(super) struct Parcels {
     pub(super) notices: Vec<NewMessage>,
     /// Recipients that the client didn't name: of copies and notices.
     pub(super) more: usize,
-    /// For whoever looks at what is held, where all of it is one tenant's.
+    /// For whoever looks at what is held, where all of it is one tenant's; of several each has its own.
     pub(super) explanation: Option<Box<str>>,
 }
 

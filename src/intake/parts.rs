@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::stages::Transaction;
 use crate::model::explanation::content::Content;
 use crate::model::explanation::{Explanation, Judgement};
-use crate::model::{MessageId, TenantId};
+use crate::model::{MessageId, Reply, TenantId};
 use crate::telemetry::{Event, EventName};
 
 impl Transaction {
@@ -18,6 +18,11 @@ impl Transaction {
             (tenant, judgements)
         };
         tenants.into_iter().map(of).collect()
+    }
+
+    /// A tenant's own part, as JSON, where there are several.
+    pub(super) fn explanation_of(&self, tenant: &TenantId) -> Option<&str> {
+        self.explanations.iter().find(|(id, _)| id == tenant).map(|(_, part)| part.as_str())
     }
 
     /// Makes the parts of `whole`; what no tenant's recipient was judged by is in none.
@@ -43,17 +48,18 @@ impl Transaction {
 }
 
 impl Connection {
-    /// `ids`: the message as each tenant has it, and as the client was told; `None`: it was refused.
+    /// `ids`: the message as each tenant has it; one whose recipients' lists or policy threw it away has none. `reply`: it was refused.
     pub(super) fn log_parts(
         &self,
         parts: &[(TenantId, String)],
-        (ids, first): (&[(TenantId, MessageId)], Option<MessageId>),
+        (ids, reply): (&[(TenantId, MessageId)], Option<&Reply>),
     ) {
         for (tenant, explanation) in parts {
             let own = ids.iter().find(|(id, _)| id == tenant).map(|(_, message)| *message);
             self.listener.intake.deps.log.log(&Event {
-                message: own.or(first),
+                message: own,
                 tenant: Some(tenant),
+                reply,
                 explanation: Some(explanation),
                 ..self.event(EventName::Judged)
             });

@@ -30,7 +30,7 @@ use crate::quarantine::{Chosen, Scope};
 use crate::scan::Checked;
 use crate::smtp::{MessageQuestion, MessageReply};
 use crate::spool::{About, Body, Kind, NewMessage, SpoolError};
-use crate::telemetry::metrics::{Fallback, MessageResult, Rewritten};
+use crate::telemetry::metrics::{Fallback, MessageResult};
 use crate::telemetry::{Event, EventName};
 use crate::tenant::Tenant;
 use bytes::Bytes;
@@ -60,15 +60,12 @@ impl Connection {
         let timer = deps.metrics.smtp.answer_seconds.start_timer();
         let direction = self.listener.config.direction;
         let size = question.size();
-        let (settled, explanation, own) = match self.transaction.take() {
+        let (settled, explanation, own, paid) = match self.transaction.take() {
             Some(mut transaction) => {
                 let (settled, explanation) = self.judge_and_settle(&mut transaction, &question).await;
-                if matches!(settled, Settled::Refused { .. }) {
-                    self.give_back(&mut transaction);
-                }
-                (settled, explanation, transaction.explanations)
+                (settled, explanation, transaction.explanations, transaction.paid)
             }
-            None => (deferred(replies::LOCAL_TROUBLE), None, Vec::new()),
+            None => (deferred(replies::LOCAL_TROUBLE), None, Vec::new(), None),
         };
         timer.observe_duration();
         deps.faults.reach(Point::BeforeReply);
@@ -78,14 +75,18 @@ impl Connection {
                 match AcceptedReply::from_receipts(&receipts, recipients, id) {
                     Some(accepted) => {
                         self.log_judged(id, explanation.as_deref());
-                        self.log_parts(&own, (&parts, Some(id)));
+                        self.log_parts(&own, (&parts, None));
                         self.promised.one_more();
                         (MessageReply::Accepted(accepted), how)
                     }
-                    None => (MessageReply::Refused(replies::LOCAL_TROUBLE), MessageResult::Deferred),
+                    None => {
+                        self.give_back(paid);
+                        (MessageReply::Refused(replies::LOCAL_TROUBLE), MessageResult::Deferred)
+                    }
                 }
             }
             Settled::Refused { reply, how } => {
+                self.give_back(paid);
                 deps.log.log(&Event {
                     helo: Some(self.helo()),
                     sender: Some(&question.envelope().sender),
@@ -95,7 +96,7 @@ impl Connection {
                     explanation: explanation.as_deref(),
                     ..self.event(EventName::Message)
                 });
-                self.log_parts(&own, (&[], None));
+                self.log_parts(&own, (&[], Some(&reply)));
                 (MessageReply::Refused(reply), how)
             }
         };
@@ -144,20 +145,21 @@ impl Connection {
             Some(Verdict::Refuse(reply)) => Some(reply.clone()),
             _ => None,
         };
+        // Whose it was, before anybody's list threw theirs away.
         let one = if let [lane] = lanes.as_slice() { Some(Arc::clone(&lane.tenant)) } else { None };
+        let tenants: Vec<TenantId> = lanes.iter().map(|lane| lane.tenant.id.clone()).collect();
         let thrown_away = match judged.as_ref().map(|judged| &judged.verdict) {
             Some(Verdict::Accept { discarded }) => self.take_out(&mut lanes, discarded),
             _ => Vec::new(),
         };
         // Who is owed custody; nobody may be forgotten on the way.
         let owed = lanes.iter().map(|lane| lane.envelope.recipients.len()).sum();
-        let tenants: Vec<TenantId> = lanes.iter().map(|lane| lane.tenant.id.clone()).collect();
-        let mut explained = Explained::default();
+        let mut explained = Explained { is_of_several: one.is_none(), ..Explained::default() };
         let outcome = match refused {
             Some(reply) => Outcome::Refused(reply),
             None => self.divide(transaction, lanes, (&whole, judged.as_ref()), &mut explained).await,
         };
-        let Explained { whole: content, parts } = explained;
+        let Explained { whole: content, parts, .. } = explained;
         let is_clean = content.as_deref().is_none_or(Content::is_clean);
         if content.as_deref().is_some_and(Content::is_spam)
             && let Some(known) = &mut transaction.known
@@ -183,12 +185,8 @@ impl Connection {
             let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
             return (Settled::Refused { reply, how }, Some(explanation));
         }
-        if let Some(leaves_as) = &transaction.leaves_as {
-            intake.deps.metrics.identity.rewritten.inc(Rewritten::Out);
-            for share in &mut divided.shares {
-                share.lane.envelope.sender = leaves_as.clone();
-            }
-        }
+        self.leave_as(transaction, &mut divided);
+        let alarmed = divided.alarmed.take();
         let mut parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
             Ok(parcels) => Parcels { explanation: one.map(|_| explanation.as_str().into()), ..parcels },
             Err(Unmade::Storage(error)) => return (storage_refusal(&error), Some(explanation)),
@@ -198,6 +196,7 @@ impl Connection {
         parcels.quarantine.iter_mut().for_each(|(parcel, _)| transaction.turn(parcel));
         drop(place);
         let leaves = !parcels.deliver.is_empty();
+        self.give_back_unless_it_leaves(transaction, &parcels);
         let settled = self.settle(transaction, parcels, owed, question.size()).await;
         if matches!(settled, Settled::Kept { .. })
             && let Some(judged) = &judged
@@ -207,6 +206,9 @@ impl Connection {
         }
         if leaves && matches!(settled, Settled::Kept { .. }) {
             self.saw_sender(transaction);
+        }
+        if let (Some(tenant), Settled::Kept { .. }) = (alarmed, &settled) {
+            intake.told.insert(tenant, now);
         }
         (settled, Some(explanation))
     }
@@ -254,7 +256,8 @@ impl Connection {
         let mut first = None;
         for (parcel, category) in quarantine {
             let tenant = parcel.lane.tenant.id.clone();
-            match self.hold(parcel, category, explanation.clone()).await {
+            let explanation = explanation.clone().or_else(|| transaction.explanation_of(&tenant).map(Into::into));
+            match self.hold(parcel, category, explanation).await {
                 Ok(receipt) => {
                     first.get_or_insert(receipt.id());
                     parts.push((tenant, receipt.id()));
@@ -383,7 +386,7 @@ impl Connection {
                     receipts: vec![receipt],
                     recipients: lane.envelope.recipients.len(),
                     id,
-                    parts: Vec::new(),
+                    parts: vec![(lane.tenant.id.clone(), id)],
                     how: MessageResult::HandedOn,
                 })
             }

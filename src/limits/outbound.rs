@@ -273,7 +273,8 @@ impl Outbound {
         self.pay_at_end(party, weighed, (recipients, bytes), wall).map(|_| ())
     }
 
-    /// As [`Self::at_end`]; what was charged can be given back.
+    /// As [`Self::at_end`]; what was charged can be given back, but for alike messages: their recipients are known from now on and
+    /// cost nothing when the message comes again, so it pays for them once.
     ///
     /// # Errors
     /// As there.
@@ -297,14 +298,15 @@ impl Outbound {
             let group = Key::of(party.tenant, Limit::AlikeContent, Who::Number(weighed.found.group));
             charges.push(Charge::new(group, alike));
         }
-        let passed = self.0.limits.pay(&charges);
+        let passed = self.0.limits.pay(&charges).map(|paid| paid.except(&[Limit::Alike, Limit::AlikeContent]));
         drop(charges);
         self.remember(party, weighed, recipients, (passed.is_ok(), now));
         self.considered(party, now, wall);
         passed
     }
 
-    /// A message that was charged for could not be taken, for no fault of its sender: it will come again.
+    /// A message that was charged for could not be taken, for no fault of its sender: it will come again. What is remembered of it
+    /// stays, and what it paid for alike messages.
     pub fn give_back(&self, paid: Paid) {
         self.0.limits.give_back(&paid);
     }

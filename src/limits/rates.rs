@@ -32,8 +32,17 @@ pub const SWEEP: Duration = Duration::from_secs(10);
 /// What was charged, of whom.
 #[derive(Debug, Default)]
 pub struct Paid {
-    of: Vec<(u64, Debt)>,
+    of: Vec<(Limit, u64, Debt)>,
     at: u64,
+}
+
+impl Paid {
+    /// Without what these limits took: that stays charged.
+    #[must_use]
+    pub fn except(mut self, limits: &[Limit]) -> Self {
+        self.of.retain(|(limit, ..)| !limits.contains(limit));
+        self
+    }
 }
 
 /// The factor of a limit that is as it is written.
@@ -343,13 +352,13 @@ impl Limits {
             }
             return Err(beyond);
         }
-        Ok(Paid { of: slots.iter().map(|slot| (slot.key, slot.debt)).collect(), at: now })
+        Ok(Paid { of: slots.iter().map(|slot| (slot.limit, slot.key, slot.debt)).collect(), at: now })
     }
 
     /// What was charged for came to nothing: it counts for nobody. What time has given back since is not given back twice.
     pub fn give_back(&self, paid: &Paid) {
         let since = self.now().saturating_sub(paid.at);
-        for (key, debt) in &paid.of {
+        for (_, key, debt) in &paid.of {
             self.table.give_back(*key, debt.left_after(since));
         }
     }

@@ -153,7 +153,7 @@
 //! | `removed` | taken out by an operator; `reason` |
 //! | `discarded` | dropped by policy: the recipient's list blocks the author, which only the header tells, or the tenant throws away such content |
 //! | `quarantined` | kept in the quarantine, durably; `reason` is the category |
-//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)); for several tenants one without `tenant`, the operator's, and one for each with its own recipients alone; or with the `reason` why a stamp is a tag |
+//! | `judged` | a message taken over, with the `explanation` of its judgement ([`explanation`](super::explanation)); for several tenants one without `tenant`, the operator's, and one for each with its own recipients alone (`message` is the tenant's own copy, absent where it was thrown away; of a refused message, whose line without `tenant` is `message`, with the `reply`); or with the `reason` why a stamp is a tag |
 //! | `corrupt` | something on disk was not what was written; it lies in `corrupt/` |
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |

@@ -3,8 +3,8 @@
 //!
 //! **Invariants**: the JSON form only grows, by members that may be absent; names never change their meaning. Every list
 //! is bounded by the constants here and what is left out is counted. Texts from outside are bounded and without control
-//! characters. Secrets are never in it: known-source lists go by their name in the settings, not by their zone, and
-//! [`Explanation::hide`] takes out a key wherever else it might stand.
+//! characters. Secrets are never in it: known-source lists go by their name in the settings, not by their zone, which may hold
+//! the key of a paid list; what they are asked is not among the questions that are kept.
 //! **Elsewhere**: the words for people are made in `policy::explain`; the members are described in
 //! `manual::explanation`.
 
@@ -284,20 +284,6 @@ impl Explanation {
         }
     }
 
-    /// Takes a secret (the key of a paid list, which is part of a name in the DNS) out of all that was asked and answered.
-    pub fn hide(&mut self, secret: &str) {
-        if secret.is_empty() {
-            return;
-        }
-        for asked in &mut self.asked {
-            for text in [&mut asked.name, &mut asked.answer] {
-                if let Some(hidden) = without(text, secret) {
-                    *text = hidden;
-                }
-            }
-        }
-    }
-
     /// The JSON form, in one line.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -305,12 +291,6 @@ impl Explanation {
         let written = serde_json::to_writer(&mut json, self);
         written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_default()
     }
-}
-
-/// The text without the secret, whatever its case, if it stands there. Names in the DNS have no case.
-fn without(text: &str, secret: &str) -> Option<Box<str>> {
-    let (lower, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
-    lower.contains(&secret).then(|| lower.replace(&secret, "(hidden)").into())
 }
 
 /// Bounded and without control or direction characters, which would write over what stands around them.
@@ -417,16 +397,6 @@ mod tests {
         let json = explanation.to_json();
         assert!(json.len() < 320 << 10, "{}", json.len());
         assert!(!json.contains("\\r"), "a control character is left");
-    }
-
-    #[test]
-    fn a_hidden_key_stands_nowhere() {
-        let mut explanation = empty();
-        explanation.ask(Asked::new("1.2.0.192.S3cretKey.zen.dq.example", "A", "127.0.0.2, asked s3CRETkey"));
-        explanation.hide("s3cretkey");
-        explanation.hide("");
-        assert_eq!(&*explanation.asked[0].name, "1.2.0.192.(hidden).zen.dq.example");
-        assert!(!explanation.to_json().to_lowercase().contains("s3cretkey"), "{}", explanation.to_json());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct NewHeld {
     pub class: Class,
     /// Why, in a sentence for the administrator.
     pub reason: Box<str>,
-    /// `explanation/v1` of this judgement, in JSON. Not given where it tells of other tenants' recipients.
+    /// `explanation/v1` of this judgement, in JSON: nothing of other tenants' recipients.
     pub explanation: Option<Box<str>>,
     /// Decoded; cut and cleaned here.
     pub subject: Option<Box<str>>,

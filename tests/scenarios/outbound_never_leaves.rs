@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::support::fake_dns::FakeDns;
 use crate::support::gateway::{GatewayBuilder, MX_PORT, acme};
-use crate::support::{Client, FakeMx, Gateway, loopback};
+use crate::support::{Client, FakeMx, Gateway, eventually, loopback};
 
 /// The test texts of the trade, in pieces, so that this file is none.
 fn gtube() -> String {
@@ -219,6 +219,8 @@ fn a_virus_without_a_sender_is_told_to_the_administrators_once() {
         1,
     ));
     world.gateway.apply();
+    // The node looks for changes once in a while.
+    eventually("the administrators to be known", || world.gateway.stderr().contains("tenants or lists changed"));
     for _ in 0..3 {
         let mut client = Client::ready(world.gateway.outbound);
         client.envelope("", &["you@partner.example"]);

@@ -4,12 +4,14 @@
 //! **Invariants**: the stages stand in the order of a real conversation ([`crate::intake`]); nothing of it is counted,
 //! remembered or logged. Questions to the DNS and to a next hop (call-ahead) are real, and their answers are cached.
 
+use std::collections::HashMap;
+
 use super::{Beside, ClientKnown, Judges, Mode, SenderKnown, Which, Who, Whom};
 use crate::accounts::{Accounts, Admission};
 use crate::intake::ports::RecipientProbe;
 use crate::model::explanation::Explanation;
 use crate::model::rule::Rule;
-use crate::model::{Address, Decision, Direction, Timestamp};
+use crate::model::{Address, Decision, Direction, TenantId, Timestamp};
 use crate::policy::contract;
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::tenant::Snapshot;
@@ -26,6 +28,9 @@ pub struct Conversation<'a> {
     pub accounts: &'a Accounts,
 }
 
+/// Of each tenant, addresses that the conversation would have made accounts.
+type Admitted = HashMap<TenantId, Vec<Address>>;
+
 impl Judges {
     /// Judges the conversation. There is a judgement for each recipient, and one of the message if a recipient was accepted
     /// and there is an author.
@@ -38,8 +43,10 @@ impl Judges {
     ) -> Explanation {
         let who = &conversation.who;
         let (mut client, mut known) = (ClientKnown::default(), SenderKnown::new(self));
+        let mut admitted = HashMap::new();
         for recipient in conversation.recipients {
-            self.one_recipient(conversation, recipient, (snapshot, probe), (&mut client, &mut known), now).await;
+            let seen = (&mut client, &mut known, &mut admitted);
+            self.one_recipient(conversation, recipient, (snapshot, probe), seen, now).await;
         }
         let mut tenants: Vec<_> = conversation
             .recipients
@@ -65,7 +72,7 @@ impl Judges {
         &Conversation { who, accounts, .. }: &Conversation<'_>,
         recipient: &Address,
         (snapshot, probe): (&Snapshot, &dyn RecipientProbe),
-        (client, known): (&mut ClientKnown, &mut SenderKnown),
+        (client, known, admitted): (&mut ClientKnown, &mut SenderKnown, &mut Admitted),
         now: Timestamp,
     ) {
         let who = &who;
@@ -97,13 +104,17 @@ impl Judges {
                 let whom = Whom { snapshot, tenant: found.tenant, domain: found.domain, recipient };
                 let taken = known.taken.len();
                 let ruling = self.at_rcpt(who, (&whom, found.tenant), (client, known), (Mode::Dry, now)).await;
-                let is_over = accounts.would_admit(found.tenant, recipient) == Admission::Over;
-                let facts = contract::Facts::of_recipient(accounts.phase(found.tenant), is_over);
+                let before = admitted.get(&found.tenant.id).map(Vec::as_slice).unwrap_or_default();
+                let admission = accounts.would_admit(found.tenant, recipient, before);
+                let facts = contract::Facts::of_recipient(accounts.phase(found.tenant), admission == Admission::Over);
                 let decision = contract::decide(&facts);
                 if ruling.is_accepted() && decision != Decision::Accept {
                     known.taken.truncate(taken);
                     known.judgements.pop();
                     known.judgements.push(self.refused(recipient, &decision, Rule::Accounts));
+                } else if ruling.is_accepted() && admission == Admission::New {
+                    // It would have taken a place.
+                    admitted.entry(found.tenant.id.clone()).or_default().push(recipient.clone());
                 }
             }
             (None, None) => {}

@@ -424,3 +424,30 @@ fn refusals_are_told_apart_by_their_status() {
     assert_eq!(told(Enhanced(5, 2, 2)), Told::Refused);
     assert_eq!(Told::refusal(&Reply::plain(550, "no")), Told::Refused);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_and_comes_again_has_paid_for_alike_messages_once() {
+    let world = World::new();
+    let sender = address("pc@acme.example");
+    let party = world.party(&sender);
+    let to: Vec<Address> = (0..30).map(recipient).collect();
+    let to: Vec<&Address> = to.iter().collect();
+    let weigh = |to: &[&Address]| {
+        world.outbound.weigh(&party, (Sketch::of_text(TEXT), false, Harm::None), to.iter().copied(), START)
+    };
+    for _ in 0..3 {
+        // It is put off for trouble of ours again and again.
+        let paid = world.outbound.pay_at_end(&party, &weigh(&to), (&to, 5000), START).unwrap();
+        world.outbound.give_back(paid);
+    }
+    assert_eq!(world.outbound.at_end(&party, &weigh(&to), (&to, 5000), START), Ok(()));
+    let more: Vec<Address> = (30..60).map(recipient).collect();
+    let more: Vec<&Address> = more.iter().collect();
+    let beyond = world.outbound.at_end(&party, &weigh(&more), (&more, 5000), START).unwrap_err();
+    assert!(matches!(beyond.limit, Limit::Alike | Limit::AlikeContent), "{beyond:?}");
+    assert_eq!(
+        world.outbound.at_end(&party, &weigh(&more[..20]), (&more[..20], 5000), START),
+        Ok(()),
+        "nor more than once"
+    );
+}

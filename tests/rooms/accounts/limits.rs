@@ -12,6 +12,19 @@ fn admit(bench: &Bench, tenant: &str, text: &str) -> Admission {
 }
 
 #[tokio::test]
+async fn who_only_wants_to_know_is_told_of_one_place_once() {
+    let bench = Bench::new(&contract("a", "accounts = 2\nover = \"refuse-new\""), NOON).await;
+    bench.sees("a", "one@a.example");
+    let two = [address("two@a.example")];
+    let would = |text: &str, before: &[_]| bench.accounts.would_admit(&bench.tenant("a"), &address(text), before);
+    assert_eq!(would("two@a.example", &[]), Admission::New);
+    assert_eq!(would("three@a.example", &two), Admission::Over);
+    assert_eq!(would("two+x@a.example", &two), Admission::Existing);
+    // No place was kept.
+    assert_eq!(would("three@a.example", &[]), Admission::New);
+}
+
+#[tokio::test]
 async fn a_new_account_beyond_the_number_is_refused_and_no_other() {
     let bench = Bench::new(&contract("a", "accounts = 2\nover = \"refuse-new\""), NOON).await;
     bench.sees("a", "one@a.example");
