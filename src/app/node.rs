@@ -415,7 +415,8 @@ impl Parts {
                 let has_pool = outbound.egress.iter().any(|one| one.pool == Pool::Suspect);
                 if has_pool { OutboundSpam::SuspectPool } else { outbound.spam }
             })),
-            at_once: Semaphore::new(1),
+            inbound_at_once: Semaphore::new(1),
+            outbound_at_once: Semaphore::new(1),
             authserv_id: self.judges.authenticator.authserv_id().into(),
             suspensions: self.suspensions.measures().clone(),
             identity: Identity::new(&self.sealer, Arc::clone(&self.rewriter)),

@@ -1,7 +1,9 @@
 //! Puts the quarantine behind the operator's port, and released mail into the spool.
 //!
-//! **Invariants**: the spool has a message before the quarantine forgets it, and delivers it after that. Outbound mail is checked anew; malware is released by
-//! nobody ([`super::quarantine_outbound`]).
+//! **Failure**: a release that fails leaves the message in quarantine, and nothing of it in the spool; a spool that is out of order keeps
+//! its copy back until the next start, which finds out whose it is.
+//! **Invariants**: the spool has a message before the quarantine forgets it, and delivers it after that. Outbound mail is checked
+//! anew; malware is released by nobody ([`super::quarantine_outbound`]).
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::quarantine_outbound::{NotOut, octets, recheck};
-use super::quarantine_release::{verdict_field, without_forged};
+use super::quarantine_release::{as_accepted, verdict_field};
 use crate::admin::Answer;
 use crate::admin::quarantine::{Away, Change, Changed, Entry, Failed, Filter, QuarantineControl, USUAL_LIMIT, Verb};
 use crate::admin::queue::Source;
@@ -21,11 +23,15 @@ use crate::model::disposition::Category;
 use crate::model::egress::OutboundSpam;
 use crate::model::finding::Class;
 use crate::model::{Direction, MessageId};
-use crate::quarantine::{self, Chosen, Held, HeldBody, Quarantine, QuarantineError, Release, Scope};
+use crate::quarantine::{self, Chosen, Held, HeldBody, NotDone, Quarantine, QuarantineError, Release, Scope};
 use crate::scan::Scanner;
-use crate::spool::{About, Body, NewMessage, Spool, SpoolError};
+use crate::spool::{self, About, Body, NewMessage, Spool, SpoolError};
 use crate::telemetry::Metrics;
 use crate::tenant::Snapshot;
+
+/// Why a message is on hold whose release a crash may have broken off.
+const IN_DOUBT: &str = "its release from quarantine may have been broken off, and the quarantine could not be read: release it there \
+                        again (sekisho quarantine release), or here if it is not there (sekisho queue release)";
 
 #[derive(Debug)]
 pub(super) struct HeldMail {
@@ -34,8 +40,9 @@ pub(super) struct HeldMail {
     pub scanner: Scanner,
     /// What the operator may let out of outbound spam.
     pub spam: SpamRule,
-    /// Messages released at one time that are in memory to be looked into.
-    pub at_once: Semaphore,
+    /// Messages released at one time that are in memory: inbound ones to be handed on, outbound ones to be looked into.
+    pub inbound_at_once: Semaphore,
+    pub outbound_at_once: Semaphore,
     /// By which our Authentication-Results are known.
     pub authserv_id: Box<str>,
     pub suspensions: Suspensions,
@@ -62,6 +69,8 @@ enum ChangeError {
     Quarantine(#[from] QuarantineError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error("nothing was released: {0}")]
+    NotDone(#[from] NotDone),
     #[error(transparent)]
     Outbound(#[from] NotOut),
 }
@@ -125,46 +134,95 @@ pub(super) async fn finish_releases(quarantine: &Quarantine, spool: &Spool) {
         let Some(detail) = spool.show(id) else { continue };
         let recipients = detail.meta.envelope.recipients.into_iter().map(|recipient| recipient.address).collect();
         match quarantine.finish(id, recipients).await {
-            Ok(0) => {}
-            Ok(recipients) => tracing::info!(%id, recipients, "a release that was broken off is finished"),
-            Err(error) => tracing::error!(%id, %error, "it is released, and may still be in quarantine"),
+            Ok(recipients) => {
+                if recipients > 0 {
+                    tracing::info!(%id, recipients, "a release that was broken off is finished");
+                }
+                doubt_no_more(spool, id).await;
+            }
+            Err(error) => {
+                tracing::error!(%id, %error, "it may be released and in quarantine still; it is on hold in the queue");
+                // A spool that can't write that down delivers nothing either.
+                if let Err(error) = spool.hold(&spool::Filter::of(id), IN_DOUBT).await {
+                    tracing::error!(%id, %error, "and can't be put on hold");
+                }
+            }
         }
     }
+}
+
+/// Commits, lets the quarantine forget, and lets go. If that fails, or the process dies before, the quarantine has the message,
+/// and it is the same to the spool when its release is asked for again.
+async fn hand_over(
+    spool: Spool,
+    (release, message): (Release, NewMessage),
+    suspensions: &Suspensions,
+    reason: &str,
+) -> Result<(), ChangeError> {
+    let id = release.spool_id();
+    let receipts = spool.commit(vec![message.kept_back()]).await?;
+    // Nobody waits for a 250 here; the quarantine may forget it now.
+    drop(receipts);
+    // A measure may have come while it was scanned. One that comes from here on finds it in the queue.
+    if let Err(refused) = may_send(suspensions, release.held()) {
+        take_back(&spool, id).await;
+        return Err(refused.into());
+    }
+    let going = spool.clone();
+    if let Err(not_done) = release.done(reason, move || going.let_go(id)).await {
+        tracing::error!(%id, error = %not_done, "a release is not done");
+        // Whoever asks for the release again must not find the copy that is being taken back: the quarantine's hold on the message
+        // ends with `not_done`.
+        if not_done.still.is_some() {
+            take_back(&spool, id).await;
+        }
+        return Err(not_done.into());
+    }
+    doubt_no_more(&spool, id).await;
+    Ok(())
+}
+
+/// If it was queued and on hold for that, it goes on.
+async fn doubt_no_more(spool: &Spool, id: MessageId) {
+    let why = "the quarantine has it no more";
+    if let Err(error) = spool.release_where(&spool::Filter::of(id), (IN_DOUBT, why), |_| None).await {
+        tracing::error!(%id, %error, "it is released, and may be on hold in the queue");
+    }
+}
+
+/// What the quarantine still has is not to be in the spool.
+async fn take_back(spool: &Spool, id: MessageId) {
+    if let Err(error) = spool.withdraw(id, "its release failed; it is in quarantine as before").await {
+        tracing::error!(%id, %error, "it is in quarantine, and its copy stays kept back in the spool until the next start");
+    }
+}
+
+/// A measure stands against whoever is suspended, whatever was held of its mail before.
+fn may_send(suspensions: &Suspensions, held: &Held) -> Result<(), NotOut> {
+    if held.direction == Direction::Inbound {
+        return Ok(());
+    }
+    let client = held.origin.client();
+    let asked = Asked { tenant: &held.tenant, sender: held.envelope.sender.address(), client };
+    suspensions.suspended(asked).map_or(Ok(()), |stop| Err(NotOut::Suspended(stop.id.to_string().into())))
 }
 
 impl HeldMail {
     /// How many recipients get it.
     async fn release(&self, id: MessageId, chosen: Chosen, reason: &str) -> Result<usize, ChangeError> {
         let mut release = self.quarantine.release(Scope::Everyone, id, chosen).await?;
-        let spool_id = release.spool_id();
         if release.held().direction == Direction::Outbound && release.held().class == Class::Malware {
             return Err(NotOut::Never(Category::Malware).into());
         }
-        self.may_send(release.held())?;
+        may_send(&self.suspensions, release.held())?;
         let message = self.message(&mut release).await?;
         let recipients = message.meta().envelope.recipients.len();
-        let (spool, reason) = (self.spool.clone(), reason.to_owned());
-        // It leaves when the quarantine has forgotten it. If that fails, or the process dies before, it is the same message when it is
-        // asked for again, and the next start knows it by its name. Whoever asked may go away meanwhile.
-        let handed_over = tokio::spawn(async move {
-            let receipts = spool.commit(vec![message.kept_back()]).await?;
-            // Nobody waits for a 250 here; the quarantine may forget it now.
-            drop(receipts);
-            release.done(&reason, move || spool.let_go(spool_id)).await?;
-            Ok::<_, ChangeError>(())
-        });
+        let (spool, suspensions, reason) = (self.spool.clone(), self.suspensions.clone(), reason.to_owned());
+        // Whoever asked may go away meanwhile.
+        let handed_over =
+            tokio::spawn(async move { hand_over(spool, (release, message), &suspensions, &reason).await });
         handed_over.await.map_err(|_| QuarantineError::Closed)??;
         Ok(recipients)
-    }
-
-    /// A measure stands against whoever is suspended, whatever was held of its mail before.
-    fn may_send(&self, held: &Held) -> Result<(), NotOut> {
-        if held.direction == Direction::Inbound {
-            return Ok(());
-        }
-        let client = held.origin.client();
-        let asked = Asked { tenant: &held.tenant, sender: held.envelope.sender.address(), client };
-        self.suspensions.suspended(asked).map_or(Ok(()), |stop| Err(NotOut::Suspended(stop.id.to_string().into())))
     }
 
     /// Signed as all outbound mail is.
@@ -184,11 +242,15 @@ impl HeldMail {
             About { tenant: held.tenant.clone(), origin: held.origin.clone(), envelope: release.envelope().clone() };
         let id = release.spool_id();
         let mut held_body = release.take_body().ok_or(gone)?;
-        let _place = self.at_once.acquire().await.map_err(|_| QuarantineError::Closed)?;
+        let places = match direction {
+            Direction::Inbound => &self.inbound_at_once,
+            Direction::Outbound => &self.outbound_at_once,
+        };
+        let _place = places.acquire().await.map_err(|_| QuarantineError::Closed)?;
         let authserv_id: Box<str> = self.authserv_id.as_ref().into();
         let read = tokio::task::spawn_blocking(move || {
             let as_it_came = octets(&mut held_body)?;
-            Ok::<_, std::io::Error>((without_forged(&as_it_came, &authserv_id), held_body))
+            Ok::<_, std::io::Error>((as_accepted(&as_it_came, direction, &authserv_id), held_body))
         });
         let (octets, held_body) = read.await.map_err(|_| QuarantineError::Closed)?.map_err(NotOut::from)?;
         let (head, checked) = match direction {
@@ -245,3 +307,7 @@ fn entry(held: Held) -> Entry {
         }),
     }
 }
+
+#[cfg(test)]
+#[path = "quarantine_tests.rs"]
+mod tests;

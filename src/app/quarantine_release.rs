@@ -8,13 +8,22 @@
 use bytes::Bytes;
 
 use crate::message::edit;
+use crate::model::Direction;
 use crate::model::disposition::Field;
 use crate::quarantine::Held;
 use crate::scan::kept;
 use crate::sender::authentication::results;
 
-/// Without fields that only we write, and without results that claim to be ours.
-pub(super) fn without_forged(held: &Bytes, authserv_id: &str) -> Bytes {
+/// Without fields that only we write. Inbound also without results that claim to be ours; what an outbound message says of such is
+/// its sender's word, and stays.
+pub(super) fn as_accepted(held: &Bytes, direction: Direction, authserv_id: &str) -> Bytes {
+    match direction {
+        Direction::Inbound => without_forged(held, authserv_id),
+        Direction::Outbound => edit::without_reserved(held),
+    }
+}
+
+fn without_forged(held: &Bytes, authserv_id: &str) -> Bytes {
     let message = behind_our_fields(held);
     let forged = results::forged(held.get(message..).unwrap_or_default(), authserv_id);
     let forged: Vec<_> = forged.into_iter().map(|range| range.start + message..range.end + message).collect();
@@ -52,7 +61,7 @@ mod tests {
 
     fn released(message: &str) -> String {
         let held = Bytes::from(format!("{OURS}{message}"));
-        let octets = without_forged(&held, "mx.example");
+        let octets = as_accepted(&held, Direction::Inbound, "mx.example");
         let text = String::from_utf8(octets.to_vec()).unwrap();
         text.strip_prefix(OURS).expect("our own fields stay").to_owned()
     }
@@ -71,11 +80,11 @@ mod tests {
     }
 
     #[test]
-    fn outbound_mail_has_no_results_of_ours() {
+    fn outbound_mail_loses_only_what_we_alone_write() {
         let trace = "Received: from a ([192.0.2.1])\r\n\tby mx.example (Sekisho) with ESMTP id 1;\r\n\tnow\r\n";
-        let forged = "Authentication-Results: mx.example; spf=pass\r\n";
-        let octets = without_forged(&format!("{trace}{forged}From: a@a.example\r\n\r\nx\r\n").into(), "mx.example");
-        assert_eq!(octets, format!("{trace}From: a@a.example\r\n\r\nx\r\n"));
+        let rest = "Authentication-Results: mx.example; spf=pass\r\nFrom: a@a.example\r\n\r\nx\r\n";
+        let held = format!("{trace}X-Sekisho-Verdict: clean\r\n{rest}").into();
+        assert_eq!(as_accepted(&held, Direction::Outbound, "mx.example"), format!("{trace}{rest}"));
         assert_eq!(without_forged(&Bytes::from_static(b"no trace"), "mx.example"), "no trace");
     }
 }

@@ -102,7 +102,7 @@ impl Quarantine {
     /// [done](Release::done), its recipients are forgotten here; how many.
     ///
     /// # Errors
-    /// [`QuarantineError`].
+    /// [`QuarantineError`]: it may be one, and its message may still be held here.
     pub async fn finish(&self, released: MessageId, recipients: Vec<Address>) -> Result<usize, QuarantineError> {
         on_disk(&self.0, move |shared| release::finish(shared, released, &recipients)).await
     }

@@ -35,4 +35,4 @@ pub use file::{Body, HeldBody};
 pub use handle::Quarantine;
 pub use held::{Chosen, Filter, Held, MAX_TEXT, NewHeld, Scope};
 pub use recover::RecoveryReport;
-pub use release::Release;
+pub use release::{NotDone, Release};

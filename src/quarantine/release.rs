@@ -183,40 +183,79 @@ impl Release {
         self.body.take()
     }
 
-    /// The spool has it: these recipients are forgotten here, durably. `reason` is for the mail log. `then` is called when they are
-    /// forgotten and the message may go on, whoever waits for it still.
+    /// The spool has it: these recipients are forgotten here. `reason` is for the mail log. `then` is called when they are
+    /// forgotten and the message may go on, whoever waits for it still. Where the disk did not confirm that, a crash may bring
+    /// them back: told, and no error, because nobody can ask for the release again before that.
     ///
     /// # Errors
-    /// [`QuarantineError`]: they may still be held, and `then` was not called: the release is to be asked for again.
-    pub async fn done(self, reason: &str, then: impl FnOnce() + Send + 'static) -> Result<(), QuarantineError> {
-        let Self { lease, part, .. } = self;
-        let shared = Arc::clone(&lease.shared);
+    /// [`NotDone`]: `then` was not called.
+    pub async fn done(self, reason: &str, then: impl FnOnce() + Send + 'static) -> Result<(), NotDone> {
+        let shared = Arc::clone(&self.lease.shared);
         let reason = reason.to_owned();
-        on_disk(&shared, move |shared| {
+        let done = on_disk(&shared, move |shared| {
             shared.deps.faults.reach(Point::ReleaseBeforeForget);
-            let Forgotten { recipients, durable } = forget(&lease, &part)?;
+            let Forgotten { recipients, durable } = match forget(&self.lease, &self.part) {
+                Ok(forgotten) => forgotten,
+                Err(why) => return Ok(Err(NotDone { why, still: Some(Box::new(self)) })),
+            };
+            let part = &self.part;
             shared.deps.faults.reach(Point::ReleaseAfterForget);
             shared.deps.metrics.balance.quarantine_released(recipients as u64);
             shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
             shared.tell(EventName::Released, &part.read.whole, recipients, &reason);
-            // If a crash may bring it back here, it stays in the spool until then, and goes out once.
-            durable.map(|()| then())
-        })
-        .await
+            say_unconfirmed(&self.lease, durable);
+            then();
+            Ok(Ok(()))
+        });
+        done.await.unwrap_or_else(|why| Err(NotDone { why, still: None }))
+    }
+}
+
+/// Why a release is not done.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct NotDone {
+    #[source]
+    pub why: QuarantineError,
+    /// Nothing was changed: all is held as before, and nobody else has it until this is dropped. `None`: the process ends, or it is not
+    /// known how far it came; the next start finds out.
+    pub still: Option<Box<Release>>,
+}
+
+/// It is forgotten as far as this process goes. After a crash it may be here again; is it queued still, [`finish`] knows it.
+fn say_unconfirmed(lease: &Lease, durable: Result<(), QuarantineError>) {
+    if let Err(error) = durable {
+        let id = lease.id;
+        tracing::error!(%id, %error, "it is released, and a crash may bring it back into quarantine: the disk did not confirm");
     }
 }
 
 /// A release that was broken off between the spool and here: `released` is its name in the spool, with its recipients there. How
 /// many recipients are forgotten; 0: it is no such release. Blocks.
+///
+/// # Errors
+/// [`QuarantineError`]: it may be one, and its message may still be held here.
 pub(super) fn finish(
     shared: &Arc<Shared>,
     released: MessageId,
     recipients: &[Address],
 ) -> Result<usize, QuarantineError> {
     let of_that_moment = shared.index().of_moment(released);
+    let mut trouble = None;
     for id in of_that_moment {
-        let Ok(lease) = Lease::take(shared, &Scope::Everyone, id) else { continue };
-        let Ok(part) = Part::choose(&lease, &Chosen::Only(recipients.to_vec())) else { continue };
+        let chosen = Lease::take(shared, &Scope::Everyone, id).and_then(|lease| {
+            let part = Part::choose(&lease, &Chosen::Only(recipients.to_vec()))?;
+            Ok((lease, part))
+        });
+        let (lease, part) = match chosen {
+            Ok(chosen) => chosen,
+            Err(QuarantineError::Gone(_) | QuarantineError::NotFor(..) | QuarantineError::Nobody(_)) => continue,
+            // It may be the one; another may be it as well.
+            Err(error) => {
+                trouble = Some(error);
+                continue;
+            }
+        };
         if spool_id(id, &part.places) != released {
             continue;
         }
@@ -224,9 +263,10 @@ pub(super) fn finish(
         shared.deps.metrics.balance.quarantine_released(recipients as u64);
         shared.deps.metrics.quarantine.released.inc_by(recipients as u64);
         shared.tell(EventName::Released, &part.read.whole, recipients, "a release that was broken off is finished");
-        return durable.map(|()| recipients);
+        say_unconfirmed(&lease, durable);
+        return Ok(recipients);
     }
-    Ok(0)
+    trouble.map_or(Ok(0), Err)
 }
 
 /// Takes recipients off for good. Blocks.

@@ -260,11 +260,15 @@ impl Shared {
         self.deps.log.log(&Event { message: id, reason: Some(&text), ..event });
     }
 
-    /// Takes the message's file away. The caller syncs the tenant's directory, and counts. Blocks.
+    /// Takes the message's file away; an error: it is still there. The caller syncs the tenant's directory, and counts. Blocks.
     pub(super) fn unlink(&self, tenant: &TenantId, id: MessageId) -> Result<(), QuarantineError> {
         remove_if_there(&self.dirs.message(tenant, id))?;
-        // A list of the gone without its message is taken away at the next start.
-        Ok(remove_if_there(&self.dirs.gone(tenant, id))?)
+        let gone = self.dirs.gone(tenant, id);
+        if let Err(error) = remove_if_there(&gone) {
+            self.deps.metrics.quarantine.troubles.inc();
+            tracing::warn!(%error, "{} is left behind; the next start takes it away", gone.display());
+        }
+        Ok(())
     }
 
     pub(super) fn tell(&self, name: EventName, held: &Held, recipients: usize, reason: &str) {

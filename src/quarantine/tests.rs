@@ -184,6 +184,33 @@ async fn a_release_given_up_changes_nothing_and_has_the_message_to_itself() {
 }
 
 #[tokio::test]
+async fn a_release_that_fails_keeps_the_message_until_its_copy_is_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (quarantine, _) = open(dir.path());
+    hold(&quarantine, message(1, &["a@acme.example"]), body(1)).await;
+    let release = quarantine.release(Scope::Everyone, id(1), Chosen::All).await.unwrap();
+    let path = dir.path().join("mail/acme").join(format!("{}.held", id(1)));
+    let aside = dir.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    // Can't be unlinked.
+    fs::create_dir(&path).unwrap();
+    let failed = release.done("x", || panic!("it is still held")).await.unwrap_err();
+    assert!(failed.still.is_some(), "{failed}");
+    let other = quarantine.remove(Scope::Everyone, id(1), Chosen::All, "x").await;
+    assert!(matches!(other, Err(QuarantineError::Busy(_))), "{other:?}");
+    drop(failed);
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    let release = quarantine.release(Scope::Everyone, id(1), Chosen::All).await.unwrap();
+    // The message goes, what lies beside it does not: it is released.
+    fs::create_dir(path.with_extension("gone")).unwrap();
+    let (let_go, went) = std::sync::mpsc::channel();
+    release.done("x", move || let_go.send(()).unwrap()).await.unwrap();
+    went.try_recv().unwrap();
+    assert!(quarantine.is_empty());
+}
+
+#[tokio::test]
 async fn tenants_see_nothing_of_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let (quarantine, _) = open(dir.path());

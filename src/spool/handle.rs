@@ -14,6 +14,7 @@ use super::error::{OpenError, SpoolError, is_full};
 use super::keeper::{self, Stop};
 use super::lease::{Lease, NoLease};
 use super::message::{NewMessage, UNCHECKED};
+use super::operator::Filter;
 use super::prepare::{new_draft, prepare};
 use super::queue::{Class, Request};
 use super::recover::{Recovered, RecoveryReport, recover};
@@ -141,6 +142,23 @@ impl Spool {
         if self.0.shared.index().let_go(id) {
             self.0.shared.changed.notify_one();
         }
+    }
+
+    /// Takes a message that is [kept back](NewMessage::kept_back) out of the spool again, durably: it was for nobody yet. Its
+    /// recipients count as discarded; the mail log says why. False: no such message is kept back (any more), and nothing was done.
+    ///
+    /// # Errors
+    /// [`SpoolError`]: it may still be here, kept back until the next start.
+    pub async fn withdraw(&self, id: MessageId, reason: &str) -> Result<bool, SpoolError> {
+        // Whoever has claimed it has it alone, as its branches are leased to nobody.
+        if !self.0.shared.index().claim_kept_back(id) {
+            return Ok(false);
+        }
+        let withdrawn = self.discard(self.choose(&Filter::of(id)), reason).await;
+        if withdrawn.is_err() {
+            self.0.shared.index().still_kept_back(id);
+        }
+        withdrawn.map(|_| true)
     }
 
     /// The names of all messages here.

@@ -582,13 +582,28 @@ impl Index {
 
     /// Gives a message free that was kept back; false if it was not.
     pub(super) fn let_go(&mut self, id: MessageId) -> bool {
-        let Some(slot) = self.slot(id) else { return false };
-        let entry = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut);
-        let Some(entry) = entry.filter(|entry| entry.kept_back) else { return false };
+        let Some(entry) = self.entry_mut(id).filter(|entry| entry.kept_back) else { return false };
         entry.kept_back = false;
         let branches = u32::try_from(entry.branches.as_slice().len()).unwrap_or(u32::MAX);
         (0..branches).for_each(|number| self.give_back(id, number, None));
         true
+    }
+
+    /// Takes a message that is kept back for oneself; false if it is not kept back. Its branches stay leased.
+    pub(super) fn claim_kept_back(&mut self, id: MessageId) -> bool {
+        self.entry_mut(id).is_some_and(|entry| std::mem::take(&mut entry.kept_back))
+    }
+
+    /// Undoes [`claim_kept_back`](Self::claim_kept_back).
+    pub(super) fn still_kept_back(&mut self, id: MessageId) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.kept_back = true;
+        }
+    }
+
+    fn entry_mut(&mut self, id: MessageId) -> Option<&mut Entry> {
+        let slot = self.slot(id)?;
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
     }
 
     /// Makes a waiting branch due.

@@ -18,6 +18,9 @@ use crate::telemetry::{Event, EventName};
 /// Orders are carried out in frames of so many branches.
 const PER_FRAME: usize = 256;
 
+/// What people are told of a message that is kept back: its release is under way, or was broken off.
+const KEPT_BACK: &str = "kept back for a release from quarantine";
+
 /// Which branches are meant; everything given must fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -137,8 +140,8 @@ fn item(entry: &Entry, meta: &Meta, branch: &Branch) -> QueueItem {
         next_attempt: branch.waits().then(|| Timestamp::from_millis(branch.due)),
         last_attempt: (branch.last_attempt != 0).then(|| Timestamp::from_millis(branch.last_attempt)),
         attempts: branch.attempts,
-        active: branch.leased,
-        held: branch.held().map(Into::into),
+        active: branch.leased && !entry.kept_back,
+        held: branch.held().or(entry.kept_back.then_some(KEPT_BACK)).map(Into::into),
         last_error: branch.last_error().map(Into::into),
     }
 }
@@ -272,23 +275,7 @@ impl Spool {
             chosen.into_iter().partition::<Vec<_>, _>(|chosen| index.claim(chosen.id, chosen.number))
         };
         let claimed: Vec<_> = mine.iter().map(|chosen| (chosen.id, chosen.number)).collect();
-        let result = self
-            .order(mine, EventName::Removed, reason, |chosen| {
-                let branch = &chosen.branch;
-                let ended = branch.pending.as_slice().iter().map(|index| (*index, RecipientState::Discarded)).collect();
-                let progress = Progress {
-                    branch: chosen.number,
-                    ended,
-                    attempts: branch.attempts,
-                    due: branch.due,
-                    last_attempt: branch.last_attempt,
-                    delay_notice_sent: branch.delay_notice_sent,
-                    held: None,
-                    last_error: branch.last_error().map(Into::into),
-                };
-                (record::progress(chosen.id, &progress), Effect::Progress(chosen.id, progress))
-            })
-            .await;
+        let result = self.discard(mine, reason).await;
         if result.is_err() && self.shared().wedged.get().is_none() {
             let mut index = self.shared().index();
             claimed.into_iter().for_each(|(id, number)| index.give_back(id, number, None));
@@ -296,7 +283,27 @@ impl Spool {
         result.map(|done| Done { busy: busy.len(), ..done })
     }
 
-    fn choose(&self, filter: &Filter) -> Vec<Chosen> {
+    /// The caller has them for himself.
+    pub(super) async fn discard(&self, mine: Vec<Chosen>, reason: &str) -> Result<Done, SpoolError> {
+        self.order(mine, EventName::Removed, reason, |chosen| {
+            let branch = &chosen.branch;
+            let ended = branch.pending.as_slice().iter().map(|index| (*index, RecipientState::Discarded)).collect();
+            let progress = Progress {
+                branch: chosen.number,
+                ended,
+                attempts: branch.attempts,
+                due: branch.due,
+                last_attempt: branch.last_attempt,
+                delay_notice_sent: branch.delay_notice_sent,
+                held: None,
+                last_error: branch.last_error().map(Into::into),
+            };
+            (record::progress(chosen.id, &progress), Effect::Progress(chosen.id, progress))
+        })
+        .await
+    }
+
+    pub(super) fn choose(&self, filter: &Filter) -> Vec<Chosen> {
         self.choose_where(filter, |_, _, _| true)
     }
 
@@ -368,10 +375,10 @@ fn add(sum: &mut DomainSummary, entry: &Entry, meta: &Meta, branch: &Branch) {
     sum.bytes += meta.size;
     sum.recipients += count;
     sum.oldest = earlier(sum.oldest, Timestamp::from_millis(entry.queued_at));
-    if branch.held().is_some() {
+    if branch.held().is_some() || entry.kept_back {
         sum.held += count;
     }
-    if branch.leased {
+    if branch.leased && !entry.kept_back {
         sum.active += count;
     }
     if branch.attempts > 0 {

@@ -267,3 +267,33 @@ async fn outbound_mail_without_a_mark_is_held_at_every_start() {
     drop(other);
     assert_eq!((deps.metrics.balance.sums().held, deps.metrics.balance.sums().balance()), (1, 0));
 }
+
+/// Taken back before anybody had it: it is not there, not after a restart either, and may come again.
+#[tokio::test]
+async fn what_is_kept_back_can_be_withdrawn_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || Config { min_free_bytes: 0, large_message: 100, ..Config::new(dir.path()) };
+    let large = || {
+        let mut new = message(1);
+        new.body = Body::Memory { head: Bytes::new(), rest: vec![b'x'; 5_000].into() };
+        new.kept_back()
+    };
+    let deps = deps();
+    let (spool, _) = Spool::open(config(), deps.clone()).unwrap();
+    drop(spool.commit(vec![large(), message(2)]).await.unwrap());
+    let id = |number: u128| MessageId::new(1, number);
+    let item = spool.list(&Filter::of(id(1)), 1).pop().unwrap();
+    assert!(!item.active && item.held.is_some(), "{item:?}");
+    assert!(!spool.withdraw(id(2), "x").await.unwrap(), "that one is queued");
+    assert!(spool.withdraw(id(1), "x").await.unwrap());
+    assert!(!spool.withdraw(id(1), "x").await.unwrap(), "once");
+    spool.let_go(id(1));
+    assert_eq!(spool.ids(), [id(2)]);
+    let sums = deps.metrics.balance.sums();
+    assert_eq!((sums.queued, sums.discarded, sums.balance()), (1, 1, 0));
+    drop(spool.commit(vec![large()]).await.unwrap());
+    drop(spool);
+    let (spool, report) = Spool::open(config(), self::deps()).unwrap();
+    assert_eq!((report.messages, report.damaged.len()), (2, 0));
+    assert_eq!(spool.take_due(Timestamp(u64::MAX), 9).len(), 2);
+}

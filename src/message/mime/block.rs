@@ -96,6 +96,7 @@ impl Reader<'_> {
                 self.bad_lines += 1;
                 self.bad.get_or_insert((at, self.block.fields.len()));
                 if self.bad_lines > MAX_BAD_LINES {
+                    self.passed_over(next);
                     return self.end(next, false);
                 }
             }
@@ -130,6 +131,23 @@ impl Reader<'_> {
         }
         self.block.fields.push(RawField { name: at..at + length, value: at + colon + 1..end });
         true
+    }
+
+    /// It is text to us from the first such line on. Who passes over all of them finds fields behind, until an empty line.
+    fn passed_over(&mut self, mut at: usize) {
+        let before = self.bad.map_or(0, |(_, before)| before);
+        let seen = self.block.fields.get(before..).unwrap_or_default();
+        let mut content = seen.iter().any(|field| is_content(self.octets.get(field.name.clone()).unwrap_or_default()));
+        while let Some((line, next)) = line(self.octets, at).filter(|_| at < self.limits.header_octets) {
+            if line.is_empty() {
+                if content {
+                    self.block.odd.push(Ambiguity::BrokenHeader);
+                }
+                return;
+            }
+            content |= is_content(line) && line.contains(&b':');
+            at = next;
+        }
     }
 
     fn end(&mut self, at: usize, closed: bool) {
@@ -193,7 +211,9 @@ mod tests {
         assert_eq!(names("A: b\nhello world\nC: d\n\nx"), (vec!["A", "C"], "x", vec![]));
         let (fields, body, odd) = names("A: b\nhello world\nContent-Type: d\n\nx");
         assert_eq!((fields, body, odd), (vec!["A", "Content-Type"], "x", vec![Ambiguity::BrokenHeader]));
-        assert_eq!(names("A: b\no\nn\nl\ny\nC: d\n\nx").1, "o\nn\nl\ny\nC: d\n\nx");
+        assert_eq!(names("A: b\no\nn\nl\ny\nC: d\n\nx"), (vec!["A"], "o\nn\nl\ny\nC: d\n\nx", vec![]));
+        let hidden = names("A: b\no\nn\nl\ny\nContent-Type: d\n\nx");
+        assert_eq!(hidden.2, vec![Ambiguity::BrokenHeader], "others may go on to the fields behind");
     }
 
     #[test]
