@@ -20,7 +20,7 @@ pub use tokens::Tokens;
 pub const MIN_KNOWN: usize = 8;
 /// The seed's greatest weight in points, unless it is [`SURE`].
 pub const MOST_POINTS: f64 = 4.5;
-/// From these odds on, [`SURE_SLOPE`] points for each more, up to [`SURE_POINTS`]. Of the honest mail it was tried on, none reached
+/// From these odds on, `SURE_SLOPE` points for each more, up to [`SURE_POINTS`]. Of the honest mail it was tried on, none reached
 /// them.
 pub const SURE: f64 = 3.0;
 const SURE_SLOPE: f64 = 1.5;
