@@ -6,20 +6,10 @@ use sekisho::message::edit::{Style, What, apply, without_reserved};
 use sekisho::message::specimen::{Limits, PartKind, Specimen};
 use sekisho::model::disposition::{Edits, Field, Strip, is_reserved};
 
+use super::limits::SMALL;
+
 /// All of a message, whatever it is.
-const LIMITS: Limits = Limits {
-    parts: 200,
-    depth: 24,
-    fields: 1_000,
-    header_octets: 1 << 20,
-    text: 1 << 20,
-    links: 200,
-    files: 40,
-    layers: 6,
-    file_octets: 1 << 20,
-    unpacked_octets: 2 << 20,
-    ratio: 100,
-};
+const LIMITS: Limits = Limits { parts: 200, depth: 24, fields: 1_000, header_octets: 1 << 20, ..SMALL };
 
 const OURS: &str = "X-Sekisho-Ours: a, b\r\n";
 

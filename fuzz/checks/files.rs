@@ -5,23 +5,11 @@
 
 use bytes::Bytes;
 use sekisho::message::files::walk_octets;
-use sekisho::message::specimen::{FileSeen, FileVisitor, Limits};
+use sekisho::message::specimen::{FileSeen, FileVisitor};
+
+use super::limits::SMALL;
 
 const NAMES: [&str; 8] = ["a", "a.zip", "a.pdf", "a.doc", "a.docx", "winmail.dat", "a.html", "a.rtf"];
-
-const LIMITS: Limits = Limits {
-    parts: 60,
-    depth: 12,
-    fields: 100,
-    header_octets: 64 << 10,
-    text: 1 << 20,
-    links: 200,
-    files: 40,
-    layers: 6,
-    file_octets: 1 << 20,
-    unpacked_octets: 2 << 20,
-    ratio: 100,
-};
 
 #[derive(Default)]
 struct Count {
@@ -42,14 +30,14 @@ pub fn check(data: &[u8]) {
     let [choice, octets @ ..] = data else { return };
     let name = NAMES[usize::from(*choice) % NAMES.len()];
     let (mut count, passwords) = (Count::default(), ["secret".into(), "1234".into()]);
-    let specimen = walk_octets(name, Bytes::copy_from_slice(octets), &LIMITS, &passwords, &|| false, &mut count);
-    assert!(specimen.files.len() <= LIMITS.files + 2, "{} files", specimen.files.len());
-    assert!(count.files <= LIMITS.files + 2, "{} files shown", count.files);
-    assert!(count.octets as u64 <= 2 * LIMITS.unpacked_octets + 2 * octets.len() as u64, "{} octets", count.octets);
-    assert!(specimen.links.len() <= LIMITS.links);
+    let specimen = walk_octets(name, Bytes::copy_from_slice(octets), &SMALL, &passwords, &|| false, &mut count);
+    assert!(specimen.files.len() <= SMALL.files + 2, "{} files", specimen.files.len());
+    assert!(count.files <= SMALL.files + 2, "{} files shown", count.files);
+    assert!(count.octets as u64 <= 2 * SMALL.unpacked_octets + 2 * octets.len() as u64, "{} octets", count.octets);
+    assert!(specimen.links.len() <= SMALL.links);
     for (index, file) in specimen.files.iter().enumerate() {
         assert!(file.parent.is_none_or(|parent| parent < index), "{file:?}");
-        assert!(file.layer <= LIMITS.layers + 1, "{file:?}");
+        assert!(file.layer <= SMALL.layers + 1, "{file:?}");
     }
     for one in &specimen.unchecked {
         assert!(one.what.len() < 4_096 && !one.what.contains(['\r', '\n', '\0']), "{:?}", one.what);

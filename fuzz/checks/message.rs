@@ -3,26 +3,13 @@
 
 use bytes::Bytes;
 use sekisho::message::files::{Passwords, walk};
-use sekisho::message::specimen::{FileSeen, FileVisitor, Limits, Specimen};
+use sekisho::message::specimen::{FileSeen, FileVisitor, Specimen};
 use sekisho::model::finding::{MAX_EVIDENCE, MAX_FINDINGS, Verdict};
 use sekisho::scan::impersonation::{self, Known};
 use sekisho::scan::{bulk, files};
 use sekisho::signatures::model::tokens::{MAX_TOKENS, Tokens};
 
-/// Small, so that a fuzzer meets them.
-pub const LIMITS: Limits = Limits {
-    parts: 60,
-    depth: 12,
-    fields: 100,
-    header_octets: 64 << 10,
-    text: 1 << 20,
-    links: 200,
-    files: 40,
-    layers: 6,
-    file_octets: 1 << 20,
-    unpacked_octets: 2 << 20,
-    ratio: 100,
-};
+use super::limits::SMALL;
 
 struct Nobody;
 
@@ -32,11 +19,11 @@ impl FileVisitor for Nobody {
 
 /// Panics if something does not hold.
 pub fn check(data: &[u8]) {
-    let mut specimen = Specimen::parse(Bytes::copy_from_slice(data), &LIMITS, &|| false);
+    let mut specimen = Specimen::parse(Bytes::copy_from_slice(data), &SMALL, &|| false);
     holds(&specimen);
-    walk(&mut specimen, &LIMITS, &Passwords::of_mail_and(&[]), &|| false, &mut Nobody);
+    walk(&mut specimen, &SMALL, &Passwords::of_mail_and(&[]), &|| false, &mut Nobody);
     holds(&specimen);
-    assert!(specimen.files.len() <= LIMITS.files + LIMITS.parts, "{} files", specimen.files.len());
+    assert!(specimen.files.len() <= SMALL.files + SMALL.parts, "{} files", specimen.files.len());
     for (index, file) in specimen.files.iter().enumerate() {
         assert!(file.parent.is_none_or(|parent| parent < index) && file.part < specimen.parts.len());
     }
@@ -55,7 +42,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn holds(specimen: &Specimen) {
-    assert!(specimen.fields.len() <= LIMITS.fields && specimen.parts.len() <= LIMITS.parts);
+    assert!(specimen.fields.len() <= SMALL.fields && specimen.parts.len() <= SMALL.parts);
     assert!(specimen.body <= specimen.raw.len());
     for field in &specimen.fields {
         assert!(specimen.raw.get(field.raw.clone()).is_some(), "a field outside of the message");
@@ -63,14 +50,14 @@ fn holds(specimen: &Specimen) {
     for (index, part) in specimen.parts.iter().enumerate() {
         assert!(part.parent.is_none_or(|parent| parent < index), "{part:?}");
         assert!(specimen.raw.get(part.encoded.clone()).is_some(), "a part outside of the message");
-        assert!(part.depth <= LIMITS.depth + 1, "{} deep", part.depth);
+        assert!(part.depth <= SMALL.depth + 1, "{} deep", part.depth);
     }
-    assert!(specimen.links.len() <= LIMITS.links);
+    assert!(specimen.links.len() <= SMALL.links);
     for link in &specimen.links {
         assert!(link.part < specimen.parts.len() && !link.host.contains(char::is_whitespace), "{link:?}");
     }
     let text: usize =
         specimen.texts.iter().map(|text| text.visible.chars().count() + text.hidden.chars().count()).sum();
-    assert!(text <= 4 * LIMITS.text + 4_096, "{text} characters");
+    assert!(text <= 4 * SMALL.text + 4_096, "{text} characters");
     assert!(specimen.texts.iter().all(|text| text.part < specimen.parts.len()));
 }

@@ -1,6 +1,8 @@
 //! `cargo fuzz run -s none files fuzz/corpus/files fuzz/seeds/files`
 #![no_main]
 
+#[path = "../checks/limits.rs"]
+mod limits;
 #[path = "../checks/files.rs"]
 mod files;
 

@@ -1,6 +1,8 @@
 //! `cargo fuzz run -s none message fuzz/corpus/message fuzz/seeds/message`
 #![no_main]
 
+#[path = "../checks/limits.rs"]
+mod limits;
 #[path = "../checks/message.rs"]
 mod message;
 

@@ -17,6 +17,8 @@ mod edit;
 mod files;
 #[path = "../../fuzz/checks/html.rs"]
 mod html;
+#[path = "../../fuzz/checks/limits.rs"]
+mod limits;
 #[path = "../../fuzz/checks/message.rs"]
 mod message;
 #[path = "../../fuzz/checks/received.rs"]
