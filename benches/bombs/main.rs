@@ -88,7 +88,7 @@ fn table(words: &[&str]) {
         let size = path.metadata().unwrap().len();
         let out = Command::new(std::env::current_exe().unwrap()).arg("one").arg(&path).output().unwrap();
         let told = String::from_utf8_lossy(&out.stdout).into_owned();
-        let fields: Vec<&str> = told.trim_end().split('\t').collect();
+        let fields: Vec<&str> = told.trim_end_matches('\n').split('\t').collect();
         let [millis, kib, judged, unchecked] = fields.as_slice() else {
             println!("| {name} | {size} | no answer: {} {} |", out.status, String::from_utf8_lossy(&out.stderr));
             failed.push(name);
