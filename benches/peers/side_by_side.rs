@@ -24,12 +24,20 @@ pub struct Order {
     pub without_postfix: bool,
 }
 
+/// Every detector that can be switched off; a message is still taken apart, for what is ambiguous must not pass.
+const UNSEEN: &str = "[scan]\noff = [\"hashes\", \"rules\", \"feeds\", \"yara\", \"spamassassin\", \"classifier\", \
+                      \"impersonation\", \"bulk\", \"files\"]\n";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Straight,
     Postfix,
+    /// As Postfix: mail is relayed, and nobody looks into it; senders are judged all the same.
     Queued,
     Inline,
+    /// With all that looks into messages by default.
+    QueuedScanned,
+    InlineScanned,
 }
 
 impl Who {
@@ -39,6 +47,8 @@ impl Who {
             Self::Postfix => "Postfix, plain relay",
             Self::Queued => "Sekisho, queued",
             Self::Inline => "Sekisho, inline",
+            Self::QueuedScanned => "Sekisho, queued, scans",
+            Self::InlineScanned => "Sekisho, inline, scans",
         }
     }
 }
@@ -102,9 +112,9 @@ pub fn run(order: &Order) -> Result<bool, String> {
     println!("smtp-source and smtp-sink, 5 KB");
     head();
     let peers: &[Who] = if order.without_postfix {
-        &[Who::Straight, Who::Queued, Who::Inline]
+        &[Who::Straight, Who::Queued, Who::Inline, Who::QueuedScanned, Who::InlineScanned]
     } else {
-        &[Who::Straight, Who::Postfix, Who::Queued, Who::Inline]
+        &[Who::Straight, Who::Postfix, Who::Queued, Who::Inline, Who::QueuedScanned, Who::InlineScanned]
     };
     for connections in &order.connections {
         for reuse in [false, true] {
@@ -147,8 +157,8 @@ fn start(
             let address = postfix.address;
             Ok((Peer::Postfix(postfix), address))
         }
-        Who::Queued | Who::Inline => {
-            let custody = if who == Who::Inline { "inline" } else { "queued" };
+        Who::Queued | Who::Inline | Who::QueuedScanned | Who::InlineScanned => {
+            let custody = if matches!(who, Who::Inline | Who::InlineScanned) { "inline" } else { "queued" };
             let tenants = format!(
                 "[[tenant]]\nid = \"acme\"\nname = \"Acme KK\"\ncustody = \"{custody}\"\n[[tenant.domain]]\n\
                  name = \"acme.example\"\nnext_hops = [\"{sink}\"]\nrecipients = \"any\"\n"
@@ -158,6 +168,9 @@ fn start(
             plan.wrapper = meter.wrapper();
             // `smtp-source -d` sends everything over its connections and gives up at the first 421.
             plan.settings = "[smtp]\ntransactions = 1000000\n".to_owned();
+            if matches!(who, Who::Queued | Who::Inline) {
+                plan.settings.push_str(UNSEEN);
+            }
             plan.write().and_then(|()| plan.apply()).map_err(|error| error.to_string())?;
             let mut gateway = plan.serve(&[]).map_err(|error| error.to_string())?;
             gateway.ready(Duration::from_secs(30)).map_err(|error| format!("{error}\n{}", plan.log_tail()))?;
@@ -254,7 +267,7 @@ fn figures(
 
 fn head() {
     println!(
-        "{:<22} {:>5} {:>6} {:>11} {:>12} {:>11} {:>9} {:>9} {:>11}",
+        "{:<23} {:>5} {:>6} {:>11} {:>12} {:>11} {:>9} {:>9} {:>11}",
         "peer", "conns", "reuse", "accepted/s", "delivered/s", "CPU us/msg", "p50 ms", "p99 ms", "written B"
     );
 }
@@ -263,7 +276,7 @@ fn line(found: &Figures) {
     let millis =
         |value: Option<Duration>| value.map_or("-".to_owned(), |time| format!("{:.2}", time.as_secs_f64() * 1e3));
     println!(
-        "{:<22} {:>5} {:>6} {:>11.0} {:>12.0} {:>11} {:>9} {:>9} {:>11}",
+        "{:<23} {:>5} {:>6} {:>11.0} {:>12.0} {:>11} {:>9} {:>9} {:>11}",
         found.who.name(),
         found.connections,
         if found.reuse { "yes" } else { "no" },

@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::quarantine::{Deps, Quarantine};
 use crate::scan::{self, Scanner};
 use crate::signatures::sets::{Refreshed, Sets};
-use crate::signatures::starter;
+use crate::signatures::{background, starter};
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 
 /// What a node judges content with.
@@ -73,7 +73,7 @@ pub(super) async fn follow(
             of_thread.review();
             (refreshed, of_thread.news(), of_thread.doubt())
         };
-        let Ok((refreshed, returned, doubt)) = tokio::task::spawn_blocking(refresh).await else { continue };
+        let Some((refreshed, returned, doubt)) = background::run(refresh).await else { continue };
         tell(&refreshed, &metrics);
         let mut reasons: Vec<String> =
             refreshed.refused.iter().map(|(number, why)| format!("signature set {number} refused: {why}")).collect();

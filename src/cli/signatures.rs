@@ -36,7 +36,7 @@ use crate::scan::{rules, trial};
 use crate::signatures::published::{Canary, Published, Seen};
 use crate::signatures::rules::Facts;
 use crate::signatures::sets::{self, Config, Sets};
-use crate::signatures::{Fault, Pack, Refused, SignatureSet, SigningKey, Trust, keys, self_test};
+use crate::signatures::{Fault, Pack, Refused, SignatureSet, SigningKey, Trust, background, keys, self_test};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Octets of a message that `test` reads.
@@ -161,6 +161,7 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     let config = || node().and_then(Node::config);
     let published = || config().map(|config| config.published);
+    background::give_way();
     match command {
         SignaturesCommand::Check { packs } => check(&packs, style, out),
         SignaturesCommand::Compile(args) => compile(&args, &published()?, style, out),

@@ -56,5 +56,9 @@
 //!
 //! # What literals cost
 //! One matcher finds all literals of rules, expressions and signatures in one pass ([`crate::signatures::literals`]); figures by
-//! `cargo bench --bench literals`. An expression runs only where one of the literals it needs was found; what a rule costs
-//! that needs none, `sekisho signatures check` tells.
+//! `cargo bench --bench literals`. An expression runs only where one of the literals it needs was found and all else that its rule
+//! asks for holds; those of one rule that need none run as one. What a rule costs that needs none, `sekisho signatures check` tells.
+//!
+//! # Compiling beside mail
+//! Sets are read, compiled and proved on a thread that gives way to mail ([`crate::signatures::background`]), in the node as in the
+//! commands: on a busy machine a set comes in force some seconds later, and no message waits for it (`benches/swaps`).

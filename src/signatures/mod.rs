@@ -5,6 +5,7 @@
 //!
 //! **Failure**: a bad set is refused with file, line and reason, and the running one stays.
 
+pub mod background;
 pub mod clamav;
 pub mod fault;
 pub mod feeds;

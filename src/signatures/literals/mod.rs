@@ -46,7 +46,7 @@ impl Literals {
     #[must_use]
     pub fn build(literals: &[(&[u8], Case)]) -> Self {
         let numbered = (0_u32..).zip(literals.iter().copied());
-        let short: Vec<_> = numbered.filter(|(_, (octets, _))| octets.len() < window::WIDTH).collect();
+        let short: Vec<_> = numbered.filter(|(_, (octets, _))| octets.len() < window::LEAST).collect();
         Self { short: Short::build(&short), long: Windows::build(literals), count: literals.len() }
     }
 

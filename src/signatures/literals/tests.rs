@@ -30,7 +30,7 @@ fn quickly(literals: &[(Vec<u8>, Case)], text: &[u8]) -> Vec<(u32, usize)> {
 #[test]
 fn occurrences_across_chunks_are_found_once() {
     let literals = [(b"needle in a Haystack".to_vec(), Case::Ascii), (b"EXACTLY THIS".to_vec(), Case::Exact)];
-    for at in [0, 16_370, 16_384, 16_385, 32_760, 65_000] {
+    for at in [0, 1, 16_370, 16_371, 16_376, 16_377, 16_384, 16_385, 32_760, 65_000] {
         let mut text = vec![b'.'; 70_000];
         text[at..at + 20].copy_from_slice(b"NEEDLE IN A HAYSTACK");
         text[at + 40..at + 52].copy_from_slice(b"exactly this");

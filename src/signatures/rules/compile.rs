@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
 use super::atoms::Atom;
 use super::expression::{self, Expression, Named};
 use super::fields::{FieldNames, Mask};
 use super::lists;
 use super::read::Written;
-use super::required::{is_never_ascii, required};
-use super::{Literal, Needle, NeedleId, Pattern, Rule, RuleInfo, RuleSet};
+use super::required::{is_never_ascii, required, required_as_written};
+use super::{Literal, Matcher, Needle, NeedleId, Pattern, Rule, RuleInfo, RuleSet};
 use crate::model::finding::{Class, Score};
 use crate::signatures::fault::Faults;
 use crate::signatures::fold;
@@ -116,8 +116,10 @@ impl Builder {
         }
         let mut patterns = Vec::new();
         for regex in written.regex.iter() {
-            patterns.push(self.regex(regex, mask, written.case)?);
+            patterns.push(regex_of(regex, mask, written.case)?);
         }
+        let patterns: Vec<_> =
+            joined(patterns).into_iter().map(|made| self.pattern(made, mask)).collect::<Result<_, String>>()?;
         let domains = (!written.domains.is_empty()).then(|| self.domains(&written.domains));
         let when = written.when.as_deref().map(expression::parse).transpose()?;
         let asks = !(any.is_empty() && all.is_empty() && patterns.is_empty());
@@ -176,33 +178,14 @@ impl Builder {
         self.octets(&bytes, mask, Case::Exact, false)
     }
 
-    fn regex(&mut self, pattern: &str, mask: Mask, case: bool) -> Result<usize, String> {
-        if mask.is_octets() {
-            return Err("regex doesn't go with file and raw: use any, all and hex".to_owned());
-        }
-        let pattern = ascii_words(pattern);
-        let regex = RegexBuilder::new(&pattern)
-            .case_insensitive(!case)
-            .size_limit(REGEX_SIZE)
-            .dfa_size_limit(REGEX_SIZE)
-            .nest_limit(REGEX_DEPTH)
-            .build()
-            .map_err(|error| {
-                error.to_string().lines().last().unwrap_or("not a regular expression").trim().to_owned()
-            })?;
-        if regex.is_match("") {
-            return Err("the expression matches nothing at all, and so everywhere".to_owned());
-        }
-        let mut hir = regex_syntax::ParserBuilder::new().case_insensitive(!case).nest_limit(REGEX_DEPTH).build();
-        let hir = hir.parse(&pattern).ok();
-        let literals = hir.as_ref().and_then(required).filter(|_| !case);
-        let mut needed = Vec::new();
-        for literal in literals.iter().flatten() {
-            needed.push(self.octets(literal, mask, Case::Folded, false)?.needle);
+    fn pattern(&mut self, made: Made, mask: Mask) -> Result<usize, String> {
+        let mut required = Vec::new();
+        for literal in &made.required {
+            required.push(self.octets(literal, mask, Case::Folded, false)?.needle);
         }
         let id = self.patterns.len();
-        let never_ascii = hir.as_ref().is_some_and(is_never_ascii);
-        self.patterns.push(Pattern { regex, mask, exact: case, never_ascii, required: needed.into() });
+        let Made { regex, exact, never_ascii, .. } = made;
+        self.patterns.push(Pattern { regex, mask, exact, never_ascii, required: required.into() });
         Ok(id)
     }
 
@@ -345,14 +328,70 @@ pub fn atoms(rules: &[Rule]) -> Vec<Atom> {
 }
 
 /// Builds the matcher for the literals of one kind of text; `None` if there are none.
-pub fn matcher(needles: &[Needle], wanted: impl Fn(&Needle) -> bool) -> Option<(Literals, Vec<NeedleId>)> {
+pub(super) fn matcher(needles: &[Needle], wanted: impl Fn(&Needle) -> bool) -> Option<Matcher> {
     let mut ids = Vec::new();
     let mut literals = Vec::new();
+    let mut mask = Mask::default();
     for (id, needle) in needles.iter().enumerate() {
         if wanted(needle) {
             ids.push(NeedleId::try_from(id).unwrap_or(NeedleId::MAX));
             literals.push((&*needle.bytes, needle.case));
+            mask.join(needle.mask);
         }
     }
-    (!ids.is_empty()).then(|| (Literals::build(&literals), ids))
+    (!ids.is_empty()).then(|| Matcher { literals: Literals::build(&literals), ids, mask })
+}
+
+/// An expression, and what must have been seen before it need run.
+#[derive(Debug)]
+struct Made {
+    /// As the `regex` crate has it.
+    written: String,
+    regex: Regex,
+    exact: bool,
+    never_ascii: bool,
+    required: Vec<Vec<u8>>,
+}
+
+fn regex_of(pattern: &str, mask: Mask, case: bool) -> Result<Made, String> {
+    if mask.is_octets() {
+        return Err("regex doesn't go with file and raw: use any, all and hex".to_owned());
+    }
+    let written = ascii_words(pattern);
+    let regex = compiled(&written, case)
+        .map_err(|error| error.to_string().lines().last().unwrap_or("not a regular expression").trim().to_owned())?;
+    if regex.is_match("") {
+        return Err("the expression matches nothing at all, and so everywhere".to_owned());
+    }
+    let mut hir = regex_syntax::ParserBuilder::new().case_insensitive(!case).nest_limit(REGEX_DEPTH).build();
+    let hir = hir.parse(&written).ok();
+    let required = hir.as_ref().and_then(if case { required_as_written } else { required }).unwrap_or_default();
+    let never_ascii = hir.as_ref().is_some_and(is_never_ascii);
+    Ok(Made { written, regex, exact: case, never_ascii, required })
+}
+
+fn compiled(pattern: &str, case: bool) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(!case)
+        .size_limit(REGEX_SIZE)
+        .dfa_size_limit(REGEX_SIZE)
+        .nest_limit(REGEX_DEPTH)
+        .build()
+}
+
+/// Those of one rule that run on every message become one expression: a text is gone through once for all of them.
+fn joined(all: Vec<Made>) -> Vec<Made> {
+    let may_join = |made: &Made| made.required.is_empty() && !made.never_ascii && !made.written.contains('#');
+    let (join, mut rest): (Vec<Made>, Vec<Made>) = all.into_iter().partition(may_join);
+    let written: Vec<String> = join.iter().map(|made| format!("(?:{})", made.written)).collect();
+    let written = written.join("|");
+    let exact = join.first().is_some_and(|made| made.exact);
+    match compiled(&written, exact) {
+        Ok(regex) if join.len() > 1 => {
+            rest.push(Made { written, regex, exact, never_ascii: false, required: Vec::new() });
+        }
+        // Together they are too large.
+        _ => rest.extend(join),
+    }
+    rest
 }

@@ -36,7 +36,8 @@
 //!
 //! Texts and literals are folded ([`crate::signatures::fold`]): write as you like, but for `case = true`. Expressions are
 //! those of the `regex` crate, run on the folded text, and match in linear time; `\b` is ASCII's. One that needs no literal
-//! of at least three octets runs on every message: avoid it. Of literals, `find` costs next to nothing: thousands are fine.
+//! of at least three octets, or with a sign like `$`, runs on every message: avoid it, or give its rule a word in `any` or `all`,
+//! for expressions run only where all else of their rule holds. Literals themselves cost next to nothing: thousands are fine.
 //!
 //! **Failure**: a fault anywhere refuses the set, with file and line. When time is up, what was found until then is told,
 //! and that it is not all.
@@ -104,6 +105,14 @@ pub struct RuleInfo {
     pub pack: Box<str>,
 }
 
+/// Finds literals, of which some are looked for in these fields.
+#[derive(Debug)]
+struct Matcher {
+    literals: Literals,
+    ids: Vec<NeedleId>,
+    mask: Mask,
+}
+
 #[derive(Debug)]
 pub struct Rule {
     info: RuleInfo,
@@ -162,8 +171,8 @@ pub struct RuleSet {
     names: FieldNames,
     wanted: Mask,
     needles: Vec<Needle>,
-    folded: Option<(Literals, Vec<NeedleId>)>,
-    exact: Option<(Literals, Vec<NeedleId>)>,
+    folded: Option<Matcher>,
+    exact: Option<Matcher>,
     patterns: Vec<Pattern>,
     rules: Vec<Rule>,
     /// The order of evaluation.
@@ -259,8 +268,8 @@ impl RuleSet {
             run.look(region);
             self.lists.look(region, &mut listed);
         }
-        run.search(&regions, time_up);
         run.links(specimen);
+        run.search(&regions, time_up);
         let atoms: Vec<(Atom, u32)> = self.atoms.iter().map(|atom| (*atom, atom.value(specimen, facts))).collect();
         let mut evaluated = run.judge(&regions, &atoms);
         evaluated.hits.extend(self.lists.hits(listed));
@@ -311,6 +320,9 @@ impl RuleSet {
     }
 }
 
+/// The time of the message is up.
+struct Late;
+
 /// The evaluation of one message.
 struct Run<'s> {
     set: &'s RuleSet,
@@ -325,7 +337,9 @@ struct Run<'s> {
 impl<'s> Run<'s> {
     fn look(&mut self, region: &Region<'_>) {
         for (matcher, text) in [(&self.set.folded, &region.folded), (&self.set.exact, &region.exact)] {
-            if let Some((literals, ids)) = matcher {
+            if let Some(Matcher { literals, ids, mask }) = matcher
+                && mask.meets(&region.mask)
+            {
                 let (set, seen) = (self.set, &mut self.seen);
                 literals.find(text.as_bytes(), &mut |found, start| {
                     let Some(id) = ids.get(found as usize).copied() else { return };
@@ -339,27 +353,45 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// Runs the expressions that may match.
+    /// Runs the expressions that may match, of rules that hold but for them, until one of each rule matched.
     fn search(&mut self, regions: &[Region<'_>], time_up: TimeUp<'_>) {
-        for (id, pattern) in self.set.patterns.iter().enumerate() {
-            if !pattern.required.is_empty() && !pattern.required.iter().any(|needle| self.seen.has(*needle)) {
+        let set = self.set;
+        for rule in set.rules.iter().filter(|rule| !rule.patterns.is_empty()) {
+            if !self.own_but_patterns(rule, regions) {
                 continue;
             }
-            for region in regions.iter().filter(|region| region.mask.meets(&pattern.mask)) {
-                if time_up() {
+            for id in &rule.patterns {
+                let Some(pattern) = set.patterns.get(*id) else { continue };
+                let Ok(found) = self.find(pattern, regions, time_up) else {
                     self.time_is_up = true;
                     return;
-                }
-                let text = if pattern.exact { &region.exact } else { &region.folded };
-                if pattern.never_ascii && text.is_ascii() {
-                    continue;
-                }
-                if let Some(found) = pattern.regex.find(text) {
-                    self.matched.insert(id, found.as_str().chars().take(80).collect::<String>().into());
+                };
+                if let Some(found) = found {
+                    self.matched.insert(*id, found);
                     break;
                 }
             }
         }
+    }
+
+    /// What an expression matches first.
+    fn find(&self, pattern: &Pattern, regions: &[Region<'_>], time_up: TimeUp<'_>) -> Result<Option<Box<str>>, Late> {
+        if !pattern.required.is_empty() && !pattern.required.iter().any(|needle| self.seen.has(*needle)) {
+            return Ok(None);
+        }
+        for region in regions.iter().filter(|region| region.mask.meets(&pattern.mask)) {
+            if time_up() {
+                return Err(Late);
+            }
+            let text = if pattern.exact { &region.exact } else { &region.folded };
+            if pattern.never_ascii && text.is_ascii() {
+                continue;
+            }
+            if let Some(found) = pattern.regex.find(text) {
+                return Ok(Some(found.as_str().chars().take(80).collect::<String>().into()));
+            }
+        }
+        Ok(None)
     }
 
     fn links(&mut self, specimen: &Specimen) {
@@ -398,11 +430,15 @@ impl<'s> Run<'s> {
 
     /// Everything that a rule asks for, but for its condition on others.
     fn own(&self, rule: &Rule, regions: &[Region<'_>]) -> bool {
+        let matched = rule.patterns.is_empty() || rule.patterns.iter().any(|id| self.matched.contains_key(id));
+        matched && self.own_but_patterns(rule, regions)
+    }
+
+    fn own_but_patterns(&self, rule: &Rule, regions: &[Region<'_>]) -> bool {
         let seen = |literal: &&Literal| self.seen.has(literal.needle);
         (rule.any.is_empty() || rule.any.iter().filter(seen).take(rule.min).count() >= rule.min)
             && rule.all.iter().all(|literal| seen(&literal))
             && !rule.none.iter().any(|literal| seen(&literal))
-            && (rule.patterns.is_empty() || rule.patterns.iter().any(|id| self.matched.contains_key(id)))
             && rule.domains.is_none_or(|group| self.domains.contains(&group))
             && rule.exists.is_none_or(|mask| regions.iter().any(|region| region.mask.meets(&mask)))
     }

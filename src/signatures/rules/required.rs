@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// Shorter ones occur everywhere, and sort out nothing.
+/// Shorter ones occur everywhere, and sort out nothing; but for signs like `$`, which most mail does without.
 pub const MIN_LENGTH: usize = 3;
+const SIGNS: &[u8] = b"$#@%&+*~^|{}[]<>";
 /// Most literals of one expression.
 pub const MAX_LITERALS: usize = 64;
 
@@ -17,8 +18,16 @@ pub const MAX_LITERALS: usize = 64;
 #[must_use]
 pub fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     let best = Walk::of(hir).best()?;
-    let fits = |literal: &Vec<u8>| literal.len() >= MIN_LENGTH;
+    let fits = |literal: &Vec<u8>| {
+        literal.len() >= MIN_LENGTH || literal.iter().any(|octet| SIGNS.contains(octet) || !octet.is_ascii())
+    };
     (best.iter().all(fits) && best.len() <= MAX_LITERALS).then(|| best.into_iter().collect())
+}
+
+/// The same for an expression on the text as written: of those literals that folding leaves where they are but for the case.
+#[must_use]
+pub fn required_as_written(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    required(hir).filter(|literals| literals.iter().flatten().all(u8::is_ascii_graphic))
 }
 
 /// Whether no match is of ASCII alone: then no text that is needs to be searched.
@@ -180,6 +189,9 @@ mod tests {
             (r"[a-z]{5}\d", None),
             (r"abc|\d+", None),
             (r"(?:abc|xyz)+", Some(vec!["abc", "xyz"])),
+            (r"(?:\$|€|£|eur) ?\d", Some(vec!["$", "eur", "£", "€"])),
+            (r"\d[\d.,]*\$", Some(vec!["$"])),
+            (r"ab|\$", None),
         ] {
             let found = of(pattern);
             let found = found.as_ref().map(|list| list.iter().map(String::as_str).collect::<Vec<_>>());
