@@ -154,6 +154,10 @@ impl Builder {
         if bytes.len() < 2 {
             return Err(format!("the literal {:?} is shorter than two octets", String::from_utf8_lossy(bytes)));
         }
+        self.needle(bytes, mask, case, word)
+    }
+
+    fn needle(&mut self, bytes: &[u8], mask: Mask, case: Case, word: bool) -> Result<Literal, String> {
         let exact = case == Case::Exact;
         let key = (Box::from(bytes), mask, word, exact);
         let next = NeedleId::try_from(self.needles.len()).map_err(|_| "too many literals")?;
@@ -181,7 +185,7 @@ impl Builder {
     fn pattern(&mut self, made: Made, mask: Mask) -> Result<usize, String> {
         let mut required = Vec::new();
         for literal in &made.required {
-            required.push(self.octets(literal, mask, Case::Folded, false)?.needle);
+            required.push(self.needle(literal, mask, Case::Folded, false)?.needle);
         }
         let id = self.patterns.len();
         let Made { regex, exact, never_ascii, .. } = made;

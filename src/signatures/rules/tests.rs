@@ -70,6 +70,16 @@ fn words_are_found_in_the_fields_asked_for() {
         ("domains = \"ad.example\"", false),
         ("in = \"url\"\nregex = '/a$'", true),
         ("when = \"@links >= 1 and not @authenticated\"", true),
+        ("any = \"prize\"\nregex = '停.{1,3}れ'", true),
+        ("any = \"none such\"\nregex = 'prize'", false),
+        ("all = \"prize\"\nnone = \"カード\"\nregex = 'prize'", false),
+        ("domains = \"bad.example\"\nregex = 'prize'", true),
+        ("regex = ['\\d\\d', '[e-z]{5}', 'none such']", true),
+        ("regex = ['\\d\\d', '[a-c]{5}', 'none such']", false),
+        ("in = \"subject\"\ncase = true\nregex = ['[A-Z]{6}', 'RIZE']", true),
+        ("in = \"subject\"\ncase = true\nregex = ['[A-Z]{6}', '[a-z]{4}', 'rize']", false),
+        ("in = \"subject\"\nregex = ['(?x) [q-z]{3} # no blank', '[i-z]{5}']", false),
+        ("in = \"subject\"\nregex = ['(?x) [q-z]{3} # no blank', 'a [i-z]{3}']", true),
     ];
     for (text, expected) in table {
         assert_eq!(!hits(&rule("R", text), &mail).is_empty(), expected, "{text}");
@@ -117,6 +127,8 @@ fn faults_are_told_with_their_lines() {
 fn expressions_without_a_literal_are_told() {
     let set = compile(&(rule("A", "regex = 'abc\\d'") + &rule("B", "regex = '\\d\\d:\\d\\d'"))).unwrap();
     assert_eq!(set.rules.costly().collect::<Vec<_>>(), [r"\d\d:\d\d"]);
+    let set = compile(&rule("A", "regex = ['\\d:', '\\$\\d', '[ab]c', 'word']")).unwrap();
+    assert_eq!(set.rules.costly().collect::<Vec<_>>(), [r"(?:\d:)|(?:[ab]c)"], "those of one rule run as one");
 }
 
 #[test]
