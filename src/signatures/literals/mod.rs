@@ -1,7 +1,8 @@
 //! Finds all of many literals in a text in one pass.
 //!
-//! Short ones go into an aho-corasick automaton, those of eight octets and more into a filter over windows ([`window`]),
-//! which builds in a tenth of the time and stays small with a million of them (`benches/literals.rs`).
+//! Those of up to three octets go into an aho-corasick automaton, small enough to stay near the processor; those of up to seven,
+//! and those of eight and more, each into a filter over windows ([`window`]), which builds in a tenth of the time and stays small
+//! with a million of them (`benches/literals.rs`).
 //!
 //! **Failure**: nothing fails. **Invariants**: every occurrence of every literal is told, overlapping ones too; time is
 //! linear in the text, beside what is told.
@@ -11,6 +12,11 @@ pub mod window;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 use window::Windows;
+
+/// Of four to seven octets.
+type Middle = Windows<3, 2>;
+/// Of eight octets and more.
+type Long = Windows<7, 2>;
 
 /// How a literal is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,7 +33,8 @@ pub enum Case {
 #[derive(Debug)]
 pub struct Literals {
     short: Option<Short>,
-    long: Option<Windows>,
+    middle: Option<Middle>,
+    long: Option<Long>,
     count: usize,
 }
 
@@ -45,9 +52,16 @@ impl Literals {
     /// Empty literals are never found.
     #[must_use]
     pub fn build(literals: &[(&[u8], Case)]) -> Self {
-        let numbered = (0_u32..).zip(literals.iter().copied());
-        let short: Vec<_> = numbered.filter(|(_, (octets, _))| octets.len() < window::LEAST).collect();
-        Self { short: Short::build(&short), long: Windows::build(literals), count: literals.len() }
+        let numbered = || (0_u32..).zip(literals.iter().copied());
+        let short: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() < Middle::LEAST).collect();
+        let middle = numbered().filter(|(_, (octets, _))| (Middle::LEAST..Long::LEAST).contains(&octets.len()));
+        let long = numbered().filter(|(_, (octets, _))| octets.len() >= Long::LEAST);
+        Self {
+            short: Short::build(&short),
+            middle: Middle::build(middle),
+            long: Long::build(long),
+            count: literals.len(),
+        }
     }
 
     #[must_use]
@@ -63,6 +77,9 @@ impl Literals {
     pub fn find(&self, text: &[u8], found: &mut Found<'_>) {
         if let Some(short) = &self.short {
             short.find(text, found);
+        }
+        if let Some(middle) = &self.middle {
+            middle.find(text, found);
         }
         if let Some(long) = &self.long {
             long.find(text, found);

@@ -1,26 +1,22 @@
-//! A filter over windows of seven octets. Only every second window of a text is looked at: of each literal two windows are
-//! hashed, the rarest of those at even and of those at odd offsets, so that one of them is met wherever the literal begins. A
-//! bitmap says whether a window may be one of a literal, a table of which, and then the literal is compared.
+//! A filter over windows of a few octets: of each literal the rarest window is hashed; a bitmap says whether a window of a text
+//! may be one of a literal, a table of which, and then the literal is compared. With a stride of two, only every second window
+//! of a text is looked at: two windows of each literal are known, at even and at odd offsets, so that one of them is met
+//! wherever the literal begins.
 //!
-//! **Failure**: nothing fails. **Invariants**: memory is about 36 octets for each literal, 4 of a bitmap that is often looked
-//! at, and the literals themselves. Literals that share every window make lists in the table; the rarest window keeps them short.
+//! **Failure**: nothing fails. **Invariants**: memory is about 36 octets for each literal, some of them of the bitmap, and the
+//! literals themselves. Literals that share every window make lists in the table; the rarest window keeps them short.
 
 use super::{Case, Found};
 
-/// Octets of a window.
-const WIDTH: usize = 7;
-/// From one window that is looked at to the next.
-const STRIDE: usize = 2;
-/// Octets of the shortest literal that has a window at each offset of a stride; shorter ones don't fit in here.
-pub const LEAST: usize = WIDTH + STRIDE - 1;
 /// Windows of one literal among which the rarest are chosen.
 const CHOICE: usize = 48;
 /// Octets folded at once; a number of whole strides.
 const CHUNK: usize = 16 << 10;
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Windows of `WIDTH` octets, at most eight, `STRIDE` octets from one to the next.
 #[derive(Debug)]
-pub struct Windows {
+pub struct Windows<const WIDTH: usize, const STRIDE: usize> {
     /// Bits of the hash that the bitmap is for.
     bits: u32,
     bitmap: Box<[u64]>,
@@ -54,36 +50,31 @@ struct Stored {
     any_case: bool,
 }
 
-fn hash(window: [u8; WIDTH]) -> u64 {
-    // Two loads that overlap by an octet: half as much work as seven.
-    let [a, b, c, d, e, f, g] = window;
-    let word = u64::from(u32::from_le_bytes([a, b, c, d])) | u64::from(u32::from_le_bytes([d, e, f, g])) << 24;
-    let word = word.wrapping_mul(FACTOR);
-    (word ^ (word >> 29)).wrapping_mul(FACTOR)
+/// The upper bits depend on every octet of a window.
+fn hash(word: u64) -> u64 {
+    word.wrapping_mul(FACTOR)
 }
 
-/// Two bits of one word of the bitmap: of one look at memory, twice the certainty.
-fn two_bits(hash: u64) -> u64 {
-    1 << (hash >> 16 & 63) | 1 << (hash >> 22 & 63)
-}
+impl<const WIDTH: usize, const STRIDE: usize> Windows<WIDTH, STRIDE> {
+    /// Octets of the shortest literal that has a window at each offset of a stride; shorter ones don't fit in here.
+    pub const LEAST: usize = WIDTH + STRIDE - 1;
 
-impl Windows {
-    /// `None` for no literals. Literals shorter than [`LEAST`] are left out.
+    /// Literals with their numbers, none shorter than [`Self::LEAST`]. `None` for none.
     #[must_use]
-    pub fn build(all: &[(&[u8], Case)]) -> Option<Self> {
-        let literals = || (0_u32..).zip(all).filter(|(_, (octets, _))| octets.len() >= LEAST);
+    pub fn build<'l>(all: impl Iterator<Item = (u32, (&'l [u8], Case))> + Clone) -> Option<Self> {
+        let literals = || all.clone();
         let number = literals().count();
         if number == 0 {
             return None;
         }
-        let any_case = literals().any(|(_, (_, case))| *case == Case::Ascii);
+        let any_case = literals().any(|(_, (_, case))| case == Case::Ascii);
         let count = u32::try_from(number).ok()?;
         let list_bits = (u32::BITS - count.leading_zeros()).clamp(4, 24);
         // At most one bit in eight is set: both of a window in one of sixty-four words at most.
         let bits = (list_bits + 5).clamp(12, 28);
         let total = literals().map(|(_, (octets, _))| octets.len()).sum();
         u32::try_from(total).ok()?;
-        let rare = Rare::of(literals().map(|(_, (octets, _))| *octets), any_case, list_bits + 2);
+        let rare = Rare::<WIDTH>::of(literals().map(|(_, (octets, _))| octets), any_case, list_bits + 2);
         let mut octets = Vec::with_capacity(total);
         let mut stored = Vec::with_capacity(number);
         let mut hashes = Vec::with_capacity(number * STRIDE);
@@ -94,12 +85,14 @@ impl Windows {
                 start: as_u32(octets.len()),
                 length: as_u32(literal.len()),
                 id,
-                any_case: *case == Case::Ascii,
+                any_case: case == Case::Ascii,
             });
             octets.extend_from_slice(literal);
-            for (offset, hash) in (0..STRIDE).filter_map(|offset| rare.choose(literal, offset, any_case)) {
-                if let Some(word) = bitmap.get_mut(as_place(hash >> (64 - bits + 6))) {
-                    *word |= two_bits(hash);
+            for (offset, hash) in (0..STRIDE).filter_map(|first| rare.choose(literal, (first, STRIDE), any_case)) {
+                let shift = 64 - bits + 6;
+                if let Some(word) = bitmap.get_mut(as_place(hash >> shift)) {
+                    // Two bits of one word: of one look at memory, twice the certainty.
+                    *word |= 1 << (hash >> (shift - 6) & 63) | 1 << (hash >> (shift - 12) & 63);
                 }
                 hashes.push((hash, Entry { literal: place, check: check(hash), offset }));
             }
@@ -122,9 +115,6 @@ impl Windows {
             self.scan(text, text, 0, found);
             return;
         }
-        if text.len() < WIDTH {
-            return;
-        }
         let mut folded = Vec::with_capacity(text.len().min(CHUNK + WIDTH));
         let mut start = 0;
         while let Some(rest) = text.get(start..).filter(|rest| rest.len() >= WIDTH) {
@@ -138,13 +128,32 @@ impl Windows {
 
     /// Windows are taken from `folded`, which is `text` from `base` on.
     fn scan(&self, folded: &[u8], text: &[u8], base: usize, found: &mut Found<'_>) {
+        let (mut rest, mut at) = (folded, base);
+        while let Some(octets) = rest.first_chunk::<8>() {
+            self.look(Self::word(*octets), text, at, found);
+            rest = rest.get(STRIDE..).unwrap_or_default();
+            at += STRIDE;
+        }
+        // Windows that end with the text have fewer than eight octets before its end.
+        while let Some(window) = rest.get(..WIDTH) {
+            self.look(padded(window), text, at, found);
+            rest = rest.get(STRIDE..).unwrap_or_default();
+            at += STRIDE;
+        }
+    }
+
+    /// Eight octets as a number, of which those behind the window are gone.
+    fn word(octets: [u8; 8]) -> u64 {
+        u64::from_le_bytes(octets) << (64 - 8 * WIDTH)
+    }
+
+    #[inline]
+    fn look(&self, word: u64, text: &[u8], at: usize, found: &mut Found<'_>) {
+        let hash = hash(word);
         let shift = 64 - self.bits + 6;
-        for (at, window) in folded.array_windows::<WIDTH>().enumerate().step_by(STRIDE) {
-            let hash = hash(*window);
-            let bits = two_bits(hash);
-            if self.bitmap.get(as_place(hash >> shift)).is_some_and(|word| word & bits == bits) {
-                self.compare(hash, text, base + at, found);
-            }
+        let bits = self.bitmap.get(as_place(hash >> shift)).copied().unwrap_or_default();
+        if (bits >> (hash >> (shift - 6) & 63)) & (bits >> (hash >> (shift - 12) & 63)) & 1 != 0 {
+            self.compare(hash, text, at, found);
         }
     }
 
@@ -170,17 +179,17 @@ impl Windows {
 }
 
 /// How often windows occur in all literals, roughly.
-struct Rare {
+struct Rare<const WIDTH: usize> {
     counts: Vec<u8>,
     bits: u32,
 }
 
-impl Rare {
+impl<const WIDTH: usize> Rare<WIDTH> {
     fn of<'l>(literals: impl Iterator<Item = &'l [u8]>, any_case: bool, bits: u32) -> Self {
         let mut rare = Self { counts: vec![0; 1 << bits], bits };
         for literal in literals {
             for window in literal.array_windows::<WIDTH>().take(CHOICE) {
-                let place = as_place(hash(lower(*window, any_case)) >> (64 - bits));
+                let place = as_place(hash(padded(&lower(*window, any_case))) >> (64 - bits));
                 if let Some(count) = rare.counts.get_mut(place) {
                     *count = count.saturating_add(1);
                 }
@@ -191,12 +200,12 @@ impl Rare {
 
     /// The offset and hash of the rarest window at `first` or whole strides behind; of equals, the one with the most
     /// different octets.
-    fn choose(&self, literal: &[u8], first: usize, any_case: bool) -> Option<(u16, u64)> {
+    fn choose(&self, literal: &[u8], (first, stride): (usize, usize), any_case: bool) -> Option<(u16, u64)> {
         let mut best: Option<(u32, u16, u64)> = None;
         let windows = literal.array_windows::<WIDTH>().zip(0_u16..).take(CHOICE);
-        for (window, offset) in windows.skip(first).step_by(STRIDE) {
+        for (window, offset) in windows.skip(first).step_by(stride) {
             let window = lower(*window, any_case);
-            let hash = hash(window);
+            let hash = hash(padded(&window));
             let count = self.counts.get(as_place(hash >> (64 - self.bits))).copied().unwrap_or(u8::MAX);
             let cost = u32::from(count) * 16 + sameness(window);
             if best.is_none_or(|(least, ..)| cost < least) {
@@ -208,12 +217,11 @@ impl Rare {
 }
 
 /// 0 for different octets; windows of one octet over and over are common in any file.
-fn sameness(window: [u8; WIDTH]) -> u32 {
+fn sameness<const WIDTH: usize>(window: [u8; WIDTH]) -> u32 {
     let mut sorted = window;
     sorted.sort_unstable();
     let same = sorted.array_windows::<2>().filter(|[one, next]| one == next).count();
-    let same = as_u32(same);
-    if same >= 5 { 2_000 } else { same }
+    if same + 2 >= WIDTH { 2_000 } else { as_u32(same) }
 }
 
 /// The entries sorted by their list, and where each list begins.
@@ -242,16 +250,21 @@ fn lists(hashes: &[(u64, Entry)], bits: u32) -> (Box<[u32]>, Box<[Entry]>) {
     (starts.into(), entries.into())
 }
 
-fn lower(mut window: [u8; WIDTH], any_case: bool) -> [u8; WIDTH] {
+fn lower<const WIDTH: usize>(mut window: [u8; WIDTH], any_case: bool) -> [u8; WIDTH] {
     if any_case {
         window.make_ascii_lowercase();
     }
     window
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the lowest bits are what is wanted")]
+/// The window, shifted as [`Windows::word`] shifts it.
+fn padded(window: &[u8]) -> u64 {
+    window.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet)) << (64 - 8 * window.len())
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "some bits of the middle are what is wanted")]
 fn check(hash: u64) -> u16 {
-    hash as u16
+    (hash >> 32) as u16
 }
 
 fn as_u32(count: usize) -> u32 {

@@ -18,10 +18,14 @@ pub const MAX_LITERALS: usize = 64;
 #[must_use]
 pub fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     let best = Walk::of(hir).best()?;
-    let fits = |literal: &Vec<u8>| {
-        literal.len() >= MIN_LENGTH || literal.iter().any(|octet| SIGNS.contains(octet) || !octet.is_ascii())
-    };
+    let fits = |literal: &Vec<u8>| weight(literal) >= MIN_LENGTH;
     (best.iter().all(fits) && best.len() <= MAX_LITERALS).then(|| best.into_iter().collect())
+}
+
+/// The length, but for signs, which sort out more than theirs.
+fn weight(literal: &[u8]) -> usize {
+    let is_rare = literal.iter().any(|octet| SIGNS.contains(octet) || !octet.is_ascii());
+    if is_rare { literal.len().max(MIN_LENGTH) } else { literal.len() }
 }
 
 /// The same for an expression on the text as written: of those literals that folding leaves where they are but for the case.
@@ -148,7 +152,7 @@ impl Walk {
 
 /// Long literals sort out more than short ones; of equal length, fewer.
 fn worth(set: &BTreeSet<Vec<u8>>) -> (usize, std::cmp::Reverse<usize>) {
-    (set.iter().map(|literal| literal.len().min(8)).min().unwrap_or(0), std::cmp::Reverse(set.len()))
+    (set.iter().map(|literal| weight(literal).min(8)).min().unwrap_or(0), std::cmp::Reverse(set.len()))
 }
 
 #[cfg(test)]
@@ -191,6 +195,7 @@ mod tests {
             (r"(?:abc|xyz)+", Some(vec!["abc", "xyz"])),
             (r"(?:\$|€|£|eur) ?\d", Some(vec!["$", "eur", "£", "€"])),
             (r"\d[\d.,]*\$", Some(vec!["$"])),
+            (r"(?:usd|\$|€) ?\d (?:million|m\b)", Some(vec!["$", "usd", "€"])),
             (r"ab|\$", None),
         ] {
             let found = of(pattern);
