@@ -1,6 +1,6 @@
 //! RTF: objects in hexadecimal, whatever is strewn between the digits; templates from elsewhere; text.
 //!
-//! **Failure**: nesting beyond the limit is noted.
+//! **Failure**: nesting, objects and text beyond a limit are noted.
 //! **Invariants**: iterative and linear; one object is decoded at a time.
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::model::finding::Reason;
 const MAX_DEPTH: usize = 10_000;
 const MAX_OBJECTS: usize = 128;
 /// Octets of text that are kept.
-const MAX_TEXT: usize = 1 << 20;
+const MAX_TEXT: usize = 4 << 20;
 /// Hexadecimal digits that may be an object although no word says so.
 const MIN_HEX: usize = 512;
 
@@ -35,6 +35,14 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     if read.is_too_deep {
         walk.note(Reason::Depth, at);
     }
+    if read.is_full {
+        walk.note(Reason::Count, at);
+    }
+    if read.text.len() >= MAX_TEXT {
+        walk.note(Reason::Bytes, at);
+    }
+    // Where time was up while it was read, that is noted here.
+    let _ = walk.is_spent(at);
     if read.has_objects || !read.objects.is_empty() {
         walk.mark_document(at, Trait::EmbeddedObject);
     }
@@ -91,6 +99,8 @@ struct Rtf {
     fields: String,
     has_objects: bool,
     is_too_deep: bool,
+    /// There are more objects than are looked at.
+    is_full: bool,
 }
 
 impl Rtf {
@@ -208,8 +218,8 @@ impl Rtf {
                 let data = rest.get(end..end.saturating_add(length)).unwrap_or_default();
                 if *group == Use::Object {
                     hex.extend(data);
-                } else if data.len() >= MIN_HEX && self.objects.len() < MAX_OBJECTS {
-                    self.objects.push(data.to_vec());
+                } else if data.len() >= MIN_HEX {
+                    self.push(data.to_vec());
                 }
                 end += data.len();
             }
@@ -224,8 +234,16 @@ impl Rtf {
         let signed = || kind::of(&data, "");
         let worth = is_object && data.len() > 8
             || data.len() >= MIN_HEX && (is_container(signed()) || signed().0 == FileKind::Executable);
-        if worth && self.objects.len() < MAX_OBJECTS {
-            self.objects.push(data);
+        if worth {
+            self.push(data);
+        }
+    }
+
+    fn push(&mut self, object: Vec<u8>) {
+        if self.objects.len() < MAX_OBJECTS {
+            self.objects.push(object);
+        } else {
+            self.is_full = true;
         }
     }
 }
