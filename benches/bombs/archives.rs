@@ -1,7 +1,7 @@
 //! Archives that are small and become large, many or deep.
 
 use crate::Entry;
-use crate::Kind::Bomb;
+use crate::Kind::{Bomb, Text};
 use crate::make::{self, Raw};
 use crate::mime::with_file;
 
@@ -23,7 +23,8 @@ pub fn all() -> Vec<Entry> {
             with_file("a.zip", &make::stored(&[("a", &one), ("b", &one), ("c", &one), ("d", &one)]))
         }),
         ("gz, 1,000 MiB", Bomb, || with_file("a.gz", &gzip(1_000))),
-        ("gz, 200,000 members of nothing", Bomb, || with_file("a.gz", &make::gz(b"").repeat(200_000))),
+        // Each member is unpacked, and nothing comes out.
+        ("gz, 200,000 members of nothing", Text, || with_file("a.gz", &make::gz(b"").repeat(200_000))),
         ("gz, 100 deep", Bomb, || with_file("a.gz", &nested(100, make::gz))),
         ("bz2, 1,000 MiB", Bomb, || with_file("a.bz2", &make::bz2(&vec![0; MIB]).repeat(1_000))),
         ("zstd, 1,000 MiB", Bomb, || with_file("a.zst", &make::zst(&vec![0; MIB]).repeat(1_000))),

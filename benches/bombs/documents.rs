@@ -90,6 +90,24 @@ pub fn all() -> Vec<Entry> {
             let array = [b"[".as_slice(), &b"1 ".repeat(400_000), b"]"].concat();
             with_file("a.pdf", &pdf(&[start(), vec![array]].concat(), ""))
         }),
+        ("pdf, a dictionary of 150,000 entries", Bomb, || {
+            let entries: String = (0..150_000).map(|nth| format!("/K{nth} {nth}")).collect();
+            with_file("a.pdf", &pdf(&[start(), vec![format!("<<{entries}>>").into_bytes()]].concat(), ""))
+        }),
+        ("pdf, 40,000 objects of six entries", Bomb, || {
+            let one = b"<</A 1/B(text)/C/Name/D 5 0 R/E 2.5/F true>>".to_vec();
+            with_file("a.pdf", &pdf(&[start(), vec![one; 40_000]].concat(), ""))
+        }),
+        // Nothing is shown by it.
+        ("pdf, a page of 1,900,000 numbers", Text, || {
+            let pages = vec![
+                b"<</Type/Catalog/Pages 2 0 R>>".to_vec(),
+                b"<</Type/Pages/Kids[3 0 R]/Count 1>>".to_vec(),
+                b"<</Type/Page/Parent 2 0 R/Contents 4 0 R>>".to_vec(),
+                stream("", &[b"1 ".repeat(1_900_000), b"n".to_vec()].concat()),
+            ];
+            with_file("a.pdf", &pdf(&pages, ""))
+        }),
         ("pdf, object streams that become large", Bomb, || {
             let array = [b"1 0 ".as_slice(), b"[", &b"1 ".repeat(200_000), b"]"].concat();
             let one = flate("/Type/ObjStm/N 1/First 4", &array);
@@ -112,13 +130,14 @@ pub fn all() -> Vec<Entry> {
             let one = flate("/Type/EmbeddedFile", &vec![0; 5 << 20]);
             with_file("a.pdf", &pdf(&[start(), vec![one; 300]].concat(), ""))
         }),
-        ("pdf, table of references in a ring", Bomb, || {
+        // Both have one object, and it is read; the tables name no other.
+        ("pdf, table of references in a ring", Text, || {
             let octets = pdf(&start(), "/Prev 9999");
             let at = octets.windows(4).position(|four| four == b"xref").unwrap();
             let text = String::from_utf8_lossy(&octets).replace("/Prev 9999", &format!("/Prev {at:04}"));
             with_file("a.pdf", text.as_bytes())
         }),
-        ("pdf, 20,000 tables of references, each before the next", Bomb, || with_file("a.pdf", &chain(20_000))),
+        ("pdf, 20,000 tables of references, each before the next", Text, || with_file("a.pdf", &chain(20_000))),
         ("pdf, table for 5,000,000 objects", Bomb, || {
             let mut out = b"%PDF-1.5\n1 0 obj\n<</Type/Catalog>>\nendobj\n".to_vec();
             let at = out.len();
@@ -160,7 +179,8 @@ pub fn all() -> Vec<Entry> {
         ("rtf, 10 MB of \\u", Text, || {
             with_file("a.rtf", format!("{{\\rtf1 {}}}", "\\u12354?".repeat(1_200_000)).as_bytes())
         }),
-        ("tnef, 200,000 attributes", Bomb, || {
+        // Each is walked over: a number of two octets, no file, no text.
+        ("tnef, 200,000 attributes", Text, || {
             let one = [&[1, 6, 0x80, 4, 0][..], &2_u32.to_le_bytes(), &[0, 0], &[0, 0]].concat();
             with_file("winmail.dat", &[&b"\x78\x9f\x3e\x22\x01\0"[..], &one.repeat(200_000)].concat())
         }),

@@ -51,7 +51,7 @@ const MOST_KIB: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Bomb,
-    /// Nothing is hidden in it and all of it is read.
+    /// Nothing is hidden in it and all of it is read; where that is not plain to see, the row says why.
     Text,
 }
 

@@ -1,11 +1,21 @@
 //! Text for matching: what looks alike to a reader is alike to a rule.
 //!
-//! **Invariants**: `fold(fold(x)) == fold(x)` for what people write; linear; output bounded.
+//! **Failure**: nothing fails, and nothing is cut off. A text that grows without end by what its letters stand for keeps all its
+//! other letters: see [`ALLOWANCE`].
+//! **Invariants**: `fold(fold(x)) == fold(x)` for what people write; linear; the memory of the text itself and no more than half of
+//! it besides, and [`ALLOWANCE`].
 
-use unicode_normalization::UnicodeNormalization as _;
+use std::cell::Cell;
 
-/// Characters out for each character in, at most (NFKC of one character can be eighteen).
-const MOST: usize = 4;
+use unicode_normalization::char::decompose_compatible;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
+
+/// Octets by which the folded text may be longer than what was folded, besides an eighth of the text. One letter can stand for
+/// eighteen (U+FDFA): beyond the allowance a letter that grows becomes U+FFFD, and those that don't are folded as ever.
+const ALLOWANCE: usize = 64 << 10;
+/// Octets in which there is no room for more marks in a row than one letter may have, thirty (Unicode Standard Annex 15, section
+/// 13): none becomes more marks than it has octets.
+const FEW_MARKS: usize = 30;
 
 /// NFKC, lower case, without invisible characters; blanks run together, line breaks between East Asian characters dropped:
 /// there they are no blanks but the end of the line. Folds patterns and texts alike.
@@ -16,7 +26,7 @@ pub fn fold(text: &str) -> String {
     }
     let mut folded = Folded::new(text);
     let mut rest = text;
-    while !rest.is_empty() && !folded.is_full() {
+    while !rest.is_empty() {
         // What NFKC leaves as it is, but for the last character of it: a mark behind would join that one.
         let (plain, last) = plain_start(rest);
         let end = if plain == rest.len() { plain } else { last };
@@ -26,10 +36,7 @@ pub fn fold(text: &str) -> String {
         chars.next();
         let end = chars.find(|(_, c)| is_plain(*c)).map_or(behind.len(), |(at, _)| at);
         let (marked, behind) = behind.split_at_checked(end).unwrap_or((behind, ""));
-        let seen = marked.chars().filter(|c| !is_ignorable(*c));
-        for c in seen.nfkc().flat_map(char::to_lowercase) {
-            folded.push(c);
-        }
+        folded.push_marked(marked, text.len() - marked.len() - behind.len());
         rest = behind;
     }
     folded.text
@@ -69,19 +76,42 @@ fn plain_start(text: &str) -> (usize, usize) {
 /// What was folded so far.
 struct Folded {
     text: String,
-    most: usize,
+    allowance: usize,
     gap: Gap,
     last: char,
 }
 
 impl Folded {
     fn new(text: &str) -> Self {
-        let most = text.len().saturating_mul(MOST).max(256);
-        Self { text: String::with_capacity(text.len()), most, gap: Gap::None, last: ' ' }
+        Self {
+            text: String::with_capacity(text.len()),
+            allowance: ALLOWANCE + text.len() / 8,
+            gap: Gap::None,
+            last: ' ',
+        }
     }
 
-    fn is_full(&self) -> bool {
-        self.text.len() > self.most
+    /// Text that NFKC may change; `before`: the octets of the text in front of it.
+    fn push_marked(&mut self, marked: &str, before: usize) {
+        let (consumed, made) = (Cell::new(before), Cell::new(self.text.len()));
+        let most = self.allowance;
+        let seen = marked.chars().filter_map(|c| {
+            consumed.set(consumed.get() + c.len_utf8());
+            if is_ignorable(c) {
+                return None;
+            }
+            let is_long = made.get() > consumed.get() + most;
+            Some(if is_long && grows(c) { char::REPLACEMENT_CHARACTER } else { c })
+        });
+        if marked.len() <= FEW_MARKS {
+            seen.nfkc().flat_map(char::to_lowercase).for_each(|c| self.push(c));
+            return;
+        }
+        // A letter with marks without end would be held, and sorted, as a whole. What is put between them is drawn as nothing.
+        for c in seen.stream_safe().nfkc().flat_map(char::to_lowercase) {
+            self.push(c);
+            made.set(self.text.len());
+        }
     }
 
     /// One character of what NFKC made; plain ones are lowered here.
@@ -96,7 +126,7 @@ impl Folded {
             };
             return;
         }
-        if is_ignorable(c) || self.is_full() {
+        if is_ignorable(c) {
             return;
         }
         let wrapped = self.gap == Gap::Line && is_east_asian(self.last) && is_east_asian(c);
@@ -107,6 +137,13 @@ impl Folded {
         self.text.push(c);
         self.last = c;
     }
+}
+
+/// Whether what NFKC makes of it is longer than itself, in octets. What NFKC takes apart and puts together again is not.
+fn grows(c: char) -> bool {
+    let mut octets = 0;
+    decompose_compatible(c, |part| octets += part.len_utf8());
+    octets > c.len_utf8() && is_nfkc_quick(std::iter::once(c)) == IsNormalized::No
 }
 
 /// What stands between two words.
@@ -159,7 +196,8 @@ mod tests {
     /// Everything through NFKC, as the quick ways must have it.
     fn slowly(text: &str) -> String {
         let mut folded = Folded::new(text);
-        text.chars().filter(|c| !is_ignorable(*c)).nfkc().flat_map(char::to_lowercase).for_each(|c| folded.push(c));
+        let seen = text.chars().filter(|c| !is_ignorable(*c));
+        seen.stream_safe().nfkc().flat_map(char::to_lowercase).for_each(|c| folded.push(c));
         folded.text
     }
 
@@ -173,6 +211,29 @@ mod tests {
         fn nor_does_any_other_text_fold_otherwise(text in "\\PC{0,60}") {
             proptest::prop_assert_eq!(fold(&text), slowly(&text));
         }
+
+        #[test]
+        fn marks_in_a_row_fold_alike_wherever_they_stand(text in "(か|a|é|\u{ac00}|ﬁ)?[\u{301}\u{323}\u{3099}\u{344}a]{20,80}") {
+            proptest::prop_assert_eq!(fold(&text), slowly(&text));
+        }
+
+        #[test]
+        fn no_text_grows_beyond_the_allowance(piece in "[\u{fdfa}㈱ⱥȺİ½é\u{323}\u{1d160}ﬃ가が a]{1,8}", often in 10_000_usize..40_000) {
+            let text = piece.repeat(often);
+            proptest::prop_assert!(fold(&text).len() <= text.len() + text.len() / 2 + text.len() / 8 + ALLOWANCE + 64);
+        }
+    }
+
+    #[test]
+    fn letters_that_grow_hide_nothing_behind_them() {
+        let flood = "\u{fdfa}".repeat(500_000);
+        let spam = "メールが届かない方はＦＲＥＥ \u{200b}VIAGRA ｶﾞ é";
+        let folded = fold(&format!("{flood} {spam}"));
+        assert!(folded.ends_with(&format!(" {}", fold(spam))), "{:?}", folded.get(folded.len() - 80..));
+        assert!(folded.len() <= flood.len() + flood.len() / 8 + ALLOWANCE + 128, "{}", folded.len());
+        // What grows a little, as people write it, is never replaced.
+        let company = fold(&"㈱サンプルは品質の良い製品をお届けします。".repeat(20_000));
+        assert!(!company.contains(char::REPLACEMENT_CHARACTER) && company.starts_with("(株)"));
     }
 
     #[test]
@@ -185,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_grows_without_bounds() {
-        let wide = "\u{fdfa}".repeat(10_000);
-        assert!(fold(&wide).len() <= wide.len() * MOST + 256);
-        let marks = format!("a{}", "\u{301}".repeat(100_000));
-        assert!(!fold(&marks).is_empty());
+    fn marks_without_end_are_folded_in_pieces() {
+        // Sorted as a whole, the dot below each letter's first mark would be a million octets ahead.
+        let marks = fold(&format!("a{}b", "\u{301}\u{323}".repeat(500_000)));
+        assert!(marks.starts_with("ạ") && marks.ends_with('b'));
+        assert_eq!(marks.chars().filter(|c| matches!(c, '\u{301}' | '\u{323}')).count(), 999_999);
     }
 }

@@ -21,7 +21,7 @@ pub struct Limits {
     pub fields: usize,
     /// Octets of one header.
     pub header_octets: usize,
-    /// Characters of text, all texts together.
+    /// Octets of text in UTF-8, all parts together. What is longer is `unscannable`, and only its beginning is looked at.
     pub text: usize,
     pub links: usize,
     /// Files in all archives together.
@@ -44,7 +44,7 @@ impl Default for Limits {
             depth: 64,
             fields: 2_000,
             header_octets: 1 << 20,
-            text: 32 << 20,
+            text: 10 << 20,
             links: 10_000,
             files: 353,
             layers: 20,
@@ -135,7 +135,7 @@ pub struct Part {
     pub octets: Bytes,
     /// Other octets that some mail program would see instead.
     pub other_octets: Vec<Bytes>,
-    /// For text and HTML: its source in Unicode; for a file that is text, too.
+    /// For text and HTML: its source in Unicode; for a file that is text, too. `None` beyond [`Limits::text`].
     pub text: Option<Box<str>>,
     /// Its source as other mail programs read the same octets.
     pub other_texts: Vec<Box<str>>,

@@ -1,8 +1,10 @@
 //! What a reader sees of the parts: texts, shown and hidden, and links.
 //!
-//! **Failure**: what lies beyond the budgets of characters and links is in [`Specimen::unchecked`].
-//! **Invariants**: at most [`Limits::text`] characters in all texts together, and [`Limits::links`] links.
+//! **Failure**: what lies beyond the budgets of octets and links is in [`Specimen::unchecked`].
+//! **Invariants**: at most [`Limits::text`] octets of source in all texts together, and [`Limits::links`] links.
 //! **Elsewhere**: texts inside files are added by who opens them.
+
+use std::borrow::Cow;
 
 use super::fold::fold;
 use super::mime::embedded;
@@ -65,8 +67,11 @@ impl Reader<'_> {
     }
 
     fn part(&mut self, index: usize, part: &Part, source: TextSource, flow: Flow) {
-        let text = part.text.as_deref().unwrap_or_default();
-        self.text(index, &part.path, source, flow, text);
+        match &part.text {
+            Some(text) => self.text(index, &part.path, source, flow, text),
+            // Too long to be kept: its beginning is looked at.
+            None => self.octets(index, part, source, flow, &part.octets),
+        }
         for other in &part.other_texts {
             self.text(index, &part.path, source, flow, other);
         }
@@ -74,9 +79,18 @@ impl Reader<'_> {
             self.miss(Reason::Count, &part.path);
         }
         for other in part.other_octets.iter().take(MAX_OTHERS) {
-            let text = charset::decode(other, part.charset.as_deref());
-            self.text(index, &part.path, source, flow, &text);
+            self.octets(index, part, source, flow, other);
         }
+    }
+
+    /// As much of them as there is room for; decoded for as long as they are looked at.
+    fn octets(&mut self, index: usize, part: &Part, source: TextSource, flow: Flow, octets: &[u8]) {
+        let most = self.left.min(octets.len());
+        if most < octets.len() {
+            self.miss(Reason::Bytes, &part.path);
+        }
+        let text = charset::decode(octets.get(..most).unwrap_or_default(), part.charset.as_deref());
+        self.text(index, &part.path, source, flow, &text);
     }
 
     fn text(&mut self, index: usize, path: &str, source: TextSource, flow: Flow, text: &str) {
@@ -87,7 +101,7 @@ impl Reader<'_> {
         if text.is_empty() {
             return;
         }
-        self.left = self.left.saturating_sub(text.chars().count());
+        self.left = self.left.saturating_sub(text.len());
         let mut seen = Text { part: index, source: Some(source), ..Text::default() };
         if source == TextSource::Html {
             let read = html::read(text);
@@ -133,24 +147,26 @@ impl Reader<'_> {
     }
 }
 
-/// The first `most` characters, and whether that isn't all.
+/// The first `most` octets, or some fewer, and whether that isn't all.
 fn bounded(text: &str, most: usize) -> (&str, bool) {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
-        None => (text, false),
-    }
+    let end = text.floor_char_boundary(most);
+    (text.get(..end).unwrap_or_default(), end < text.len())
 }
 
 /// The text without the files in it, which are parts of their own.
-fn without_files(text: &str) -> String {
+fn without_files(text: &str) -> Cow<'_, str> {
+    let files = embedded::find(text.as_bytes());
+    if files.is_empty() {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
-    for file in embedded::find(text.as_bytes()) {
+    for file in files {
         out.push_str(text.get(at..file.place.start).unwrap_or_default());
         at = file.place.end;
     }
     out.push_str(text.get(at..).unwrap_or_default());
-    out
+    Cow::Owned(out)
 }
 
 /// Whether lines that end in a blank go on in the next one (RFC 3676).

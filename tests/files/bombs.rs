@@ -189,3 +189,14 @@ fn a_deep_document_is_no_bomb_but_ends() {
     );
     assert!(scan.took < Duration::from_millis(3_500), "{:?}", scan.took);
 }
+
+#[test]
+fn objects_of_a_document_without_end() {
+    // An array that grows, a table of references that leads to one object again and again, a page that draws.
+    let array = [b"%PDF-1.4\n1 0 obj\n[".as_slice(), &b"1 ".repeat(400_000), b"]\nendobj\n"].concat();
+    bomb("array.pdf", array, &[Reason::Bytes]);
+    let mut table = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\nxref\n0 500000\n".to_vec();
+    table.extend(b"0000000009 00000 n \n".repeat(500_000));
+    table.extend(b"trailer\n<</Size 500000/Root 1 0 R>>\nstartxref\n42\n%%EOF\n");
+    bomb("table.pdf", table, &[Reason::Bytes]);
+}

@@ -107,3 +107,131 @@ fn without_time_no_attachment_is_looked_at() {
     assert!(specimen.files.len() <= 21, "{}", specimen.files.len());
     assert!(specimen.unchecked.iter().any(|one| one.reason == Reason::Time), "{:?}", specimen.unchecked);
 }
+
+#[test]
+fn files_without_content_count_as_files() {
+    let names: Vec<String> = (0..400).map(|nth| format!("{nth}")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    assert_eq!(reasons("a.cpio", make::newc(&files)), [Reason::Count]);
+    assert_eq!(reasons("a.cpio", make::newc(&files[..300])), []);
+}
+
+#[test]
+fn objects_and_text_of_a_letter_beyond_the_bound_are_told() {
+    let one = "{\\object\\objemb{\\*\\objdata 01050000020000000800000050616b6167650000000000000000000400000061626364}}";
+    let letter = |count: usize| format!("{{\\rtf1{}}}", one.repeat(count)).into_bytes();
+    assert_eq!(reasons("a.rtf", letter(128)), []);
+    assert_eq!(reasons("a.rtf", letter(129)), [Reason::Count]);
+    let binary = format!("{{\\bin600 {}}}", "x".repeat(600)).repeat(129);
+    assert_eq!(reasons("a.rtf", format!("{{\\rtf1{binary}}}").into_bytes()), [Reason::Count]);
+    let words = |mebibytes: usize| format!("{{\\rtf1 {}}}", "some words ".repeat((mebibytes << 20) / 11)).into_bytes();
+    assert_eq!(reasons("a.rtf", words(3)), []);
+    assert_eq!(reasons("a.rtf", words(5)), [Reason::Bytes]);
+}
+
+#[test]
+fn attributes_and_text_of_a_document_beyond_the_bound_are_told() {
+    let document = |xml: String| make::docx(&[("word/footer.xml", xml.as_bytes())]);
+    let attributes: String = (0..300).map(|nth| format!(" a{nth}='x'")).collect();
+    let wide = format!("<?xml version='1.0'?><w:document{attributes} href='http://evil.example/'/>");
+    assert!(reasons("a.docx", document(wide)).contains(&Reason::Count));
+    let long = |mebibytes: u32| {
+        let word = |nth: u32| format!("<i>words {:08x} </i>", nth.wrapping_mul(2_654_435_761));
+        let words: String = (0..mebibytes << 16).map(word).collect();
+        format!("<?xml version='1.0'?><w:t>{words}</w:t>")
+    };
+    assert!(!reasons("a.docx", document(long(2))).contains(&Reason::Bytes));
+    assert!(reasons("a.docx", document(long(14))).contains(&Reason::Bytes));
+}
+
+#[test]
+fn properties_of_outlook_beyond_the_bound_are_told() {
+    let properties = |count: u32| {
+        let list = [&count.to_le_bytes()[..], &[3, 0, 1, 0, 0, 0, 0, 0].repeat(count as usize)].concat();
+        let length = u32::try_from(list.len()).unwrap().to_le_bytes();
+        [b"\x78\x9f\x3e\x22\x01\0\x01\x03\x90\x06\0", &length[..], &list, &[0, 0]].concat()
+    };
+    assert_eq!(reasons("winmail.dat", properties(10_000)), []);
+    assert_eq!(reasons("winmail.dat", properties(10_001)), [Reason::Count]);
+}
+
+fn walked_mail(mail: impl Into<Vec<u8>>) -> (Specimen, usize) {
+    let mut specimen = Specimen::parse(mail.into().into(), &Limits::default(), &|| false);
+    let mut look = super::Look { virus: super::virus(), found: 0 };
+    files::walk(&mut specimen, &Limits::default(), &files::Passwords::default(), &|| false, &mut look);
+    (specimen, look.found)
+}
+
+fn encoded(octets: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, octets)
+}
+
+#[test]
+fn files_in_the_addresses_of_a_page_are_looked_at() {
+    let page = |content: &str| format!("Content-Type: text/html\r\n\r\n<html><p>hello{content}");
+    let virus = encoded(&super::virus());
+    let zip = encoded(&make::zip(&[("a.com", &super::virus())]));
+    for content in [
+        format!("<a href='data:text/plain;base64,{virus}'>x</a>"),
+        format!("<a href=\"DATA:application/octet-stream;base64,\r\n{zip}\">x</a>"),
+        format!("<p style='background:url(data:;base64,{zip})'>x</p>"),
+    ] {
+        let (specimen, found) = walked_mail(page(&content));
+        assert_eq!((found, specimen.unchecked.len()), (1, 0), "{content}");
+    }
+    let (specimen, _) = walked_mail(page(&"<a href='data:text/html,%3Cp%3Ehello'>x</a>".repeat(257)));
+    assert_eq!(specimen.unchecked.first().map(|one| one.reason), Some(Reason::Count));
+    // A picture, a drawing and a font are the page's own.
+    let honest = format!(
+        "<img src='data:image/gif;base64,{}'><img src=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E\">\
+         <style>@font-face{{src:url(data:font/woff2;base64,d09GMgABAAA)}}</style>",
+        encoded(b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;")
+    );
+    let (specimen, _) = walked_mail(page(&honest));
+    assert_eq!((specimen.files.len(), specimen.unchecked.len()), (0, 0), "{:?}", specimen.files);
+}
+
+#[test]
+fn a_file_in_pieces_that_a_script_joins_is_found() {
+    let text = encoded(&make::zip(&[("a.com", &super::virus())]));
+    let (first, rest) = text.split_at(120);
+    let page = format!(
+        "<html><script>x('{first}' + '{}');</script>",
+        rest.as_bytes().chunks(80).map(|piece| String::from_utf8_lossy(piece)).collect::<Vec<_>>().join("'+'")
+    );
+    let scan = super::scan("a.html", page.into_bytes(), &[]);
+    assert_eq!(scan.found, 1, "{:?}", scan.specimen.files);
+    let honest = "<html><script>var names = 'a_rather_long_name_of_a_function_of_this_page another';</script>";
+    assert!(!super::scan("a.html", honest, &[]).top().has(sekisho::message::specimen::Trait::Smuggling));
+}
+
+#[test]
+fn a_text_without_end_is_told_and_its_beginning_is_read() {
+    let line = "some words of a letter without end\r\n";
+    let mail = |mebibytes: usize| {
+        format!("Content-Type: text/plain\r\n\r\nfirst words\r\n{}", line.repeat((mebibytes << 20) / line.len()))
+    };
+    let read = |mebibytes: usize| Specimen::parse(mail(mebibytes).into(), &Limits::default(), &|| false);
+    let (short, long) = (read(9), read(11));
+    assert!(short.unchecked.is_empty() && short.parts[0].text.is_some());
+    assert!(!long.unchecked.is_empty() && long.unchecked.iter().all(|one| one.reason == Reason::Bytes));
+    assert!(long.texts[0].folded.starts_with("first words some words") && long.parts[0].text.is_none());
+    // A text that is a file has room of its own.
+    let file = format!(
+        "Content-Type: text/csv; name=a.csv\r\nContent-Disposition: attachment; filename=a.csv\r\n\r\n{}",
+        line.repeat((11 << 20) / line.len())
+    );
+    assert!(walked_mail(file).0.unchecked.is_empty());
+}
+
+#[test]
+fn the_innermost_of_thirty_messages_is_read() {
+    let mut mail = b"Subject: x\r\n\r\nthe innermost words\r\n".to_vec();
+    for _ in 0..30 {
+        mail =
+            [b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n", encoded(&mail).as_bytes()]
+                .concat();
+    }
+    let specimen = Specimen::parse(mail.into(), &Limits::default(), &|| false);
+    assert!(specimen.unchecked.is_empty() && specimen.texts.iter().any(|text| &*text.folded == "the innermost words"));
+}

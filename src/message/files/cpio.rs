@@ -16,7 +16,12 @@ struct Header {
     name: usize,
     content: usize,
     fill: usize,
+    is_folder: bool,
 }
+
+/// Of the mode of a folder (POSIX `S_IFMT`, `S_IFDIR`).
+const KIND: usize = 0o170_000;
+const FOLDER: usize = 0o040_000;
 
 pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     let mut here = 0;
@@ -39,7 +44,8 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
             walk.note(Reason::Malformed, at);
         }
         let content = octets.slice(start.min(octets.len())..end.min(octets.len()));
-        if header.content > 0 {
+        // A file without content has a name all the same, and thousands of them are too many.
+        if header.content > 0 || !header.is_folder {
             walk.inside(at, Met { names: vec![names::decoded(name)], octets: content, ..Met::default() });
         }
         here = start.saturating_add(filled(header.content, header.fill));
@@ -54,11 +60,13 @@ fn header(data: &[u8]) -> Option<Header> {
     match slice(data, 0, 6)? {
         b"070701" | b"070702" => {
             let field = |at: usize| digits(slice(data, at, 8)?, 16);
-            Some(Header { name_at: 110, name: field(94)?, content: field(54)?, fill: 4 })
+            let is_folder = field(14)? & KIND == FOLDER;
+            Some(Header { name_at: 110, name: field(94)?, content: field(54)?, fill: 4, is_folder })
         }
         b"070707" => {
             let (name, content) = (digits(slice(data, 59, 6)?, 8)?, digits(slice(data, 65, 11)?, 8)?);
-            Some(Header { name_at: 76, name, content, fill: 1 })
+            let is_folder = digits(slice(data, 18, 6)?, 8)? & KIND == FOLDER;
+            Some(Header { name_at: 76, name, content, fill: 1, is_folder })
         }
         _ => {
             let word = match slice(data, 0, 2)? {
@@ -67,7 +75,8 @@ fn header(data: &[u8]) -> Option<Header> {
                 _ => return None,
             };
             let content = usize::from(word(data, 22)?) << 16 | usize::from(word(data, 24)?);
-            Some(Header { name_at: 26, name: usize::from(word(data, 20)?), content, fill: 2 })
+            let is_folder = usize::from(word(data, 6)?) & KIND == FOLDER;
+            Some(Header { name_at: 26, name: usize::from(word(data, 20)?), content, fill: 2, is_folder })
         }
     }
 }

@@ -7,10 +7,14 @@ use bytes::Bytes;
 use super::walk::Walk;
 use crate::message::links;
 use crate::message::specimen::LinkSource;
+use crate::model::finding::Reason;
 
 pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     if !walk.is_inside(at) || walk.is_spent(at) {
         return;
+    }
+    if links::is_beyond_photographs(octets) {
+        walk.note(Reason::Bytes, at);
     }
     for text in links::in_image(octets, &mut walk.pixels) {
         walk.link_from(LinkSource::Qr, &text, None);

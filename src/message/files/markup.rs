@@ -17,6 +17,8 @@ use crate::model::finding::Reason;
 const MAX_PAYLOADS: usize = 16;
 /// Shorter runs of base64 hold no file worth a look.
 const MIN_PAYLOAD: usize = 200;
+/// Shorter ones are no piece of a file that a script joins.
+const MIN_PIECE: usize = 40;
 /// Octets of a document that are read as text.
 const MAX_TEXT: usize = 4 << 20;
 
@@ -40,14 +42,19 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes, format: &str) {
     payloads(walk, at, octets, script);
 }
 
-/// Long runs of base64 and of percent-encoding that turn out to be files.
+/// Long runs of base64 and of percent-encoding that turn out to be files, and short ones that a script joins to one.
 fn payloads(walk: &mut Walk<'_>, at: usize, octets: &Bytes, script: bool) {
     let mut found = 0;
+    let mut pieces: Vec<u8> = Vec::new();
     let is_base64 = |octet: &u8| {
         octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=' | b'-' | b'_' | b'%' | b'\r' | b'\n')
     };
     for run in octets.split(|octet| !is_base64(octet)) {
         if run.len() < MIN_PAYLOAD {
+            // The first of them begins as a file does; where it doesn't, they are words.
+            if script && run.len() >= MIN_PIECE && (!pieces.is_empty() || is_joined(&base64(run))) {
+                pieces.extend_from_slice(run);
+            }
             continue;
         }
         if walk.is_spent(at) {
@@ -78,9 +85,23 @@ fn payloads(walk: &mut Walk<'_>, at: usize, octets: &Bytes, script: bool) {
         let name = format!("payload.{found}");
         walk.inside_unpacked(at, Unpacked::whole(file.into()), Met::new(name, Bytes::new()));
     }
+    let file = base64(&pieces);
+    drop(pieces);
+    if !file.is_empty() && !walk.is_spent(at) && walk.account(at, file.len() as u64) {
+        walk.mark(at, Trait::Smuggling);
+        walk.inside_unpacked(at, Unpacked::whole(file.into()), Met::new("payload.joined", Bytes::new()));
+    }
 }
 
-fn percent_decoded(run: &[u8]) -> Vec<u8> {
+/// What pages are made to smuggle: programs and archives. Others are too easily begun by chance.
+fn is_joined(file: &[u8]) -> bool {
+    let form = kind::of(file, "");
+    let is_packed = form.0 == FileKind::Archive && matches!(form.1, "zip" | "rar" | "7z" | "cab" | "iso")
+        || matches!(form.1, "gz" | "ole" | "one" | "pdf" | "lnk" | "rtf");
+    is_packed || form.0 == FileKind::Executable
+}
+
+pub fn percent_decoded(run: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(run.len() / 3);
     let mut rest = run;
     while let Some((&first, after)) = rest.split_first() {

@@ -14,6 +14,7 @@ mod arj;
 mod cab;
 mod compressed;
 mod cpio;
+mod data_urls;
 mod encoded;
 mod images;
 mod iso;
@@ -69,12 +70,19 @@ pub fn walk(
 ) {
     let attachments: Vec<(usize, Vec<Met>)> =
         specimen.parts.iter().enumerate().filter_map(|(at, part)| Some((at, readings(part)?))).collect();
+    let pages: Vec<(usize, Bytes)> =
+        specimen.parts.iter().enumerate().filter_map(|(at, part)| Some((at, page(part)?))).collect();
     let mut walk = Walk::new(specimen, limits, passwords, time_up, visitor);
     for (part, readings) in attachments {
         for met in readings {
             if !walk.attachment(part, met) {
                 return;
             }
+        }
+    }
+    for (part, octets) in pages {
+        if !data_urls::open(&mut walk, part, &octets) {
+            return;
         }
     }
 }
@@ -128,6 +136,11 @@ fn readings(part: &Part) -> Option<Vec<Met>> {
     }
     let met = |octets: &Bytes| Met { names: part.names.clone(), octets: octets.clone(), ..Met::default() };
     Some(std::iter::once(&part.octets).chain(&part.other_octets).map(met).collect())
+}
+
+/// The source of a page that the mail shows.
+fn page(part: &Part) -> Option<Bytes> {
+    (part.kind == PartKind::Html).then(|| part.octets.clone())
 }
 
 /// Whether there may be something in it.

@@ -71,6 +71,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
             walk.inside_unpacked(at, Unpacked::whole(file.into()), Met::new(name, Bytes::new()));
         }
     }
+    let _ = walk.is_spent(at);
     match ended {
         Ended::Well => {}
         Ended::TooLong => walk.note(Reason::Count, at),

@@ -1,6 +1,6 @@
 //! The parts of an Office Open XML or OpenDocument package: text, links, external targets, macros, embedded objects.
 //!
-//! **Failure**: XML that isn't well-formed is noted as damaged.
+//! **Failure**: XML that isn't well-formed is noted as damaged, and text beyond what is kept as too much.
 //! **Invariants**: parts that are XML are shown and not listed as files; everything else is a file of its own.
 
 use bytes::Bytes;
@@ -15,13 +15,15 @@ use crate::model::finding::Reason;
 /// XML parts of a package, beyond which it is too many.
 const MAX_PARTS: usize = 4_000;
 /// Octets of text that are kept of a package.
-const MAX_TEXT: usize = 1 << 20;
+const MAX_TEXT: usize = 8 << 20;
 
 /// A package while its parts come by.
 #[derive(Debug)]
 pub struct Package {
     parts: usize,
     text: String,
+    /// There is more text than is kept.
+    is_cut: bool,
 }
 
 impl Package {
@@ -29,7 +31,11 @@ impl Package {
     pub fn of(walk: &mut Walk<'_>, at: usize, entries: &[Entry]) -> Option<Self> {
         let form = zip::form_of(entries)?;
         walk.form(at, form);
-        matches!(form.0, FileKind::Ooxml | FileKind::OpenDocument).then_some(Self { parts: 0, text: String::new() })
+        matches!(form.0, FileKind::Ooxml | FileKind::OpenDocument).then_some(Self {
+            parts: 0,
+            text: String::new(),
+            is_cut: false,
+        })
     }
 
     pub fn is_full(&self) -> bool {
@@ -110,6 +116,8 @@ impl Package {
             !(walk.time_up)()
         });
         fields(walk, at, &instruction);
+        // Where time was up within it, that is noted here.
+        let _ = walk.is_spent(at);
         match ended {
             Ended::Well => {}
             // Entities are the usual bomb, and no program writes them.
@@ -145,10 +153,15 @@ impl Package {
     fn push(&mut self, text: &str) {
         if self.text.len() + text.len() <= MAX_TEXT {
             self.text.push_str(text);
+        } else {
+            self.is_cut = true;
         }
     }
 
-    pub fn finish(self, walk: &mut Walk<'_>) {
+    pub fn finish(self, walk: &mut Walk<'_>, at: usize) {
+        if self.is_cut {
+            walk.note(Reason::Bytes, at);
+        }
         walk.text(&self.text, "");
     }
 }

@@ -141,7 +141,7 @@ fn load_as(octets: &[u8], password: Option<&str>, force_reconstruct: bool) -> Lo
         force_reconstruct,
         ..LoadOptions::default()
     };
-    LEFT.set(Purse::total(octets.len()));
+    LEFT.set(Purse::total(octets));
     match catch_unwind(AssertUnwindSafe(|| Document::load_mem_with_options(octets, options))) {
         Ok(Ok(document)) => Loaded::Whole(Box::new(document)),
         Ok(Err(error)) if is_locked(&error) => Loaded::Locked,
@@ -182,7 +182,18 @@ fn locked(walk: &mut Walk<'_>, at: usize, octets: &Bytes, veiled: &[u8], purse: 
 
 fn read(walk: &mut Walk<'_>, at: usize, mut document: Document, mut purse: Purse) {
     object_streams(walk, at, &mut document, &mut purse);
-    let document = &document;
+    objects(walk, at, &document);
+    if walk.is_spent(at) {
+        return;
+    }
+    let (text, is_cut) = pdf_text::of(&mut document, &purse, walk.time_up);
+    if is_cut {
+        walk.note(Reason::Bytes, at);
+    }
+    walk.text(&text, "");
+}
+
+fn objects(walk: &mut Walk<'_>, at: usize, document: &Document) {
     if document.objects.len() > MAX_OBJECTS {
         walk.note(Reason::Count, at);
     }
@@ -201,8 +212,6 @@ fn read(walk: &mut Walk<'_>, at: usize, mut document: Document, mut purse: Purse
         }
         stream(walk, at, id, object, &names);
     }
-    let text = pdf_text::of(document, walk.time_up);
-    walk.text(&text, "");
 }
 
 /// Brings in the objects of object streams, as long as there is room for them.

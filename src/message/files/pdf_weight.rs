@@ -2,7 +2,7 @@
 //!
 //! **Failure**: where the purse is empty nothing more is read; the caller notes it.
 //! **Invariants**: linear in what is weighed, and what is weighed twice is paid twice: overlapping objects and many names for one
-//! object cost what they would take. Nothing is allocated.
+//! object cost what they would take. Nothing is allocated. File, copies of it and objects together stay below [`ALL`].
 
 use std::io::Read;
 
@@ -11,17 +11,27 @@ use lopdf::Object;
 use memchr::memmem;
 
 /// Memory of one object in the crate's form, without its octets.
-const OBJECT: usize = 100;
+const OBJECT: usize = 120;
 /// The same with its key in a dictionary.
-const ENTRY: usize = 80;
+const ENTRY: usize = 110;
 /// What a dictionary takes besides its entries, once loaded.
-const DICTIONARY: usize = 500;
-/// Memory of all objects of one file.
-const MEMORY: usize = 96 << 20;
+const DICTIONARY: usize = 300;
+/// An array grows by copies: behind so many items each costs as much as three.
+const LONG_ARRAY: usize = 1_000;
+/// A word of a page: mostly an operand, of which an operator has room for four at least.
+const WORD: usize = 500;
+/// One line of the table of references, once read.
+const LINE: usize = 48;
+/// Memory of all that is made of one file, the file itself and its copies included...
+const ALL: usize = 52 << 20;
+/// ...of which the file is there as it came, as the crate reads it, and in streams.
+const COPIES: usize = 3;
+/// Memory of the objects of a file of any size.
+const LEAST: usize = 10 << 20;
 /// Octets looked at while weighing, besides those of the file.
 const WORK: usize = 64 << 20;
 /// What streams may hold, besides the octets of the file: more only where they lie on one another.
-const OVERLAP: usize = 16 << 20;
+const OVERLAP: usize = 4 << 20;
 /// Memory of one octet of a cross-reference stream.
 const REFERENCE: usize = 12;
 /// Arrays in arrays: the crate goes no deeper.
@@ -38,12 +48,22 @@ pub struct Purse {
 
 impl Purse {
     pub fn new(file: usize) -> Self {
-        Self { memory: MEMORY, work: WORK.saturating_add(file.saturating_mul(4)) }
+        let memory = ALL.saturating_sub(file.saturating_mul(COPIES)).max(LEAST);
+        Self { memory, work: WORK.saturating_add(file.saturating_mul(4)) }
     }
 
     /// What all loaded objects of a file may come to, streams included.
-    pub fn total(file: usize) -> usize {
-        MEMORY + OVERLAP + file
+    pub fn total(octets: &[u8]) -> usize {
+        let mut purse = Self::new(octets.len());
+        match purse.table(octets) {
+            Some(()) => purse.memory + octets.len(),
+            None => 0,
+        }
+    }
+
+    /// Pays for the lines of its tables of references.
+    fn table(&mut self, octets: &[u8]) -> Option<()> {
+        self.take(memmem::find_iter(octets, b" 00000 n").count().saturating_mul(LINE))
     }
 
     pub fn take(&mut self, memory: usize) -> Option<()> {
@@ -51,8 +71,14 @@ impl Purse {
         Some(())
     }
 
+    /// Whether so many words of a page may be taken apart.
+    pub fn has_room_for(&self, words: usize) -> bool {
+        words.saturating_mul(WORD) <= self.memory
+    }
+
     /// Pays for every object that can begin in the file; each has its `obj`. `None`: too much.
     pub fn file(&mut self, octets: &[u8]) -> Option<()> {
+        self.table(octets)?;
         let mut raw = octets.len().saturating_add(OVERLAP);
         let ends: Vec<usize> = memmem::find_iter(octets, b"endobj").collect();
         let mut next = ends.iter().copied().peekable();
@@ -131,6 +157,7 @@ impl Purse {
     fn object(&mut self, octets: &[u8], from: usize) -> Option<usize> {
         let mut here = from;
         let mut depth = 0_usize;
+        let mut items = 0_usize;
         loop {
             let Some(&octet) = octets.get(here) else { return Some(here) };
             let start = here;
@@ -138,12 +165,9 @@ impl Purse {
             here += match octet {
                 b'\0' | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ' => 1,
                 b'%' => memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len()),
-                b'(' => text(rest),
-                b'<' if rest.get(1) == Some(&b'<') => 2,
-                b'>' if rest.get(1) == Some(&b'>') => 2,
-                b'<' => memchr::memchr(b'>', rest).map_or(rest.len(), |end| end + 1),
-                b'[' | b']' | b'>' | b')' | b'{' | b'}' => 1,
-                _ => 1 + rest.iter().skip(1).take_while(|octet| is_regular(**octet)).count(),
+                b'(' => string_length(rest),
+                b'<' if rest.get(1) != Some(&b'<') => memchr::memchr(b'>', rest).map_or(rest.len(), |end| end + 1),
+                _ => word_length(rest),
             };
             self.work = self.work.checked_sub(here - start)?;
             match octet {
@@ -155,7 +179,9 @@ impl Purse {
                 _ => {}
             }
             let length = here - start;
-            self.take(OBJECT + if octet == b'/' { ENTRY + length } else { length })?;
+            items = if matches!(octet, b'[' | b']' | b'<' | b'>' | b'/') { 0 } else { items + 1 };
+            let object = if items > LONG_ARRAY { 3 * OBJECT } else { OBJECT };
+            self.take(object + if octet == b'/' { ENTRY + length } else { length })?;
             let word = octets.get(start..here).unwrap_or_default();
             if depth == 0 || depth > MAX_DEPTH || matches!(word, b"stream" | b"endobj") {
                 return Some(here);
@@ -169,7 +195,7 @@ pub fn of(object: &Object) -> usize {
     OBJECT
         + match object {
             Object::Name(octets) | Object::String(octets, _) => octets.len(),
-            Object::Array(items) => items.iter().map(of).sum(),
+            Object::Array(items) => items.iter().map(of).sum::<usize>() + (items.capacity() - items.len()) * OBJECT,
             Object::Dictionary(dictionary) => DICTIONARY + entries(dictionary),
             Object::Stream(stream) => DICTIONARY + entries(&stream.dict) + stream.content.len(),
             _ => 0,
@@ -202,8 +228,17 @@ fn is_regular(octet: u8) -> bool {
     )
 }
 
+/// Octets of the word, the bracket or the pair of them that begins here.
+pub fn word_length(octets: &[u8]) -> usize {
+    match octets {
+        [b'<', b'<', ..] | [b'>', b'>', ..] => 2,
+        [b'[' | b']' | b'<' | b'>' | b')' | b'{' | b'}', ..] => 1,
+        _ => 1 + octets.iter().skip(1).take_while(|octet| is_regular(**octet)).count(),
+    }
+}
+
 /// Octets of the string in parentheses that begins here.
-fn text(octets: &[u8]) -> usize {
+pub fn string_length(octets: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut here = 0;
     while let Some(hit) = octets.get(here..).and_then(|rest| memchr::memchr3(b'(', b')', b'\\', rest)) {
@@ -239,8 +274,7 @@ mod tests {
 
     #[test]
     fn what_lies_on_one_another_is_paid_for_each() {
-        let many =
-            b"1 0 obj [".iter().copied().chain(b"1 ".repeat(100_000)).chain(*b"]\nendobj\n").collect::<Vec<u8>>();
+        let many = b"1 0 obj [".iter().copied().chain(b"1 ".repeat(50_000)).chain(*b"]\nendobj\n").collect::<Vec<u8>>();
         assert!(Purse::new(many.len()).file(&many).is_some());
         let more = many.repeat(20);
         assert!(Purse::new(more.len()).file(&more).is_none());
@@ -249,6 +283,17 @@ mod tests {
         let stream = [index.as_bytes(), b"[", &b"1 ".repeat(20_000), b"]"].concat();
         assert!(Purse::new(0).object_stream(&stream, index.len()).is_none());
         assert!(Purse::new(0).object_stream(&stream, 4).is_some());
+    }
+
+    #[test]
+    fn all_that_is_made_of_a_file_is_bounded() {
+        // An array costs its growth; a table of references costs its lines, and so does what is loaded by it.
+        let array = |items: usize| [b"1 0 obj [".as_slice(), &b"1 ".repeat(items), b"]\nendobj\n"].concat();
+        assert!(Purse::new(0).file(&array(100_000)).is_some() && Purse::new(0).file(&array(400_000)).is_none());
+        let table = |lines: usize| b"0000000009 00000 n \n".repeat(lines);
+        assert_eq!(Purse::total(&table(1_000_000)), 0);
+        assert!(Purse::total(&table(1_000)) > 40 << 20);
+        assert!(Purse::total(&vec![0; 30 << 20]) <= 40 << 20);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! TNEF (`winmail.dat`, [MS-OXTNEF]): attachments, messages inside messages, and the body that only Outlook shows.
 //!
-//! **Failure**: what comes before damage is looked at.
+//! **Failure**: what comes before damage is looked at; more properties than [`MAX_PROPERTIES`] are noted.
 
 use bytes::Bytes;
 
@@ -8,6 +8,9 @@ use super::names;
 use super::octets::{at32, le16, le32, slice, until_nul, utf16le};
 use super::walk::{Met, Walk};
 use crate::model::finding::Reason;
+
+/// Properties of one attribute, and values of one property, that are read.
+const MAX_PROPERTIES: u32 = 10_000;
 
 const RENDERING: u32 = 0x0006_9002;
 const TITLE: u32 = 0x0006_8010;
@@ -47,7 +50,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
             TITLE | TITLE_OLD => attachment.names.push(names::decoded(until_nul(data))),
             DATA => attachment.data = Some(octets.slice(start..start + length)),
             ATTACHMENT_PROPERTIES => {
-                for (id, value) in properties(data) {
+                for (id, value) in properties(walk, at, data) {
                     match id {
                         ATTACH_OBJECT => attachment.object = Some(octets.slice_ref(value)),
                         ATTACH_LONG_FILENAME => attachment.names.insert(0, text(value)),
@@ -85,7 +88,7 @@ impl Attachment {
 }
 
 fn body(walk: &mut Walk<'_>, at: usize, octets: &Bytes, data: &[u8]) {
-    for (id, value) in properties(data) {
+    for (id, value) in properties(walk, at, data) {
         match id {
             BODY_TEXT => walk.text(&text(value), ""),
             BODY_HTML => walk.inside(at, Met::new("body.html", octets.slice_ref(value))),
@@ -109,12 +112,21 @@ fn text(value: &[u8]) -> Box<str> {
 }
 
 /// The properties with a value of variable length; the others are passed over.
-fn properties(data: &[u8]) -> Vec<(u16, &[u8])> {
+fn properties<'d>(walk: &mut Walk<'_>, at: usize, data: &'d [u8]) -> Vec<(u16, &'d [u8])> {
     let mut found = Vec::new();
     let mut here = 4;
-    for _ in 0..le32(data, 0).unwrap_or(0).min(10_000) {
+    for number in 0..le32(data, 0).unwrap_or(0) {
+        if number >= MAX_PROPERTIES {
+            walk.note(Reason::Count, at);
+            break;
+        }
         let Some(next) = property(data, here, &mut found) else { break };
         here = next;
+        // One property with as many values as there may be properties: what stands behind it isn't read.
+        if found.len() >= MAX_PROPERTIES as usize {
+            walk.note(Reason::Count, at);
+            break;
+        }
     }
     found
 }
@@ -141,7 +153,7 @@ fn property<'d>(data: &'d [u8], at: usize, found: &mut Vec<(u16, &'d [u8])>) -> 
     } else {
         1
     };
-    for _ in 0..values.min(10_000) {
+    for _ in 0..values.min(MAX_PROPERTIES as usize) {
         if let Some(size) = fixed {
             here = here.checked_add(size)?;
             continue;

@@ -25,12 +25,14 @@ use crate::model::finding::{Reason, Unchecked};
 const RATIO_FROM: u64 = 1 << 20;
 /// Reasons that are kept.
 const MAX_UNCHECKED: usize = 64;
-/// Octets of text from files that are kept.
+/// Octets of text that are kept, of the mail and its files together.
 const MAX_TEXT: usize = 16 << 20;
 /// Characters of a path in [`Unchecked::what`].
 const MAX_PATH: usize = 200;
 /// From this size on a file is not grown by copies.
 const BIG: usize = 2 << 20;
+/// What may become bigger than this has its memory at once.
+const MAY_BE_BIG: u64 = 24 << 20;
 /// Octets read at once; the clock is asked as often.
 const STEP: usize = 64 << 10;
 /// Passwords tried in one message, all files together.
@@ -87,6 +89,7 @@ pub struct Walk<'w> {
     pub pixels: u64,
     /// Files inside containers.
     inner: usize,
+    /// Octets of all texts that are kept, those that the mail itself shows too.
     text: usize,
     spent: Option<Reason>,
 }
@@ -99,6 +102,7 @@ impl<'w> Walk<'w> {
         time_up: TimeUp<'w>,
         visitor: &'w mut dyn FileVisitor,
     ) -> Self {
+        let text = specimen.texts.iter().map(|text| text.visible.len() + text.hidden.len()).sum();
         Self {
             specimen,
             limits,
@@ -114,7 +118,7 @@ impl<'w> Walk<'w> {
             bombs: 0,
             pixels: links::PIXELS,
             inner: 0,
-            text: 0,
+            text,
             spent: None,
         }
     }
@@ -138,6 +142,16 @@ impl<'w> Walk<'w> {
         }
         self.see(None, met);
         true
+    }
+
+    /// A file that stands in a part as text; it counts like those in archives. `false`: nothing more is to be looked at.
+    pub fn of_page(&mut self, part: usize, met: Met) -> bool {
+        if self.inner >= self.limits.files {
+            self.note_of_part(Reason::Count, part);
+            return false;
+        }
+        self.inner += 1;
+        self.attachment(part, met)
     }
 
     /// Something inside the file of this index.
@@ -268,9 +282,12 @@ impl<'w> Walk<'w> {
         } else {
             None
         };
-        let mut octets = Vec::with_capacity(
-            usize::try_from(told.min(most).min(packed.saturating_mul(self.limits.ratio))).unwrap_or(0),
-        );
+        let possible = packed.saturating_mul(self.limits.ratio).max(RATIO_FROM).min(most);
+        // What isn't written to costs nothing, but growing by copies would hold it twice: who says how much it will be gets that
+        // and room to see that there is no more; what will surely be big gets all it may need.
+        let expected = if foretold.is_none() && possible > MAY_BE_BIG { possible } else { told.min(possible) };
+        let expected = usize::try_from(expected).unwrap_or(0);
+        let mut octets = Vec::with_capacity(expected.saturating_add(2 * STEP));
         let reason = loop {
             let length = octets.len() as u64;
             if (self.time_up)() {
@@ -289,9 +306,7 @@ impl<'w> Walk<'w> {
                 break foretold;
             }
             if octets.capacity() - octets.len() < STEP {
-                // Small ones grow by doubling. A big one gets all it may need at once: what isn't written to costs nothing, but
-                // growing by copies would hold it twice.
-                let possible = packed.saturating_mul(self.limits.ratio).max(RATIO_FROM).min(most);
+                // Small ones grow by doubling. A big one gets all it may need at once.
                 let possible = usize::try_from(possible).unwrap_or(usize::MAX).saturating_sub(octets.len());
                 let wanted = if octets.len() < BIG { octets.len() } else { possible };
                 octets.reserve_exact(wanted.saturating_add(2 * STEP));
@@ -373,6 +388,19 @@ impl<'w> Walk<'w> {
         self.note_in(reason, usize::MAX, "");
     }
 
+    /// About something in a part that is no file.
+    pub fn note_of_part(&mut self, reason: Reason, part: usize) {
+        self.part = part;
+        self.note_part(reason);
+    }
+
+    /// An address in a part that is no file.
+    pub fn link_of_part(&mut self, part: usize, source: LinkSource, written: &str) {
+        self.part = part;
+        self.here = usize::MAX;
+        self.link_from(source, written, None);
+    }
+
     /// `name`: of something inside that isn't a file yet.
     pub fn note_in(&mut self, reason: Reason, at: usize, name: &str) {
         let what = self.path(at, name);
@@ -448,7 +476,7 @@ impl<'w> Walk<'w> {
     }
 
     fn text_room(&self) -> usize {
-        self.limits.text.min(MAX_TEXT).saturating_sub(self.text)
+        self.limits.text.saturating_mul(2).min(MAX_TEXT).saturating_sub(self.text)
     }
 
     /// A text whose links are known; what is beyond the budget of characters is cut off, and noted.
@@ -541,5 +569,32 @@ impl std::fmt::Debug for Walk<'_> {
             .field("held", &self.held)
             .field("inner", &self.inner)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl FileVisitor for Nobody {
+        fn file(&mut self, _: &FileSeen, _: &[u8]) {}
+    }
+
+    #[test]
+    fn a_file_is_never_held_twice() {
+        let (limits, passwords) = (Limits::default(), Passwords::default());
+        let (mut specimen, mut nobody) = (Specimen::default(), Nobody);
+        let time_up = || false;
+        let mut walk = Walk::new(&mut specimen, &limits, &passwords, &time_up, &mut nobody);
+        // Memory that was asked for once is where it was: said to be so long, and it is.
+        let size = 4_u64 << 20;
+        let (octets, reason) = walk.draw(50 << 10, size, &mut std::io::repeat(7).take(size));
+        assert_eq!((octets.len() as u64, reason), (size, None));
+        assert!(octets.capacity() <= octets.len() + 2 * STEP, "{}", octets.capacity());
+        // Nothing said, but packed so long that it may be anything: all it may need from the first octet on.
+        let (octets, _) = walk.draw(1 << 20, 0, &mut std::io::repeat(7).take(size));
+        assert!(octets.capacity() as u64 >= MAY_BE_BIG, "{}", octets.capacity());
     }
 }

@@ -9,6 +9,9 @@ use quick_xml::events::{BytesStart, Event};
 /// Events of one part.
 const MAX_EVENTS: usize = 4_000_000;
 
+/// Attributes of one element that are read.
+const MAX_ATTRIBUTES: usize = 256;
+
 /// Something in the document.
 #[derive(Debug)]
 pub enum Item<'a> {
@@ -25,6 +28,7 @@ pub enum Ended {
     Malformed,
     /// A document type: entities may be defined there.
     DocType,
+    /// More of it, or more in one element, than is read.
     TooLong,
 }
 
@@ -35,10 +39,13 @@ pub fn read(octets: &[u8], mut seen: impl FnMut(Item<'_>) -> bool) -> Ended {
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
     let mut ended = Ended::Well;
+    let mut is_cut = false;
     for _ in 0..MAX_EVENTS {
         let goes_on = match reader.read_event() {
-            Ok(Event::Start(start)) => element(&start, &mut seen),
-            Ok(Event::Empty(start)) => element(&start, &mut seen) && seen(Item::End(&local(start.name().as_ref()))),
+            Ok(Event::Start(start)) => element(&start, &mut is_cut, &mut seen),
+            Ok(Event::Empty(start)) => {
+                element(&start, &mut is_cut, &mut seen) && seen(Item::End(&local(start.name().as_ref())))
+            }
             Ok(Event::End(end)) => seen(Item::End(&local(end.name().as_ref()))),
             Ok(Event::Text(text)) => seen(Item::Text(&String::from_utf8_lossy(&text))),
             Ok(Event::CData(text)) => seen(Item::Text(&String::from_utf8_lossy(&text))),
@@ -49,25 +56,28 @@ pub fn read(octets: &[u8], mut seen: impl FnMut(Item<'_>) -> bool) -> Ended {
                 ended = Ended::DocType;
                 true
             }
+            Ok(Event::Eof) if is_cut => return Ended::TooLong,
             Ok(Event::Eof) => return ended,
             Ok(_) => true,
             Err(_) => return Ended::Malformed,
         };
         if !goes_on {
-            return ended;
+            return if is_cut { Ended::TooLong } else { ended };
         }
     }
     Ended::TooLong
 }
 
-fn element(start: &BytesStart<'_>, seen: &mut impl FnMut(Item<'_>) -> bool) -> bool {
-    let attributes: Vec<(String, String)> = start
-        .attributes()
-        .with_checks(false)
-        .filter_map(Result::ok)
-        .take(64)
+/// `is_cut` is set if there are more attributes than are read.
+fn element(start: &BytesStart<'_>, is_cut: &mut bool, seen: &mut impl FnMut(Item<'_>) -> bool) -> bool {
+    let mut all = start.attributes();
+    let mut all = all.with_checks(false).filter_map(Result::ok);
+    let attributes: Vec<(String, String)> = all
+        .by_ref()
+        .take(MAX_ATTRIBUTES)
         .map(|attribute| (local(attribute.key.as_ref()), unescaped(&String::from_utf8_lossy(&attribute.value))))
         .collect();
+    *is_cut |= all.next().is_some();
     seen(Item::Start(&local(start.name().as_ref()), &attributes))
 }
 
@@ -132,6 +142,15 @@ mod tests {
     fn entities_of_a_document_type_stay_what_they_are() {
         let (text, ended) = text("<!DOCTYPE a [<!ENTITY b \"cccccccc\">]><a>x&b;&amp;&#x41;</a>");
         assert_eq!((&*text, ended), ("x&A", Ended::DocType));
+    }
+
+    #[test]
+    fn attributes_beyond_the_bound_are_told() {
+        let element = |count: usize| {
+            let attributes: String = (0..count).map(|nth| format!(" a{nth}='x'")).collect();
+            read(format!("<a{attributes}/>").as_bytes(), |_| true)
+        };
+        assert_eq!((element(MAX_ATTRIBUTES), element(MAX_ATTRIBUTES + 1)), (Ended::Well, Ended::TooLong));
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
         }
     }
     if let Some(package) = package {
-        package.finish(walk);
+        package.finish(walk, at);
     }
 }
 

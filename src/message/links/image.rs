@@ -1,7 +1,7 @@
 //! QR codes in images: the address that a camera would open.
 //!
 //! **Failure**: an image that can't be read has no codes, nor has one beyond the bounds: photographs are large and many, and nobody's
-//! mail is held for them. A fault in the reader is contained.
+//! mail is held for them. One that says it is larger than any photograph is told. A fault in the reader is contained.
 //! **Invariants**: at most [`MAX_SIDE`] pixels a side and [`MAX_MEMORY`] octets while decoding.
 
 use std::io::Cursor;
@@ -18,6 +18,8 @@ const MAX_SIDE: u32 = 8_192;
 /// Pixels that are searched; bigger images are made smaller.
 const MAX_PIXELS: u32 = 1_500_000;
 const MAX_MEMORY: u64 = 40 << 20;
+/// Pixels that no camera has, nor anything that mail programs show.
+const MAX_PHOTOGRAPH: u64 = 256_000_000;
 /// The smallest code has 21 modules.
 const MIN_SIDE: u32 = 21;
 /// Codes of one image.
@@ -38,6 +40,19 @@ pub fn in_image(octets: &[u8], left: &mut u64) -> Vec<Box<str>> {
     catch_unwind(AssertUnwindSafe(|| codes(octets, left).unwrap_or_default())).unwrap_or_default()
 }
 
+/// Whether it says that it has more pixels than anybody looks at, for codes or for pleasure.
+#[must_use]
+pub fn is_beyond_photographs(octets: &[u8]) -> bool {
+    catch_unwind(AssertUnwindSafe(|| size(octets)))
+        .ok()
+        .flatten()
+        .is_some_and(|(width, height)| u64::from(width) * u64::from(height) > MAX_PHOTOGRAPH)
+}
+
+fn size(octets: &[u8]) -> Option<(u32, u32)> {
+    ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?.into_dimensions().ok()
+}
+
 /// Links in the codes of all images among the parts; and what was not searched, if anything, with the part's path.
 #[must_use]
 pub fn in_images(parts: &[Part], limit: usize, time_up: TimeUp) -> (Vec<Link>, Vec<Unchecked>) {
@@ -55,6 +70,9 @@ pub fn in_images(parts: &[Part], limit: usize, time_up: TimeUp) -> (Vec<Link>, V
             leave(Reason::Time, part);
             break;
         }
+        if is_beyond_photographs(&part.octets) {
+            leave(Reason::Bytes, part);
+        }
         for text in in_image(&part.octets, &mut left) {
             if let Some(link) = super::link(index, LinkSource::Qr, &text, None) {
                 add(&mut links, link, limit);
@@ -70,7 +88,7 @@ fn is_image(octets: &[u8]) -> bool {
 }
 
 fn codes(octets: &[u8], left: &mut u64) -> Option<Vec<Box<str>>> {
-    let (width, height) = ImageReader::new(Cursor::new(octets)).with_guessed_format().ok()?.into_dimensions().ok()?;
+    let (width, height) = size(octets)?;
     if width.min(height) < MIN_SIDE || width.max(height) > MAX_SIDE {
         return None;
     }
@@ -192,6 +210,9 @@ mod tests {
         let mut one = 1;
         assert!(in_image(&picture(100), &mut one).is_empty());
         assert_eq!(one, 1);
+        assert!(!is_beyond_photographs(&picture(MAX_SIDE + 1)) && !is_beyond_photographs(&[7; 100]));
+        let gif = b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;";
+        assert!(is_beyond_photographs(gif));
         assert!(in_image(&picture(MAX_SIDE + 1), &mut left).is_empty() && in_image(&[7; 100], &mut left).is_empty());
         assert_eq!(left, PIXELS - LEAST_PIXELS);
     }

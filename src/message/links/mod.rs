@@ -10,7 +10,7 @@ mod normal;
 mod redirect;
 
 pub use find::{hosts_in, is_host};
-pub use image::{PIXELS, in_image, in_images};
+pub use image::{PIXELS, in_image, in_images, is_beyond_photographs};
 pub use normal::{Normal, normalize, registrable};
 
 use super::html::{HtmlRead, MAX_SHOWN};

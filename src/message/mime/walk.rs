@@ -2,7 +2,8 @@
 //!
 //! **Failure**: what lies beyond a limit is in [`Specimen::unchecked`].
 //! **Invariants**: no recursion; at most [`Limits::parts`] parts, [`Limits::depth`] layers, [`WORK`] passes over the message and
-//! [`KEPT`] copies of it; a small one may have more of both.
+//! [`KEPT`] copies of it; a small one may have more of both. Texts beyond [`Limits::text`] are not kept: they are not looked at
+//! to the end by anybody.
 
 use bytes::Bytes;
 
@@ -65,6 +66,8 @@ pub fn walk(specimen: &mut Specimen, limits: &Limits, time_up: TimeUp<'_>) {
         hint: hint(&raw),
         work: raw.len().saturating_mul(WORK).saturating_add(FREE_WORK),
         room: raw.len().saturating_mul(KEPT).saturating_add(FREE_KEPT),
+        text_room: limits.text,
+        file_text_room: limits.text,
         fields_left: limits.fields.saturating_mul(PART_FIELDS),
         specimen,
         limits,
@@ -93,6 +96,10 @@ struct Walk<'a> {
     work: usize,
     /// Octets that may still be kept.
     room: usize,
+    /// Of these, octets of texts that are shown.
+    text_room: usize,
+    /// The same of files that are texts.
+    file_text_room: usize,
     fields_left: usize,
     /// Lines that begin like a delimiter of one multipart: harmless if they are one of another.
     almost: Vec<Vec<u8>>,
@@ -328,6 +335,10 @@ impl Walk<'_> {
 
     /// The source in Unicode, in each way in which label and octets let it be read.
     fn text(&mut self, part: &mut Part, media: &Media) {
+        // In Unicode it may become shorter, but not by more than that.
+        if part.octets.len() / 2 > *self.text_room_of(part) {
+            return self.too_long(part);
+        }
         let read = charset::read(&part.octets, media.charset.as_deref());
         if read.is_odd {
             self.note(Ambiguity::Charset);
@@ -340,10 +351,34 @@ impl Walk<'_> {
                 others.push(other);
             }
         }
-        others.retain(|other| self.keep(other.len(), &part.path));
-        part.other_texts = others.into_iter().map(Into::into).collect();
-        if self.keep(read.text.len(), &part.path) {
+        if self.keep_text(part, read.text.len()) {
             part.text = Some(read.text.into());
+        }
+        others.retain(|other| self.keep_text(part, other.len()));
+        part.other_texts = others.into_iter().map(Into::into).collect();
+    }
+
+    fn text_room_of(&mut self, part: &Part) -> &mut usize {
+        if part.kind == PartKind::File { &mut self.file_text_room } else { &mut self.text_room }
+    }
+
+    /// Whether so long a text of the part may be kept; it is counted then.
+    fn keep_text(&mut self, part: &Part, octets: usize) -> bool {
+        let room = self.text_room_of(part);
+        match room.checked_sub(octets) {
+            Some(left) => *room = left,
+            None => {
+                self.too_long(part);
+                return false;
+            }
+        }
+        self.keep(octets, &part.path)
+    }
+
+    /// A file is looked at by who opens it.
+    fn too_long(&mut self, part: &Part) {
+        if part.kind != PartKind::File {
+            self.unchecked(Reason::Bytes, &part.path);
         }
     }
 
