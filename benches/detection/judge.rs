@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sekisho::message::specimen::{Limits, Specimen};
 use sekisho::model::disposition::Category;
 use sekisho::model::egress::OutboundSpam;
 use sekisho::model::finding::Verdict;
@@ -11,7 +12,7 @@ use sekisho::model::rule::Skips;
 use sekisho::model::{Address, Direction, Disposition, Domain, ReversePath};
 use sekisho::policy::content::{Author, Facts, Points, Signed, dispose};
 use sekisho::scan::{self, Request, Scanner};
-use sekisho::signatures::model::Model;
+use sekisho::signatures::model::{Model, Opinion, Tokens};
 use sekisho::signatures::sets::Sets;
 use sekisho::signatures::{Pack, SignatureSet};
 use sekisho::telemetry::Metrics;
@@ -23,6 +24,7 @@ use crate::corpus::Mail;
 pub struct Judge {
     scanner: Scanner,
     runtime: Runtime,
+    model: Model,
 }
 
 pub struct Judged {
@@ -32,6 +34,8 @@ pub struct Judged {
     pub categories: Vec<Category>,
     pub points: Points,
     pub verdict: Verdict,
+    /// The classifier's, before it is bounded.
+    pub opinion: Opinion,
     pub took: Duration,
 }
 
@@ -56,11 +60,12 @@ impl Judge {
         };
         let packs = Pack::read_all(&home.join("signatures")).unwrap_or_else(|found| faults(found));
         let mut set = SignatureSet::compile(1, &packs).unwrap_or_else(|found| faults(found));
-        set.model = model;
+        set.model = model.clone();
         let none = scan::external::Config::default();
         let scanner =
             Scanner::build(scan::Config::default(), Arc::new(Sets::fixed(set)), none, Metrics::new(), "mx.example");
-        Self { scanner, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap() }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { scanner, runtime, model }
     }
 
     pub fn judge(&self, mail: &Mail) -> Judged {
@@ -99,7 +104,9 @@ impl Judge {
             other => panic!("{}: {other:?}", mail.path.display()),
         };
         let verdict = scanned.verdict().clone();
-        Judged { held, categories: ruling.categories, points: ruling.points, verdict, took }
+        let specimen = Specimen::parse(mail.raw.clone(), &Limits::default(), &|| false);
+        let opinion = self.model.judge(&Tokens::of(&specimen), None);
+        Judged { held, categories: ruling.categories, points: ruling.points, verdict, opinion, took }
     }
 }
 

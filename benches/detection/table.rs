@@ -10,7 +10,7 @@ pub fn sort(is_spam: bool) -> &'static str {
     if is_spam { "spam" } else { "ham" }
 }
 
-/// One line: sort, corpus, what holds it, points, file, symbols.
+/// One line: sort, corpus, what holds it, points, the classifier's odds and known words, file, symbols.
 pub fn list(mail: &Mail, judged: &Judged) {
     let symbols: Vec<String> = judged
         .verdict
@@ -20,7 +20,8 @@ pub fn list(mail: &Mail, judged: &Judged) {
         .collect();
     let held = judged.held.map_or("-", |category| category.name());
     let (sort, path) = (sort(mail.is_spam), mail.path.display());
-    println!("{sort}\t{}\t{held}\t{}\t{path}\t{}", mail.corpus, judged.points.spam, symbols.join(" "));
+    let (points, odds, known) = (judged.points.spam, judged.opinion.odds, judged.opinion.known);
+    println!("{sort}\t{}\t{held}\t{points}\t{odds:.3}\t{known}\t{path}\t{}", mail.corpus, symbols.join(" "));
 }
 
 #[derive(Default)]

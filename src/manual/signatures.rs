@@ -46,11 +46,11 @@
 //! Each folder holds one message a file, also in folders below; files above 64 MiB are passed over. Phishing counts as spam, which is
 //! what the classifier calls everything unwanted. Of each message only hashes of words stay in memory, of all at most 24 Mi: some 60,000
 //! messages; with more, the command says at which file the room ended and writes nothing. Mail of one sort that says the very same is
-//! taken once. A word counts once three different authors (by From) used it. The same files make the same model, octet by octet. Fewer
+//! taken once. A word counts once two different authors (by From) used it. The same files make the same model, octet by octet. Fewer
 //! than some thousands of each sort, and of both the kinds that this place gets, make a worse model than the one that comes along.
 //! Exit codes: 0 written, 1 too much mail, a folder that can't be read or nothing learned, 3 no mail of one of the sorts.
 //!
-//! How much the opinion weighs does not depend on the model: at most 4.5 points, up to 5.5 where it is surer than it ever was of honest
+//! How much the opinion weighs does not depend on the model: at most 4.5 points, up to 5.5 where it is as sure as hardly ever of honest
 //! mail, and at most 0.8 in favour of a message ([`crate::signatures::model::SURE_POINTS`],
 //! [`LEAST_POINTS`](crate::signatures::model::LEAST_POINTS)).
 //!

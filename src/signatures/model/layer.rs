@@ -12,7 +12,8 @@ use super::{BadModel, Model, Reader, Tokens};
 
 /// Words of one tenant.
 pub const MAX_WORDS: usize = 100_000;
-const MAGIC: &[u8; 8] = b"SEKISHOL";
+/// With the number of the way in which words are hashed.
+const MAGIC: &[u8; 8] = b"SEKISHL2";
 const STEP: f32 = 3.0;
 /// Farther than this the layer's part never goes.
 const MOST: f32 = 6.0;

@@ -20,7 +20,9 @@ pub const MAX_CHARS: usize = 40_000;
 /// Tokens of a message, each counted once.
 pub const MAX_TOKENS: usize = 12_000;
 const MAX_LINE: usize = 4_000;
-const MAX_WORD: usize = 25;
+/// Octets of a word.
+const MAX_WORD: usize = 50;
+const MAX_WITH_DIGITS: usize = 6;
 
 /// The tokens of a message: sorted hashes, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -114,10 +116,46 @@ impl Collector {
     }
 
     fn finish(mut self) -> Tokens {
-        self.seen.sort_unstable();
+        sort(&mut self.seen);
         self.seen.dedup();
         self.seen.truncate(MAX_TOKENS);
         Tokens(self.seen.into())
+    }
+}
+
+/// Fewer than this are sorted by comparing.
+const FEW: usize = 256;
+
+/// By each octet in turn, the lowest first: many hashes are sorted in a third of the time that comparing takes.
+fn sort(tokens: &mut Vec<u32>) {
+    if tokens.len() < FEW {
+        tokens.sort_unstable();
+        return;
+    }
+    let mut places = [[0_u32; 256]; 4];
+    for token in tokens.iter() {
+        for (places, octet) in places.iter_mut().zip(token.to_le_bytes()) {
+            if let Some(count) = places.get_mut(usize::from(octet)) {
+                *count += 1;
+            }
+        }
+    }
+    let mut other = vec![0; tokens.len()];
+    for (nth, places) in places.iter_mut().enumerate() {
+        let mut sum = 0;
+        for place in places.iter_mut() {
+            sum += std::mem::replace(place, sum);
+        }
+        for token in tokens.iter() {
+            let octet = token.to_le_bytes().get(nth).copied().unwrap_or_default();
+            if let Some(place) = places.get_mut(usize::from(octet)) {
+                if let Some(target) = other.get_mut(*place as usize) {
+                    *target = *token;
+                }
+                *place += 1;
+            }
+        }
+        std::mem::swap(tokens, &mut other);
     }
 }
 
@@ -146,7 +184,7 @@ struct Words<'c> {
     is_subject: bool,
     /// Hash of the word before, for pairs.
     before: Option<u64>,
-    word: String,
+    word: Word,
     /// The last characters of a run without blanks between words.
     run: [Option<char>; 2],
 }
@@ -165,30 +203,44 @@ enum Kind {
 
 impl<'c> Words<'c> {
     fn new(collector: &'c mut Collector, is_subject: bool) -> Self {
-        Self { collector, is_subject, before: None, word: String::with_capacity(32), run: [None; 2] }
+        Self { collector, is_subject, before: None, word: Word::default(), run: [None; 2] }
     }
 
     fn line(&mut self, line: &str) {
         let mut taken = 0;
+        let mut room = |length: usize, chars: &mut usize| {
+            taken += length;
+            let there_is = taken <= MAX_LINE && *chars <= MAX_CHARS;
+            *chars += if there_is { length } else { 0 };
+            there_is
+        };
+        if line.is_ascii() {
+            let mut rest = line.as_bytes();
+            while let Some((piece, signs, after)) = next_piece(rest) {
+                rest = after;
+                if !room(piece.len(), &mut self.collector.chars) {
+                    break;
+                }
+                self.ascii(piece, signs);
+            }
+            return;
+        }
         for piece in line.split_whitespace() {
-            taken += piece.len();
-            if taken > MAX_LINE || self.collector.chars > MAX_CHARS {
+            if !room(piece.len(), &mut self.collector.chars) {
                 break;
             }
-            self.collector.chars += piece.len();
             if piece.is_ascii() {
-                if !is_address(piece) {
-                    self.ascii(piece);
-                }
-            } else {
-                let folded = folded(piece);
-                for stretch in stretches(&folded) {
-                    if is_address(stretch) {
-                        self.end_word();
-                        self.end_run();
-                    } else {
-                        self.piece(stretch.chars());
-                    }
+                let signs = piece.bytes().fold(0, |signs, octet| signs | class(octet));
+                self.ascii(piece.as_bytes(), signs);
+                continue;
+            }
+            let folded = folded(piece);
+            for stretch in stretches(&folded) {
+                if is_address(stretch) {
+                    self.end_word();
+                    self.end_run();
+                } else {
+                    self.piece(stretch.chars());
                 }
             }
             self.end_word();
@@ -196,43 +248,46 @@ impl<'c> Words<'c> {
         }
     }
 
-    /// The same as [`Self::piece`], letters taken together.
-    fn ascii(&mut self, piece: &str) {
-        let mut rest = piece;
-        while let Some(first) = rest.chars().next() {
-            let letters = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-            if letters == 0 {
-                self.piece(std::iter::once(first));
-            } else {
-                self.end_run();
-                let begun = self.word.len();
-                self.word.push_str(rest.get(..letters).unwrap_or_default());
-                if let Some(word) = self.word.get_mut(begun..) {
-                    word.make_ascii_lowercase();
-                }
-            }
-            rest = rest.get(letters.max(1)..).unwrap_or_default();
+    /// The same as [`Self::piece`] and the end of its last word. `signs` are the classes of all its octets.
+    fn ascii(&mut self, piece: &[u8], signs: u8) {
+        let marked = signs & MARK != 0 && (piece.contains(&b'@') || memchr::memmem::find(piece, b"://").is_some());
+        if marked || piece.starts_with(b"www.") {
+            return;
         }
+        for octet in piece {
+            match class(*octet) {
+                LETTER => self.word.letter(*octet | 0x20),
+                DIGIT => self.word.digit(),
+                JOINER if self.word.is_begun() => self.word.joiner(*octet),
+                MONEY => self.money(&[*octet]),
+                _ => self.end_word(),
+            }
+        }
+        self.end_word();
     }
 
     fn piece(&mut self, chars: impl Iterator<Item = char>) {
+        let mut room = [0; 4];
         for c in chars {
             match kind(c) {
                 Kind::Nothing => {}
                 Kind::Letter => {
                     self.end_run();
-                    self.word.extend(c.to_lowercase());
+                    if c.is_ascii_digit() {
+                        self.word.digit();
+                    } else {
+                        let lower = c.to_lowercase();
+                        lower.for_each(|c| c.encode_utf8(&mut room).bytes().for_each(|b| self.word.letter(b)));
+                    }
                 }
-                Kind::Joiner if !self.word.is_empty() => self.word.push(if c == '\u{2019}' { '\'' } else { c }),
+                Kind::Joiner if self.word.is_begun() => {
+                    self.word.joiner(if c == '\u{2019}' { b'\'' } else { u8::try_from(c).unwrap_or(b'-') });
+                }
                 Kind::Joiner | Kind::Blank => {
                     self.end_word();
                     self.end_run();
                 }
-                Kind::Money => {
-                    self.end_word();
-                    self.word.push(c);
-                    self.end_word();
-                }
+                Kind::Money => self.money(c.encode_utf8(&mut room).as_bytes()),
                 Kind::Dense => {
                     self.end_word();
                     self.dense(c);
@@ -244,9 +299,9 @@ impl<'c> Words<'c> {
     /// Pairs and triples of characters.
     fn dense(&mut self, c: char) {
         if let Some(one) = self.run[1] {
-            self.token(&[one, c]);
+            self.run_of(mixed(mixed(DENSE, one.into()), c.into()));
             if let Some(two) = self.run[0] {
-                self.token(&[two, one, c]);
+                self.run_of(mixed(mixed(mixed(DENSE, two.into()), one.into()), c.into()));
             }
         }
         self.run = [self.run[1], Some(c)];
@@ -257,60 +312,137 @@ impl<'c> Words<'c> {
         self.run = [None; 2];
     }
 
-    fn token(&mut self, chars: &[char]) {
-        let mut hash = START;
-        let mut room = [0; 4];
-        for c in chars {
-            hash = hash_on(hash, c.encode_utf8(&mut room).as_bytes());
-        }
+    fn run_of(&mut self, hash: u64) {
         self.collector.add(hash);
         if self.is_subject {
-            self.collector.add(hash_on(SUBJECT, &hash.to_le_bytes()));
+            self.collector.add(mixed(SUBJECT, hash));
         }
+    }
+
+    /// A word by itself.
+    fn money(&mut self, octets: &[u8]) {
+        self.end_word();
+        self.take(octets.iter().fold(MONEY_WORD, |hash, octet| mixed(hash, (*octet).into())));
     }
 
     fn end_word(&mut self) {
-        if self.word.is_empty() {
-            return;
+        if self.word.is_begun()
+            && let Some(hash) = std::mem::take(&mut self.word).hash()
+        {
+            self.take(hash);
         }
-        let word = std::mem::take(&mut self.word);
-        if let Some(hash) = word_hash(word.trim_end_matches(['\'', '-', '_'])) {
-            self.collector.add(hash);
-            if self.is_subject {
-                self.collector.add(hash_on(SUBJECT, &hash.to_le_bytes()));
-            }
-            if let Some(before) = self.before {
-                self.collector.add(hash_on(before, &hash.to_le_bytes()));
-            }
-            self.before = Some(hash);
+    }
+
+    fn take(&mut self, hash: u64) {
+        self.run_of(hash);
+        if let Some(before) = self.before {
+            self.collector.add(mixed(before, hash));
         }
-        self.word = word;
-        self.word.clear();
+        self.before = Some(hash);
     }
 }
 
-/// Digits count as one zero; long words with digits, single letters and very long words say nothing.
-fn word_hash(word: &str) -> Option<u64> {
-    if !word.bytes().any(|b| b.is_ascii_digit()) {
-        let long_enough = word.len() > 1 || word.bytes().all(|b| b.is_ascii_punctuation());
-        return (long_enough && word.len() <= MAX_WORD * 2).then(|| hash_on(START, word.as_bytes()));
+/// A word's hash, as far as it goes: eight octets at a time.
+///
+/// Digits count as one zero; long words with digits, single letters and very long words say nothing. Joiners at the end are
+/// none of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Word {
+    hash: u64,
+    /// Octets not in the hash yet.
+    held: u64,
+    length: usize,
+    has_digits: bool,
+    after_digit: bool,
+    /// What was there before the joiners that may be its end.
+    kept: Option<(u64, u64, usize)>,
+}
+
+impl Word {
+    fn is_begun(&self) -> bool {
+        self.length > 0
     }
-    let mut hash = START;
-    let (mut length, mut in_number) = (0, false);
-    for b in word.bytes() {
-        if b.is_ascii_digit() {
-            if !in_number {
-                hash = hash_on(hash, b"0");
-                length += 1;
-            }
-            in_number = true;
-        } else {
-            hash = hash_on(hash, &[b]);
-            length += 1;
-            in_number = false;
+
+    fn octet(&mut self, octet: u8) {
+        self.held = self.held << 8 | u64::from(octet);
+        self.length += 1;
+        if self.length.is_multiple_of(8) {
+            self.hash = mixed(self.hash, self.held);
+            self.held = 0;
         }
     }
-    (length > 1 && length <= 6).then_some(hash)
+
+    fn letter(&mut self, octet: u8) {
+        (self.after_digit, self.kept) = (false, None);
+        self.octet(octet);
+    }
+
+    fn digit(&mut self) {
+        if !self.after_digit {
+            self.kept = None;
+            self.octet(b'0');
+            (self.has_digits, self.after_digit) = (true, true);
+        }
+    }
+
+    fn joiner(&mut self, octet: u8) {
+        self.after_digit = false;
+        self.kept = self.kept.or(Some((self.hash, self.held, self.length)));
+        self.octet(octet);
+    }
+
+    fn hash(self) -> Option<u64> {
+        let (hash, held, length) = self.kept.unwrap_or((self.hash, self.held, self.length));
+        let most = if self.has_digits { MAX_WITH_DIGITS } else { MAX_WORD };
+        (1 < length && length <= most).then(|| mixed(hash, held))
+    }
+}
+
+/// Classes of octets.
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const JOINER: u8 = 4;
+const MONEY: u8 = 8;
+/// Addresses have one of these.
+const MARK: u8 = 16;
+const BLANK: u8 = 32;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        #[allow(clippy::cast_possible_truncation, reason = "below 256")]
+        let this = octet as u8;
+        classes[octet] = match this {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'\'' | b'-' | b'_' => JOINER,
+            b'$' | b'!' => MONEY,
+            b'@' | b':' => MARK,
+            b'\t'..=b'\r' | b' ' => BLANK,
+            _ => 0,
+        };
+        octet += 1;
+    }
+    classes
+};
+
+fn class(octet: u8) -> u8 {
+    CLASSES.get(usize::from(octet)).copied().unwrap_or_default()
+}
+
+/// What stands before the next blank, the classes of its octets together, and what comes after.
+fn next_piece(line: &[u8]) -> Option<(&[u8], u8, &[u8])> {
+    let line = line.get(line.iter().position(|octet| class(*octet) != BLANK)?..)?;
+    let mut signs = 0;
+    let ends = |octet: &u8| {
+        let class = class(*octet);
+        signs |= class;
+        class == BLANK
+    };
+    let end = line.iter().position(ends).unwrap_or(line.len());
+    let (piece, after) = line.split_at_checked(end)?;
+    Some((piece, signs, after))
 }
 
 /// Stretches of ASCII and of other characters by turns, so that an address ends where Japanese text goes on.
@@ -365,23 +497,22 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// FNV-1a, 64 bits.
-const START: u64 = 0xCBF2_9CE4_8422_2325;
+/// What tells kinds of tokens apart.
 const SUBJECT: u64 = 0x5375_626A_6563_743A;
+const DENSE: u64 = 0xCBF2_9CE4_8422_2325;
+const MONEY_WORD: u64 = 0x8422_2325_CBF2_9CE4;
 
-/// The same on every machine.
+/// One more number in a hash: one multiplication. The same on every machine.
+fn mixed(hash: u64, number: u64) -> u64 {
+    (hash.rotate_left(23) ^ number).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}
+
+/// FNV-1a, 64 bits.
 pub(super) fn hash_of(octets: impl Iterator<Item = u8>) -> u64 {
-    octets.fold(START, |hash, octet| hash_on(hash, &[octet]))
+    octets.fold(DENSE, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
-fn hash_on(mut hash: u64, octets: &[u8]) -> u64 {
-    for octet in octets {
-        hash = (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01B3);
-    }
-    hash
-}
-
-/// Mixed well, for FNV's upper bits are weak in short words.
+/// Mixed once more: the lowest bits of a product know little.
 #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
 fn short(hash: u64) -> u32 {
     let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);

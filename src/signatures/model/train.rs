@@ -15,9 +15,9 @@ use super::{MAX_ENTRIES, Model, Tokens, length};
 use crate::message::specimen::Specimen;
 
 /// Writers who must have used a word.
-pub const MIN_WRITERS: usize = 3;
+pub const MIN_WRITERS: usize = 2;
 /// How closely the examples are followed: the greater, the closer.
-const CLOSENESS: f64 = 20.0;
+const CLOSENESS: f64 = 80.0;
 const ROUNDS: usize = 60;
 
 /// Tokens of a [`Collection`]: some 60,000 messages, 100 MB; while it learns, at worst ten times that.
