@@ -407,6 +407,7 @@ const MONEY: u8 = 8;
 const MARK: u8 = 16;
 const BLANK: u8 = 32;
 
+#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut octet = 0;
@@ -550,6 +551,31 @@ mod tests {
         assert_eq!(Tokens::of_text("", "お支払い").len(), 3 + 2);
         assert_eq!(Tokens::of_text("", "詳細https://example.jp/xはこちら"), Tokens::of_text("", "詳細 はこちら"));
         assert_eq!(Tokens::of_text("", "ﾎﾟｲﾝﾄ"), Tokens::of_text("", "ポイント"));
+    }
+
+    #[test]
+    fn tokens_are_sorted_and_each_is_there_once() {
+        let words: String = (0..3_000_u32).map(|n| format!("w{} ", to_letters(n % 700))).collect();
+        for words in [&words[..200], &words] {
+            let seen: Vec<u32> = Tokens::of_text("", words).iter().collect();
+            assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{}", seen.len());
+        }
+        assert_eq!(Tokens::of_text("", &words).len(), 1_400, "700 words, 700 pairs");
+    }
+
+    fn to_letters(number: u32) -> String {
+        number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect()
+    }
+
+    #[test]
+    fn how_a_word_is_written_does_not_matter() {
+        let plain = Tokens::of_text("", "don't re-read");
+        for text in ["Don\u{2019}t Re-Read", "don't-- re-read_", "(don't) re-read.", "don\u{2019}t\u{3000}re-read'"] {
+            assert_eq!(Tokens::of_text("", text), plain, "{text}");
+        }
+        assert!(
+            Tokens::of_text("", "a b abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz abc1234de5f").is_empty()
+        );
     }
 
     #[test]
