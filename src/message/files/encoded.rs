@@ -29,7 +29,7 @@ pub fn open_text(walk: &mut Walk<'_>, at: usize, octets: &Bytes, kind: FileKind)
     }
     let text = text_of(up_to(octets, 0, MAX_TEXT));
     if kind != FileKind::Script {
-        walk.text(&text, "");
+        walk.text(text);
         if octets.split(|octet| matches!(octet, b'\n' | b',' | b';' | b'\t')).any(super::spreadsheet::is_formula_dde) {
             walk.mark(at, Trait::Dde);
         }

@@ -40,7 +40,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     if starts.iter().any(|word| lower.contains(word)) || octets.len() > USUAL_SIZE {
         walk.mark(at, Trait::Launch);
     }
-    walk.text(&text, "");
+    walk.text(text);
 }
 
 fn strings(octets: &[u8]) -> Option<Vec<String>> {

@@ -77,7 +77,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
         Ended::TooLong => walk.note(Reason::Count, at),
         Ended::DocType | Ended::Malformed => walk.note(Reason::Malformed, at),
     }
-    walk.text(&text, "");
+    walk.text(text);
 }
 
 pub fn active_mime(walk: &mut Walk<'_>, at: usize, name: String, file: Bytes) {

@@ -203,8 +203,8 @@ fn message(walk: &mut Walk<'_>, at: usize, stream: &Stream, unpacked: Unpacked, 
     let Some(property) = stream.name.strip_prefix("__substg1.0_") else { return };
     let octets = unpacked.octets.clone();
     match property {
-        "1000001f" => walk.text(&utf16le(&octets), ""),
-        "1000001e" => walk.text(&names::decoded_text(&octets), ""),
+        "1000001f" => walk.text(utf16le(&octets)),
+        "1000001e" => walk.text(names::decoded_text(&octets)),
         "10130102" | "1013001f" | "1013001e" => walk.inside_unpacked(at, unpacked, Met::new("body.html", Bytes::new())),
         "10090102" => {
             if let Some(rtf) = super::lzss::rtf(&octets) {
@@ -228,7 +228,7 @@ fn word(walk: &mut Walk<'_>, at: usize, octets: &[u8]) {
     }
     let text = runs(octets);
     fields(walk, at, &text);
-    walk.text(&text, "");
+    walk.text(text);
 }
 
 /// Field codes that fetch or start something.
@@ -329,5 +329,5 @@ fn slides(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
         }
         here = end;
     }
-    walk.text(&text, "");
+    walk.text(text);
 }

@@ -15,7 +15,7 @@ use crate::model::finding::Reason;
 /// XML parts of a package, beyond which it is too many.
 const MAX_PARTS: usize = 4_000;
 /// Octets of text that are kept of a package.
-const MAX_TEXT: usize = 8 << 20;
+const MAX_TEXT: usize = 6 << 20;
 
 /// A package while its parts come by.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl Package {
         if self.is_cut {
             walk.note(Reason::Bytes, at);
         }
-        walk.text(&self.text, "");
+        walk.text(self.text);
     }
 }
 

@@ -190,7 +190,7 @@ fn read(walk: &mut Walk<'_>, at: usize, mut document: Document, mut purse: Purse
     if is_cut {
         walk.note(Reason::Bytes, at);
     }
-    walk.text(&text, "");
+    walk.text(text);
 }
 
 fn objects(walk: &mut Walk<'_>, at: usize, document: &Document) {

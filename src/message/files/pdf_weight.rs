@@ -23,7 +23,7 @@ const WORD: usize = 500;
 /// One line of the table of references, once read.
 const LINE: usize = 48;
 /// Memory of all that is made of one file, the file itself and its copies included...
-const ALL: usize = 52 << 20;
+const ALL: usize = 44 << 20;
 /// ...of which the file is there as it came, as the crate reads it, and in streams.
 const COPIES: usize = 3;
 /// Memory of the objects of a file of any size.

@@ -68,7 +68,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
     }
     walk.links_of(&read.fields);
     read.settle();
-    walk.text(&read.shown, "");
+    walk.text(read.shown);
 }
 
 fn open_object(walk: &mut Walk<'_>, at: usize, object: Bytes) {

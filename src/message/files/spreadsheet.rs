@@ -52,7 +52,7 @@ pub fn open_biff(walk: &mut Walk<'_>, at: usize, octets: &[u8]) {
             break;
         }
     }
-    walk.text(&text, "");
+    walk.text(text);
 }
 
 /// A defined name; the built-in 1 is `Auto_Open`, 2 `Auto_Close`.
@@ -118,7 +118,7 @@ pub fn open_slk(walk: &mut Walk<'_>, at: usize, octets: &[u8]) {
             }
         }
     }
-    walk.text(&text, "");
+    walk.text(text);
 }
 
 /// The same for the cell of a table as text, where it must begin like a formula.

@@ -60,7 +60,7 @@ pub fn open(walk: &mut Walk<'_>, at: usize, octets: &Bytes) {
                 }
             }
             MESSAGE_PROPERTIES => body(walk, at, octets, data),
-            BODY => walk.text(&names::decoded_text(until_nul(data)), ""),
+            BODY => walk.text(names::decoded_text(until_nul(data))),
             _ => {}
         }
         here = start + length + 2;
@@ -90,7 +90,7 @@ impl Attachment {
 fn body(walk: &mut Walk<'_>, at: usize, octets: &Bytes, data: &[u8]) {
     for (id, value) in properties(walk, at, data) {
         match id {
-            BODY_TEXT => walk.text(&text(value), ""),
+            BODY_TEXT => walk.text(text(value)),
             BODY_HTML => walk.inside(at, Met::new("body.html", octets.slice_ref(value))),
             RTF_COMPRESSED => {
                 if let Some(rtf) = super::lzss::rtf(value) {

@@ -459,20 +459,17 @@ impl<'w> Walk<'w> {
     }
 
     /// A text of the document, with its links.
-    pub fn text(&mut self, visible: &str, hidden: &str) {
+    pub fn text(&mut self, visible: impl Into<String>) {
+        let mut visible = visible.into();
         let room = self.text_room();
         if visible.len() > room {
             self.note(Reason::Bytes, self.here);
+            visible.truncate(cut(&visible, room).len());
         }
-        let visible = cut(visible, room);
-        super::joint::links_in_text(self.specimen, self.part, self.limits, visible);
+        super::joint::links_in_text(self.specimen, self.part, self.limits, &visible);
         self.note_links();
-        self.text_of(Text {
-            visible: visible.into(),
-            hidden: hidden.into(),
-            folded: fold(visible).into(),
-            ..Text::default()
-        });
+        let folded = fold(&visible).into();
+        self.text_of(Text { visible: visible.into(), folded, ..Text::default() });
     }
 
     fn text_room(&self) -> usize {
