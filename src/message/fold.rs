@@ -1,9 +1,9 @@
 //! Text for matching: what looks alike to a reader is alike to a rule.
 //!
 //! **Failure**: nothing fails, and nothing is cut off. A text that grows without end by what its letters stand for keeps all its
-//! other letters: see [`ALLOWANCE`].
+//! other letters: see `ALLOWANCE`.
 //! **Invariants**: `fold(fold(x)) == fold(x)` for what people write; linear; the memory of the text itself and no more than half of
-//! it besides, and [`ALLOWANCE`].
+//! it besides, and `ALLOWANCE`.
 
 use std::cell::Cell;
 

@@ -1,7 +1,7 @@
 //! What a text must hold for an expression to match: one of some literals, or a run of octets each from its own set.
 //!
 //! **Invariants**: everything is in lower case and matched without regard to case, so that it is necessary for either; no
-//! answer means that nothing is known, never that nothing matches. Bounded by [`MAX_STEPS`], whatever stands in what.
+//! answer means that nothing is known, never that nothing matches. Bounded by `MAX_STEPS`, whatever stands in what.
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
