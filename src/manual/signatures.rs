@@ -60,5 +60,5 @@
 //! asks for holds; those of one rule that need none run as one. What a rule costs that needs none, `sekisho signatures check` tells.
 //!
 //! # Compiling beside mail
-//! Sets are read, compiled and proved on a thread that gives way to mail ([`crate::signatures::background`]), in the node as in the
+//! Sets are read, compiled and proved on a thread that gives way to mail ([`crate::signatures::background`]), in a node that runs as in the
 //! commands: on a busy machine a set comes in force some seconds later, and no message waits for it (`benches/swaps`).

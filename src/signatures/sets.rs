@@ -504,6 +504,8 @@ pub fn load(config: &Config, trust: &Trust, seen: &Seen, number: u64) -> Result<
     }
     let set = SignatureSet::compile(number, &packs).map_err(Refused::Faults)?;
     self_test::run(&set, &packs, &config.parse, &config.judge).map_err(Refused::SelfTest)?;
+    // They were started by a thread that may give way to mail, and would give way themselves.
+    set.yara.end_threads();
     Ok(slot(set, Some(manifest.expires)))
 }
 

@@ -162,6 +162,13 @@ impl Yara {
         self.infos.iter().filter(|info| &*info.name == name).min_by_key(|info| info.class)
     }
 
+    /// Threads that wait for work end; the next work gets a new one, of the priority of who asks.
+    pub fn end_threads(&self) {
+        if let Some(engine) = &self.engine {
+            engine.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
     /// The rules that match, those of the worst class first, at most 32. Waits for at most `timeout` and two seconds.
     pub fn scan(&self, octets: Bytes, timeout: Duration) -> Result<Vec<&RuleInfo>, Failed> {
         let Some(engine) = &self.engine else { return Ok(Vec::new()) };

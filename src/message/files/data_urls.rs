@@ -58,9 +58,12 @@ pub fn open(walk: &mut Walk<'_>, part: usize, page: &Bytes) -> bool {
 
 /// Whether a drawing is more than that.
 fn does_something(drawing: &[u8]) -> bool {
-    [&b"<script"[..], b"javascript:", b"<foreignobject", b"href", b" on", b"data:"]
-        .iter()
-        .any(|word| contains_ignoring_case(drawing, word))
+    let is_said = |word: &&[u8]| contains_ignoring_case(drawing, word);
+    // What is done when something happens: `onload=`, behind a blank or a slash.
+    let reacts = drawing.array_windows::<3>().any(|[before, o, n]| {
+        (before.is_ascii_whitespace() || matches!(before, b'/' | b'"' | b'\'')) && [*o, *n].eq_ignore_ascii_case(b"on")
+    });
+    reacts || [&b"<script"[..], b"javascript:", b"<foreignobject", b"href", b"data:"].iter().any(is_said)
 }
 
 /// One address.
@@ -77,11 +80,12 @@ fn read(page: &[u8], at: usize) -> Option<Found<'_>> {
     let rest = page.get(start..)?;
     let comma = memchr::memchr(b',', rest.get(..rest.len().min(MAX_TYPE))?)?;
     let kind = rest.get(..comma)?;
-    if kind.iter().any(|octet| octet.is_ascii_whitespace() || matches!(octet, b'<' | b'>')) {
+    let before = at.checked_sub(1).and_then(|before| page.get(before)).copied();
+    let is_quoted = matches!(before, Some(b'"' | b'\''));
+    if kind.iter().any(|octet| matches!(octet, b'<' | b'>') || (octet.is_ascii_whitespace() && !is_quoted)) {
         return None;
     }
     let content = rest.get(comma + 1..)?;
-    let before = at.checked_sub(1).and_then(|before| page.get(before)).copied();
     let is_end = |octet: &u8| match before {
         Some(quote @ (b'"' | b'\'')) => *octet == quote,
         _ => octet.is_ascii_whitespace() || matches!(octet, b'"' | b'\'' | b'<' | b'>' | b')'),
@@ -126,9 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn a_drawing_that_reacts_is_more_than_one() {
+        for more in ["<svg/onload=a()>", "<svg\nonload=a()>", "<svg ONLOAD=a()>", "<svg><script>", "<a xlink:href='x'>"]
+        {
+            assert!(does_something(more.as_bytes()), "{more}");
+        }
+        assert!(!does_something(b"<svg viewBox='0 0 1 1'><path d='M0 0'/></svg>"));
+    }
+
+    #[test]
     fn addresses_are_read_in_all_their_forms() {
         assert_eq!(all("<a href=\"data:text/html;base64,QU\r\nJD\">x</a>"), ["ABC"]);
         assert_eq!(all("<a href=DATA:;base64,QUI%3D>x</a>"), ["AB"]);
+        assert_eq!(all("<a href=\"data:text/html; charset=utf-8;base64,QUJD\">x</a>"), ["ABC"]);
         assert_eq!(all("<a href='data:text/html,%3Cb%3E\"x y'>x</a>"), ["<b>\"x y"]);
         assert_eq!(all("<p style='a:url(data:image/png;base64,QUJD)'>"), ["ABC"]);
         assert!(all("metadata: none, or data:<b>x</b>, data:, data:x").is_empty());

@@ -60,6 +60,7 @@ fn shown(content: &[u8]) -> (Vec<u8>, usize) {
     // The words before: the font's name and its size.
     let mut before: [&[u8]; 2] = [b"", b""];
     let mut here = 0;
+    let mut is_picture = false;
     while let Some(&octet) = content.get(here) {
         let rest = content.get(here..).unwrap_or_default();
         let length = match octet {
@@ -77,7 +78,8 @@ fn shown(content: &[u8]) -> (Vec<u8>, usize) {
         };
         let word = rest.get(..length).unwrap_or_default();
         here += length.max(1);
-        if word == b"ID" {
+        is_picture |= word == b"BI";
+        if word == b"ID" && std::mem::take(&mut is_picture) {
             // A picture in the text of the page, up to a word of its own.
             let picture = content.get(here..).unwrap_or_default();
             let end = memchr::memmem::find_iter(picture, b"EI").find(|&end| {

@@ -63,7 +63,12 @@ impl Purse {
 
     /// Pays for the lines of its tables of references.
     fn table(&mut self, octets: &[u8]) -> Option<()> {
-        self.take(memmem::find_iter(octets, b" 00000 n").count().saturating_mul(LINE))
+        let ends_line = |at: &usize| {
+            at.checked_sub(1).and_then(|before| octets.get(before)) == Some(&b' ')
+                && matches!(octets.get(at + 1), Some(b' ' | b'\r' | b'\n'))
+        };
+        let lines = memchr::memchr2_iter(b'n', b'f', octets).filter(ends_line).count();
+        self.take(lines.saturating_mul(LINE))
     }
 
     pub fn take(&mut self, memory: usize) -> Option<()> {
@@ -292,6 +297,7 @@ mod tests {
         assert!(Purse::new(0).file(&array(100_000)).is_some() && Purse::new(0).file(&array(400_000)).is_none());
         let table = |lines: usize| b"0000000009 00000 n \n".repeat(lines);
         assert_eq!(Purse::total(&table(1_000_000)), 0);
+        assert_eq!(Purse::total(&b"0 0 f\n".repeat(2_000_000)), 0);
         assert!(Purse::total(&table(1_000)) > 40 << 20);
         assert!(Purse::total(&vec![0; 30 << 20]) <= 40 << 20);
     }

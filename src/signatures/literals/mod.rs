@@ -1,8 +1,8 @@
 //! Finds all of many literals in a text in one pass.
 //!
-//! Those of up to three octets go into an aho-corasick automaton, small enough to stay near the processor; those of up to seven,
-//! and those of eight and more, each into a filter over windows ([`window`]), which builds in a tenth of the time and stays small
-//! with a million of them (`benches/literals.rs`).
+//! Those of up to three octets go into an aho-corasick automaton, small enough to stay near the processor; those of up to seven
+//! (unless there are thousands) and those of eight and more each into a filter over windows ([`window`]), which builds in a
+//! tenth of the time and stays small with a million of them (`benches/literals.rs`).
 //!
 //! **Failure**: nothing fails. **Invariants**: every occurrence of every literal is told, overlapping ones too; time is
 //! linear in the text, beside what is told.
@@ -12,6 +12,10 @@ pub mod window;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 use window::Windows;
+
+/// Literals of four to seven octets for which windows are the faster way: of more, too many share a window, and the automaton
+/// has them.
+const FEW: usize = 4_000;
 
 /// Of four to seven octets.
 type Middle = Windows<3, 2>;
@@ -53,9 +57,13 @@ impl Literals {
     #[must_use]
     pub fn build(literals: &[(&[u8], Case)]) -> Self {
         let numbered = || (0_u32..).zip(literals.iter().copied());
-        let short: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() < Middle::LEAST).collect();
-        let middle = numbered().filter(|(_, (octets, _))| (Middle::LEAST..Long::LEAST).contains(&octets.len()));
-        let long = numbered().filter(|(_, (octets, _))| octets.len() >= Long::LEAST);
+        let longer = |least: usize| numbered().filter(move |(_, (octets, _))| octets.len() >= least);
+        let middle = longer(Middle::LEAST).filter(|(_, (octets, _))| octets.len() < Long::LEAST);
+        let few = middle.clone().count() <= FEW;
+        let middle = middle.filter(|_| few);
+        let automaton = if few { Middle::LEAST } else { Long::LEAST };
+        let short: Vec<_> = numbered().filter(|(_, (octets, _))| octets.len() < automaton).collect();
+        let long = longer(Long::LEAST);
         Self {
             short: Short::build(&short),
             middle: Middle::build(middle),

@@ -50,6 +50,13 @@ fn alike_literals_are_all_told() {
     assert_eq!(quickly(&twice, b"the same words"), [(0, 0), (1, 0)]);
 }
 
+#[test]
+fn thousands_of_short_ones_are_told_as_well() {
+    let short: Vec<_> = (0..FEW + 500).map(|n| (format!("x{n:05}").into_bytes(), Case::Exact)).collect();
+    assert_eq!(quickly(&short, b"x00000 x04400,x04499"), [(0, 0), (4_400, 7), (4_499, 14)]);
+    assert_eq!(quickly(&short[..FEW], b"x00000 x04400,x03999"), [(0, 0), (3_999, 14)]);
+}
+
 proptest! {
     #[test]
     fn as_if_looked_for_one_by_one(

@@ -3,7 +3,7 @@
 //! of a text is looked at: two windows of each literal are known, at even and at odd offsets, so that one of them is met
 //! wherever the literal begins.
 //!
-//! **Failure**: nothing fails. **Invariants**: memory is about 36 octets for each literal, some of them of the bitmap, and the
+//! **Failure**: nothing fails. **Invariants**: memory is 40 to 48 octets for each literal, and the
 //! literals themselves. Literals that share every window make lists in the table; the rarest window keeps them short.
 
 use super::{Case, Found};

@@ -35,8 +35,8 @@
 //! | `file`, `raw` | octets of each file and of the message as it came; ASCII letters alike in both cases, no `regex` |
 //!
 //! Texts and literals are folded ([`crate::signatures::fold`]): write as you like, but for `case = true`. Expressions are
-//! those of the `regex` crate, run on the folded text, and match in linear time; `\b` is ASCII's. One that needs no literal
-//! of at least three octets, or with a sign like `$`, runs on every message: avoid it, or give its rule a word in `any` or `all`,
+//! those of the `regex` crate, run on the folded text, and match in linear time; `\b` is ASCII's. One that needs neither
+//! a literal of at least three octets nor one with a sign like `$` runs on every message: avoid it, or give its rule a word in `any` or `all`,
 //! for expressions run only where all else of their rule holds. Literals themselves cost next to nothing: thousands are fine.
 //!
 //! **Failure**: a fault anywhere refuses the set, with file and line. When time is up, what was found until then is told,

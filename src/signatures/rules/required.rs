@@ -28,10 +28,13 @@ fn weight(literal: &[u8]) -> usize {
     if is_rare { literal.len().max(MIN_LENGTH) } else { literal.len() }
 }
 
-/// The same for an expression on the text as written: of those literals that folding leaves where they are but for the case.
+/// The same for an expression on the text as written, while literals are looked for in the folded one: but for the case, folding
+/// leaves them where they are, without the last letter, which a mark behind may become one with.
 #[must_use]
 pub fn required_as_written(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    required(hir).filter(|literals| literals.iter().flatten().all(u8::is_ascii_graphic))
+    let mut literals = required(hir).filter(|literals| literals.iter().flatten().all(u8::is_ascii_graphic))?;
+    literals.iter_mut().for_each(|literal| literal.truncate(literal.len().saturating_sub(1)));
+    literals.iter().all(|literal| weight(literal) >= MIN_LENGTH).then_some(literals)
 }
 
 /// Whether no match is of ASCII alone: then no text that is needs to be searched.
@@ -179,6 +182,16 @@ mod tests {
         ] {
             let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(pattern).unwrap();
             assert_eq!(is_never_ascii(&hir), never, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_mark_behind_a_literal_hides_no_text_as_written() {
+        for (pattern, expected) in
+            [("PRIZE", Some("priz")), ("Iog", None), ("<script", Some("<scrip")), ("a b c d", None)]
+        {
+            let found = required_as_written(&regex_syntax::parse(pattern).unwrap());
+            assert_eq!(found, expected.map(|one| vec![one.as_bytes().to_vec()]), "{pattern}");
         }
     }
 

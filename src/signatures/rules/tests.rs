@@ -45,7 +45,12 @@ fn rule(id: &str, rest: &str) -> String {
 #[test]
 fn words_are_found_in_the_fields_asked_for() {
     let mail = specimen(
-        &[("Subject", "Ｗｉｎ a PRIZE"), ("From", "\"Big Bank\" <a@evil.example>"), ("X-Mailer", "Bulk 3")],
+        &[
+            ("Subject", "Ｗｉｎ a PRIZE"),
+            ("From", "\"Big Bank\" <a@evil.example>"),
+            ("X-Mailer", "Bulk 3"),
+            ("X-Marked", "PRIZE\u{301}"),
+        ],
         "お客様の ｶｰﾄﾞ は停止\u{200b}されました",
     );
     let table = [
@@ -77,6 +82,7 @@ fn words_are_found_in_the_fields_asked_for() {
         ("regex = ['\\d\\d', '[e-z]{5}', 'none such']", true),
         ("regex = ['\\d\\d', '[a-c]{5}', 'none such']", false),
         ("in = \"subject\"\ncase = true\nregex = ['[A-Z]{6}', 'RIZE']", true),
+        ("in = \"header:X-Marked\"\ncase = true\nregex = 'PRIZE'", true),
         ("in = \"subject\"\ncase = true\nregex = ['[A-Z]{6}', '[a-z]{4}', 'rize']", false),
         ("in = \"subject\"\nregex = ['(?x) [q-z]{3} # no blank', '[i-z]{5}']", false),
         ("in = \"subject\"\nregex = ['(?x) [q-z]{3} # no blank', 'a [i-z]{3}']", true),
