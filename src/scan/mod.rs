@@ -14,6 +14,7 @@ mod facts;
 pub mod feeds;
 pub mod files;
 pub mod impersonation;
+mod light;
 pub mod octets;
 pub mod pool;
 pub mod rules;

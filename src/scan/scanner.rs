@@ -18,6 +18,7 @@ use bytes::Bytes;
 use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
+use super::light;
 use super::pool::{Pool, PoolError};
 use crate::message::specimen::Limits;
 use crate::model::authentication::Authentication;
@@ -133,21 +134,26 @@ impl Scanner {
         let question = (!self.0.external.is_empty()).then(|| self.question(&request));
         let inner = Arc::clone(&self.0);
         let waiting = Waiting::new(&self.0.metrics);
-        let here = self.0.pool.run(move || {
+        let is_light = light::is_light(&request.octets);
+        let work = move || {
             drop(waiting);
             let running = inner.metrics.scan.running.of(Threads::Busy);
             running.inc();
             let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request)));
             running.dec();
             scanned
-        });
+        };
+        let here = async {
+            if is_light { self.0.pool.run_short(work).await } else { self.0.pool.run(work).await }
+        };
         let elsewhere = async {
             match &question {
                 Some(question) => self.0.external.ask(question).await,
                 None => Vec::new(),
             }
         };
-        let (here, elsewhere) = tokio::join!(here, elsewhere);
+        // The others are asked first: what runs here may keep the thread.
+        let (elsewhere, here) = tokio::join!(elsewhere, here);
         let mut scanned = match here {
             Ok(Ok(scanned)) => scanned,
             Ok(Err(_)) | Err(PoolError::Broken) => {

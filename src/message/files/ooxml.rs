@@ -16,6 +16,8 @@ use crate::model::finding::Reason;
 const MAX_PARTS: usize = 4_000;
 /// Octets of text that are kept of a package.
 const MAX_TEXT: usize = 6 << 20;
+/// From how many octets of XML on its text is given room at once.
+const BIG: usize = 1 << 20;
 
 /// A package while its parts come by.
 #[derive(Debug)]
@@ -67,6 +69,10 @@ impl Package {
         }
         if lower.contains("activex/") && lower.ends_with(".xml") {
             walk.mark_document(at, Trait::EmbeddedObject);
+        }
+        // Once, for a text that grows by doubling is twice in memory while it is copied.
+        if octets.len() > BIG {
+            self.text.reserve_exact(octets.len().min(MAX_TEXT.saturating_sub(self.text.len())));
         }
         let is_relations = lower.ends_with(".rels");
         let mut instruction = String::new();
