@@ -130,6 +130,17 @@ pub fn all() -> Vec<Entry> {
             let one = flate("/Type/EmbeddedFile", &vec![0; 5 << 20]);
             with_file("a.pdf", &pdf(&[start(), vec![one; 300]].concat(), ""))
         }),
+        ("pdf, 2,000 actions with one script of 8 MiB", Text, || {
+            let one = flate("", &b"app.alert(1);\n".repeat(585_000));
+            let actions = vec![b"<</S/JavaScript/JS 3 0 R>>".to_vec(); 1_000];
+            let array = format!("<</A[{}]>>", "<</S/JavaScript/JS 3 0 R>>".repeat(1_000)).into_bytes();
+            with_file("a.pdf", &pdf(&[start(), vec![one], actions, vec![array]].concat(), ""))
+        }),
+        ("pdf, 500 scripts of 8 MiB", Bomb, || {
+            let one = flate("", &b"app.alert(1);\n".repeat(585_000));
+            let actions = (0..500).map(|index| format!("<</S/JavaScript/JS {} 0 R>>", index + 3).into_bytes());
+            with_file("a.pdf", &pdf(&[start(), vec![one; 500], actions.collect()].concat(), ""))
+        }),
         // Both have one object, and it is read; the tables name no other.
         ("pdf, table of references in a ring", Text, || {
             let octets = pdf(&start(), "/Prev 9999");

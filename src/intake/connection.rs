@@ -26,6 +26,7 @@ use crate::net::listener::{self, Accepted, Greeter as _};
 use crate::net::transport::Transport;
 use crate::policy::replies;
 use crate::smtp::{CloseReason, Phase, RcptRefused, Refused, Session, Start, Step};
+use crate::spool::Expected;
 use crate::telemetry::metrics::{Closed, MessageResult, Refusal, Worked};
 use crate::telemetry::{Event, EventName};
 
@@ -51,6 +52,8 @@ pub(super) struct Connection {
     pub(super) input: BytesMut,
     pub(super) out: BytesMut,
     pub(super) draft: Draft,
+    /// A message that is coming in and will be queued.
+    pub(super) expected: Option<Expected>,
     pub(super) deadlines: Deadlines,
     alarm: Alarm,
     pub(super) tls: Option<TlsFacts>,
@@ -119,6 +122,7 @@ impl Connection {
             input: BytesMut::new(),
             out: BytesMut::new(),
             draft,
+            expected: None,
             deadlines,
             alarm: Alarm::default(),
             tls: None,
@@ -365,6 +369,7 @@ impl Connection {
 
     pub(super) fn end_transaction(&mut self) {
         self.transaction = None;
+        self.expected = None;
         self.draft.clear();
         self.deadlines.transaction_ended();
     }

@@ -405,11 +405,12 @@ impl Connection {
         None
     }
 
-    async fn commit(&self, messages: Vec<NewMessage>) -> Result<(MessageId, Vec<Receipt>), SpoolError> {
+    async fn commit(&mut self, messages: Vec<NewMessage>) -> Result<(MessageId, Vec<Receipt>), SpoolError> {
         let id = messages.first().map(NewMessage::id).ok_or(SpoolError::Closed)?;
+        let expected = self.expected.take();
         let deps = &self.listener.intake.deps;
         let logged: Vec<_> = messages.iter().map(|m| (m.id(), m.meta().clone())).collect();
-        let receipts = deps.spool.commit(messages).await?;
+        let receipts = deps.spool.commit_expected(messages, expected).await?;
         for (id, meta) in &logged {
             deps.log.log(&Event {
                 message: Some(*id),

@@ -379,6 +379,8 @@ impl Connection {
         self.draft.clear();
         if decision != Decision::Accept {
             self.end_transaction();
+        } else if self.transaction.as_ref().is_some_and(|transaction| !transaction.all_inline()) {
+            self.expected = Some(self.listener.intake.deps.spool.expect());
         }
         question.answer(&mut self.session, decision, &mut self.out);
         self.listener.intake.deps.faults.reach(Point::BodyStarted);

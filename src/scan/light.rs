@@ -6,11 +6,32 @@
 //! all the same, within the same limits, and holds up one thread for as long.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 
 /// Octets; more takes longer than the way to another thread.
 const LIGHT: usize = 16 << 10;
+
+/// Microseconds; who takes longer on the average goes to another thread, for others wait on this one.
+const SHORT: u64 = 1_000;
+
+/// How long light messages took of late: some sets have many expressions.
+#[derive(Debug, Default)]
+pub(super) struct Lately(AtomicU64);
+
+impl Lately {
+    pub(super) fn is_short(&self) -> bool {
+        self.0.load(Ordering::Relaxed) <= SHORT
+    }
+
+    /// Two at one time may lose one of them, which matters to no average.
+    pub(super) fn took(&self, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(1_000_000);
+        self.0.store((7 * self.0.load(Ordering::Relaxed) + time) / 8, Ordering::Relaxed);
+    }
+}
 
 /// What a file comes with: its type, its name, what makes octets of it, what begins it within a text.
 const SIGNS: [&str; 9] =
@@ -52,6 +73,17 @@ mod tests {
         ] {
             assert!(!is_light(&with(heavy)), "{heavy}");
         }
+    }
+
+    #[test]
+    fn what_took_long_of_late_is_not_short_until_it_is_again() {
+        let lately = Lately::default();
+        lately.took(Duration::from_millis(5));
+        assert!(lately.is_short(), "one may have waited for the processor");
+        (0..10).for_each(|_| lately.took(Duration::from_millis(5)));
+        assert!(!lately.is_short());
+        (0..30).for_each(|_| lately.took(Duration::from_micros(300)));
+        assert!(lately.is_short());
     }
 
     #[test]

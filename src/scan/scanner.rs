@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
-use super::light;
+use super::light::{Lately, is_light};
 use super::pool::{Pool, PoolError};
 use crate::message::specimen::Limits;
 use crate::model::authentication::Authentication;
@@ -106,6 +106,8 @@ struct Inner {
     external: External,
     metrics: Arc<Metrics>,
     hostname: Box<str>,
+    /// Of light messages.
+    lately: Lately,
 }
 
 impl Scanner {
@@ -121,7 +123,8 @@ impl Scanner {
         let pool = Pool::new(config.workers, config.patience);
         metrics.scan.running.of(Threads::All).set(i64::try_from(config.workers).unwrap_or(i64::MAX));
         let external = External::new(external.only(config.on));
-        Self(Arc::new(Inner { config, pool, sets, external, metrics, hostname: hostname.into() }))
+        let (hostname, lately) = (hostname.into(), Lately::default());
+        Self(Arc::new(Inner { config, pool, sets, external, metrics, hostname, lately }))
     }
 
     /// Scans a message.
@@ -134,17 +137,25 @@ impl Scanner {
         let question = (!self.0.external.is_empty()).then(|| self.question(&request));
         let inner = Arc::clone(&self.0);
         let waiting = Waiting::new(&self.0.metrics);
-        let is_light = light::is_light(&request.octets);
+        let is_light = is_light(&request.octets);
         let work = move || {
             drop(waiting);
             let running = inner.metrics.scan.running.of(Threads::Busy);
             running.inc();
+            let begun = Instant::now();
             let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request)));
+            if is_light {
+                inner.lately.took(begun.elapsed());
+            }
             running.dec();
             scanned
         };
         let here = async {
-            if is_light { self.0.pool.run_short(work).await } else { self.0.pool.run(work).await }
+            if is_light && self.0.lately.is_short() {
+                self.0.pool.run_short(work).await
+            } else {
+                self.0.pool.run(work).await
+            }
         };
         let elsewhere = async {
             match &question {

@@ -16,7 +16,7 @@ use super::lease::{Lease, NoLease};
 use super::message::{NewMessage, UNCHECKED};
 use super::operator::Filter;
 use super::prepare::{new_draft, prepare};
-use super::queue::{Class, Request};
+use super::queue::{Class, Expected, Request};
 use super::recover::{Recovered, RecoveryReport, recover};
 use super::segment::{Active, fill, preallocate, sync_dir};
 use super::shared::{Deps, Dirs, Shared, lock};
@@ -106,6 +106,12 @@ impl Spool {
         new_draft(&self.0.shared)
     }
 
+    /// A message is coming in: commits of others wait for it a moment, so that one sync serves both.
+    #[must_use]
+    pub fn expect(&self) -> Expected {
+        Expected::new(&self.0.shared)
+    }
+
     /// Takes messages into custody, all or none. When this returns they are durable. A message that is here already is
     /// left as it is.
     ///
@@ -114,6 +120,18 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`]: none of the messages is ours.
     pub async fn commit(&self, messages: Vec<NewMessage>) -> Result<Vec<Receipt>, SpoolError> {
+        self.commit_expected(messages, None).await
+    }
+
+    /// As [`Self::commit`], for mail that was [expected](Self::expect).
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn commit_expected(
+        &self,
+        messages: Vec<NewMessage>,
+        expected: Option<Expected>,
+    ) -> Result<Vec<Receipt>, SpoolError> {
         let shared = &self.0.shared;
         shared.check()?;
         let taken: Vec<_> = messages.iter().map(|m| (m.id, m.meta.envelope.recipients.len())).collect();
@@ -129,7 +147,7 @@ impl Spool {
         let prepared = prepare(shared, messages, Class::Mail, 0).await?;
         let (request, answer) = Request::new(Class::Mail, prepared);
         let length = u64::from(request.length);
-        shared.queue.push(request);
+        shared.queue.push_expected(request, expected);
         answer.await.unwrap_or(Err(SpoolError::Closed))?;
         let _ = shared
             .available

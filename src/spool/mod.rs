@@ -47,6 +47,7 @@ pub use lease::{Lease, Settlement};
 pub use message::{About, Exit, Mark, NewMessage, Way};
 pub use meta::{Kind, Meta};
 pub use operator::{DomainSummary, Done, Filter, QueueDetail, QueueItem};
+pub use queue::Expected;
 pub use record::RecipientState;
 pub use recover::RecoveryReport;
 pub use shared::Deps;

@@ -3,10 +3,14 @@
 //! Mail starts a group at once. Outcomes alone don't while mail is coming in: they wait for it a moment, because each sync
 //! they cause makes the next mail wait for two.
 //!
+//! A group waits a moment for mail that is [`Expected`]: a sync costs as much processor time as the rest of a small message, and
+//! who comes during one waits for two.
+//!
 //! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
-//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] for company.
+//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +22,7 @@ use super::frame::{HEADER, TRAILER};
 use super::index::{Entry, Place};
 use super::prepare::Prepared;
 use super::record::Progress;
-use super::shared::lock;
+use super::shared::{Shared, lock};
 use crate::model::{Direction, MessageId};
 
 /// Longest wait of outcomes for mail to share a sync with.
@@ -27,6 +31,32 @@ const PATIENCE: Duration = Duration::from_micros(1_500);
 const ENOUGH: usize = 16;
 /// Mail that came so long ago promises more mail.
 const PROMISE: Duration = Duration::from_millis(20);
+
+/// Longest wait for mail that is expected: a part of what a client waits for a disk anyway.
+const COMPANY: Duration = Duration::from_micros(800);
+/// So many requests need no company.
+const CROWD: usize = 128;
+
+/// Mail whose body is coming in: a group waits a moment for it. Counted until it comes, or until this is dropped.
+#[derive(Debug)]
+pub struct Expected(Option<Arc<Shared>>);
+
+impl Expected {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.queue.coming.fetch_add(1, Ordering::Relaxed);
+        Self(Some(Arc::clone(shared)))
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take()
+            && shared.queue.coming.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            shared.queue.nudge(lock(&shared.queue.waiting));
+        }
+    }
+}
 
 /// A message to take into the index.
 #[derive(Debug)]
@@ -140,7 +170,8 @@ enum Sleep {
     Anything,
     /// Something urgent, or enough of the others.
     Urgent,
-    Many(usize),
+    /// All that was expected, or enough.
+    Company,
 }
 
 impl Waiting {
@@ -152,12 +183,16 @@ impl Waiting {
         self.closed || self.urgent > 0 || !self.moves.is_empty() || self.requests.len() >= ENOUGH
     }
 
-    fn wakes(&self) -> bool {
+    fn needs_no_company(&self, coming: usize) -> bool {
+        self.closed || coming == 0 || self.count() >= CROWD
+    }
+
+    fn wakes(&self, coming: usize) -> bool {
         match self.sleep {
             Sleep::Awake => false,
             Sleep::Anything => true,
             Sleep::Urgent => self.is_urgent(),
-            Sleep::Many(wanted) => self.count() >= wanted,
+            Sleep::Company => self.needs_no_company(coming),
         }
     }
 }
@@ -166,7 +201,6 @@ impl Waiting {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Last {
     pub(super) requests: usize,
-    pub(super) sync: Duration,
     /// When a group last held mail.
     pub(super) mail: Option<Instant>,
 }
@@ -176,11 +210,21 @@ pub(super) struct Last {
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    /// How much mail is [`Expected`].
+    coming: AtomicUsize,
 }
 
 impl Queue {
     pub(super) fn push(&self, request: Request) {
+        self.push_expected(request, None);
+    }
+
+    /// What was expected is here.
+    pub(super) fn push_expected(&self, request: Request, expected: Option<Expected>) {
         let mut waiting = lock(&self.waiting);
+        if expected.and_then(|mut expected| expected.0.take()).is_some() {
+            self.coming.fetch_sub(1, Ordering::Relaxed);
+        }
         if waiting.closed {
             drop(waiting);
             return request.fail(&SpoolError::Closed);
@@ -205,7 +249,7 @@ impl Queue {
 
     /// Wakes the committer, once: a wake-up is a system call.
     fn nudge(&self, mut waiting: MutexGuard<'_, Waiting>) {
-        let wakes = waiting.wakes();
+        let wakes = waiting.wakes(self.coming.load(Ordering::Relaxed));
         if wakes {
             waiting.sleep = Sleep::Awake;
         }
@@ -222,15 +266,14 @@ impl Queue {
 
     /// Waits until there is work, or for so long. `None`: closed and empty.
     ///
-    /// Those of the last group are being answered right now, and most come back at once: a moment's patience (a part of what
-    /// the sync takes) makes one large group of a small and a large one. When fewer come, the next group expects fewer.
+    /// Where one group held several, the next is worth a moment's patience for mail that is on its way.
     pub(super) fn gather(&self, last: Last, retry: Option<Duration>) -> Option<(Vec<Move>, Vec<Request>)> {
         let mut waiting = self.wait_for_work(last, retry);
         if waiting.closed && waiting.count() == 0 {
             return None;
         }
-        if last.requests > 3 && waiting.requests.len() < last.requests && !waiting.closed {
-            waiting = self.wait_for_more(waiting, last.requests, (last.sync / 4).min(Duration::from_millis(1)));
+        if last.requests > 1 && !waiting.requests.is_empty() {
+            waiting = self.wait_for_company(waiting);
         }
         waiting.urgent = 0;
         Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
@@ -258,16 +301,11 @@ impl Queue {
         }
     }
 
-    fn wait_for_more<'a>(
-        &'a self,
-        mut waiting: MutexGuard<'a, Waiting>,
-        wanted: usize,
-        patience: Duration,
-    ) -> MutexGuard<'a, Waiting> {
-        let until = Instant::now() + patience;
+    fn wait_for_company<'a>(&'a self, mut waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        let until = Instant::now() + COMPANY;
         let mut is_over = false;
-        while waiting.count() < wanted && !waiting.closed && !is_over {
-            waiting.sleep = Sleep::Many(wanted);
+        while !is_over && !waiting.needs_no_company(self.coming.load(Ordering::Relaxed)) {
+            waiting.sleep = Sleep::Company;
             (waiting, is_over) = self.sleep(waiting, Some(until));
         }
         waiting

@@ -193,6 +193,53 @@ async fn outcomes_wait_for_mail_a_moment_and_orders_do_not() {
     assert_eq!(answers.recv(), Ok(false));
 }
 
+#[tokio::test]
+async fn a_group_waits_for_mail_that_is_expected_and_no_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared =
+        Arc::new(Shared::new(Config::new(dir.path()).clamped(), deps(), Dirs::new(dir.path()), Index::default(), 1));
+    let request = || {
+        let (request, answer) = Request::new(Class::Mail, prepare::Prepared::default());
+        std::mem::forget(answer);
+        request
+    };
+    let several = queue::Last { requests: 2, ..Default::default() };
+    let gathered = |last| shared.queue.gather(last, None).unwrap().1.len();
+    // Somebody who never sends the rest keeps nobody.
+    let never = Expected::new(&shared);
+    shared.queue.push(request());
+    assert_eq!(gathered(several), 1);
+    // Nor does mail that comes after all to nothing.
+    let dropped = std::thread::spawn(move || drop(never));
+    shared.queue.push(request());
+    assert_eq!(gathered(several), 1);
+    dropped.join().unwrap();
+    // Both that are expected share a group, unless the thread that brings them is slow on this machine.
+    let together = (0..50).any(|_| {
+        let (first, second) = (Expected::new(&shared), Expected::new(&shared));
+        shared.queue.push_expected(request(), Some(first));
+        std::thread::scope(|scope| {
+            scope.spawn(|| shared.queue.push_expected(request(), Some(second)));
+            let count = gathered(several);
+            if count == 1 {
+                assert_eq!(gathered(queue::Last::default()), 1);
+            }
+            count == 2
+        })
+    });
+    assert!(together);
+    // Where nobody came in company before, nobody waits.
+    let alone = (0..50).any(|_| {
+        let coming = Expected::new(&shared);
+        shared.queue.push(request());
+        let started = std::time::Instant::now();
+        assert_eq!(gathered(queue::Last { requests: 1, ..Default::default() }), 1);
+        drop(coming);
+        started.elapsed() < Duration::from_micros(700)
+    });
+    assert!(alone);
+}
+
 #[test]
 fn want_of_descriptors_passes_and_a_broken_disk_does_not() {
     use error::passes;

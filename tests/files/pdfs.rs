@@ -178,3 +178,34 @@ fn names_are_gathered_once() {
     assert!(scan.specimen.files.iter().any(|file| file.name() == "a7"));
     quick(&scan);
 }
+
+/// So many actions; `script` gives each its script.
+fn actions(count: usize, script: impl Fn(usize) -> String) -> Vec<Vec<u8>> {
+    (0..count).map(|index| plain(&format!("<</S/JavaScript/JS {}>>", script(index)))).collect()
+}
+
+#[test]
+fn a_script_that_many_actions_name_is_looked_at_once() {
+    let script = flate("", &[virus(), vec![b' '; 4 << 20]].concat());
+    let scan =
+        scan("a.pdf", pdf(&[vec![catalog(), pages(), script], actions(2_000, |_| "3 0 R".to_owned())].concat()), &[]);
+    assert_eq!(scan.found, 1);
+    assert!(scan.reasons().is_empty(), "{:?}", scan.specimen.unchecked);
+    quick(&scan);
+}
+
+#[test]
+fn scripts_count_towards_what_is_unpacked() {
+    let script = flate("", &vec![b' '; 4 << 20]);
+    let objects = [vec![catalog(), pages()], actions(500, |index| format!("{} 0 R", 503 + index)), vec![script; 500]];
+    let scan = scan("a.pdf", pdf(&objects.concat()), &[]);
+    assert!(scan.reasons().contains(&Reason::Bytes), "{:?}", scan.specimen.unchecked);
+    quick(&scan);
+}
+
+#[test]
+fn scripts_without_number_are_told() {
+    let scan = scan("a.pdf", pdf(&[vec![catalog(), pages()], actions(1_001, |_| "(a)".to_owned())].concat()), &[]);
+    assert_eq!(scan.reasons(), [Reason::Count]);
+    quick(&scan);
+}

@@ -4,39 +4,56 @@
 //! **Invariants**: linear; one file is decoded at a time.
 
 use bytes::Bytes;
+use memchr::memmem;
 
-use super::encoded::base64;
+use super::encoded::{base64, text_of};
 use super::kind;
 use super::markup::percent_decoded;
-use super::octets::{contains_ignoring_case, find_ignoring_case};
+use super::octets::{contains_ignoring_case, find_ignoring_case, up_to};
 use super::walk::{Met, Walk};
-use crate::message::links;
 use crate::message::specimen::{FileKind, LinkSource};
+use crate::message::{html, links};
 use crate::model::finding::Reason;
 
 /// Files in one page.
 const MAX_FILES: usize = 256;
-/// Octets of a type with its parameters.
-const MAX_TYPE: usize = 200;
 const SCHEME: &[u8] = b"data:";
 
 /// Looks at those of a part that is a page. `false`: there is no time for the next part.
 pub fn open(walk: &mut Walk<'_>, part: usize, page: &Bytes) -> bool {
-    let mut from = 0;
-    let mut count = 0;
-    while let Some(at) = find_ignoring_case(page, SCHEME, from) {
-        from = at + SCHEME.len();
-        let Some(found) = read(page, at) else { continue };
-        from = found.end;
-        count += 1;
-        if count > MAX_FILES {
+    let mut seen = Seen::default();
+    look(walk, part, page, &mut seen) && as_followed(page).is_none_or(|page| look(walk, part, &page, &mut seen))
+}
+
+/// What was looked at in a page: of files that stand in both its readings, one is enough.
+#[derive(Default)]
+struct Seen {
+    count: usize,
+    /// CRC-32C and length.
+    files: Vec<(u32, usize)>,
+}
+
+fn look(walk: &mut Walk<'_>, part: usize, page: &[u8], seen: &mut Seen) -> bool {
+    let mut addresses = Addresses::of(page);
+    while let Some(found) = addresses.next() {
+        let file = found.decoded();
+        let sum = (crc32c::crc32c(&file), file.len());
+        if seen.files.contains(&sum) {
+            continue;
+        }
+        seen.files.push(sum);
+        seen.count += 1;
+        if seen.count > MAX_FILES {
             walk.note_of_part(Reason::Count, part);
             return true;
         }
-        let file = found.decoded();
         match kind::of(&file, "").0 {
             FileKind::Empty => {}
             FileKind::Image => {
+                if (walk.time_up)() {
+                    walk.note_of_part(Reason::Time, part);
+                    return false;
+                }
                 if links::is_beyond_photographs(&file) {
                     walk.note_of_part(Reason::Bytes, part);
                 }
@@ -54,6 +71,58 @@ pub fn open(walk: &mut Walk<'_>, part: usize, page: &Bytes) -> bool {
         }
     }
     true
+}
+
+/// The page as a program reads the addresses in it: as characters, their references replaced, without the ends of lines and
+/// the tabs that count for nothing in an address (WHATWG URL section 4.4). `None`: its octets say the same.
+fn as_followed(page: &[u8]) -> Option<Vec<u8>> {
+    if !is_wide(page) && !has_reference(page) && !is_broken(page) {
+        return None;
+    }
+    let mut text = html::decode(&text_of(page), html::Place::Attribute).into_owned();
+    text.retain(|character| !matches!(character, '\t' | '\r' | '\n'));
+    Some(text.into_bytes())
+}
+
+/// Characters of two octets.
+fn is_wide(page: &[u8]) -> bool {
+    up_to(page, 0, 64).iter().filter(|&&octet| octet == 0).count() > 8
+}
+
+/// A character of the scheme, or what may stand within it, written by its number or name.
+fn has_reference(page: &[u8]) -> bool {
+    let by_number = |at: usize| {
+        let rest = up_to(page, at + 2, 16);
+        let (radix, digits) = match rest {
+            [b'x' | b'X', digits @ ..] => (16, digits),
+            digits => (10, digits),
+        };
+        let value = digits
+            .iter()
+            .map_while(|octet| char::from(*octet).to_digit(radix))
+            .fold(0_u32, |value, digit| value.saturating_mul(radix).saturating_add(digit));
+        u8::try_from(value).is_ok_and(|octet| b"dataDATA:\t\r\n".contains(&octet))
+    };
+    memmem::find_iter(page, b"&#").any(by_number)
+        || [&b"&colon"[..], b"&Tab", b"&NewLine"].iter().any(|name| memmem::find(page, name).is_some())
+}
+
+/// Whether the scheme stands there over several lines.
+fn is_broken(page: &[u8]) -> bool {
+    let is_gap = |octet: &u8| matches!(octet, b'\t' | b'\r' | b'\n');
+    memchr::memchr_iter(b':', page).any(|colon| {
+        let mut before = page.get(..colon).unwrap_or_default();
+        let mut gaps = 0;
+        for letter in b"atad" {
+            let kept = before.len() - before.iter().rev().take_while(|octet| is_gap(octet)).count();
+            gaps += before.len() - kept;
+            match before.get(..kept).and_then(<[u8]>::split_last) {
+                Some((last, rest)) if last.eq_ignore_ascii_case(letter) => before = rest,
+                _ => return false,
+            }
+        }
+        gaps > 0
+    })
 }
 
 /// Whether a drawing is more than that.
@@ -74,25 +143,60 @@ struct Found<'p> {
     end: usize,
 }
 
-/// The address at `at`; `None` if it is none.
-fn read(page: &[u8], at: usize) -> Option<Found<'_>> {
-    let start = at + SCHEME.len();
-    let rest = page.get(start..)?;
-    let comma = memchr::memchr(b',', rest.get(..rest.len().min(MAX_TYPE))?)?;
-    let kind = rest.get(..comma)?;
-    let before = at.checked_sub(1).and_then(|before| page.get(before)).copied();
-    let is_quoted = matches!(before, Some(b'"' | b'\''));
-    if kind.iter().any(|octet| matches!(octet, b'<' | b'>') || (octet.is_ascii_whitespace() && !is_quoted)) {
-        return None;
+/// The addresses of a page, one after the other. The octets that end a type are looked for once, whatever the number of schemes
+/// before them.
+struct Addresses<'p> {
+    page: &'p [u8],
+    from: usize,
+    comma: usize,
+    bracket: usize,
+    blank: usize,
+}
+
+impl<'p> Addresses<'p> {
+    fn of(page: &'p [u8]) -> Self {
+        Self { page, from: 0, comma: 0, bracket: 0, blank: 0 }
     }
-    let content = rest.get(comma + 1..)?;
-    let is_end = |octet: &u8| match before {
-        Some(quote @ (b'"' | b'\'')) => *octet == quote,
-        _ => octet.is_ascii_whitespace() || matches!(octet, b'"' | b'\'' | b'<' | b'>' | b')'),
-    };
-    let length = content.iter().position(is_end).unwrap_or(content.len());
-    let content = content.get(..length)?;
-    (!content.is_empty()).then_some(Found { kind, content, end: start + comma + 1 + length })
+
+    fn next(&mut self) -> Option<Found<'p>> {
+        while let Some(at) = find_ignoring_case(self.page, SCHEME, self.from) {
+            self.from = at + SCHEME.len();
+            if let Some(found) = self.read(at) {
+                self.from = found.end;
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// The address at `at`; `None` if it is none.
+    fn read(&mut self, at: usize) -> Option<Found<'p>> {
+        let start = at + SCHEME.len();
+        let first = |from: &mut usize, is_it: fn(&u8) -> bool| {
+            if *from < start {
+                let rest = self.page.get(start..).unwrap_or_default();
+                *from = start + rest.iter().position(is_it).unwrap_or(rest.len());
+            }
+            *from
+        };
+        let comma = first(&mut self.comma, |octet| *octet == b',');
+        let bracket = first(&mut self.bracket, |octet| matches!(octet, b'<' | b'>'));
+        let blank = first(&mut self.blank, u8::is_ascii_whitespace);
+        let before = at.checked_sub(1).and_then(|before| self.page.get(before)).copied();
+        let is_quoted = matches!(before, Some(b'"' | b'\''));
+        if bracket < comma || (blank < comma && !is_quoted) {
+            return None;
+        }
+        let kind = self.page.get(start..comma)?;
+        let content = self.page.get(comma + 1..)?;
+        let is_end = |octet: &u8| match before {
+            Some(quote @ (b'"' | b'\'')) => *octet == quote,
+            _ => octet.is_ascii_whitespace() || matches!(octet, b'"' | b'\'' | b'<' | b'>' | b')'),
+        };
+        let length = content.iter().position(is_end).unwrap_or(content.len());
+        let content = content.get(..length)?;
+        (!content.is_empty()).then_some(Found { kind, content, end: comma + 1 + length })
+    }
 }
 
 impl Found<'_> {
@@ -118,15 +222,11 @@ impl Found<'_> {
 mod tests {
     use super::*;
 
-    fn all(page: &str) -> Vec<String> {
-        let page = page.as_bytes();
-        let mut found = Vec::new();
-        let mut from = 0;
-        while let Some(at) = find_ignoring_case(page, SCHEME, from) {
-            from = at + SCHEME.len();
-            found.extend(read(page, at).map(|found| String::from_utf8_lossy(&found.decoded()).into_owned()));
-        }
-        found
+    fn all(page: &[u8]) -> Vec<String> {
+        let mut addresses = Addresses::of(page);
+        std::iter::from_fn(|| addresses.next())
+            .map(|found| String::from_utf8_lossy(&found.decoded()).into_owned())
+            .collect()
     }
 
     #[test]
@@ -140,11 +240,37 @@ mod tests {
 
     #[test]
     fn addresses_are_read_in_all_their_forms() {
-        assert_eq!(all("<a href=\"data:text/html;base64,QU\r\nJD\">x</a>"), ["ABC"]);
-        assert_eq!(all("<a href=DATA:;base64,QUI%3D>x</a>"), ["AB"]);
-        assert_eq!(all("<a href=\"data:text/html; charset=utf-8;base64,QUJD\">x</a>"), ["ABC"]);
-        assert_eq!(all("<a href='data:text/html,%3Cb%3E\"x y'>x</a>"), ["<b>\"x y"]);
-        assert_eq!(all("<p style='a:url(data:image/png;base64,QUJD)'>"), ["ABC"]);
-        assert!(all("metadata: none, or data:<b>x</b>, data:, data:x").is_empty());
+        assert_eq!(all(b"<a href=\"data:text/html;base64,QU\r\nJD\">x</a>"), ["ABC"]);
+        assert_eq!(all(b"<a href=DATA:;base64,QUI%3D>x</a>"), ["AB"]);
+        assert_eq!(all(b"<a href=\"data:text/html; charset=utf-8;base64,QUJD\">x</a>"), ["ABC"]);
+        assert_eq!(all(b"<a href='data:text/html,%3Cb%3E\"x y'>x</a>"), ["<b>\"x y"]);
+        assert_eq!(all(b"<p style='a:url(data:image/png;base64,QUJD)'>"), ["ABC"]);
+        assert!(all(b"metadata: none, or data:<b>x</b>, data:, data:x").is_empty());
+    }
+
+    #[test]
+    fn a_type_may_be_long_and_its_end_is_looked_for_once() {
+        let long = format!("<a href=\"data:text/html;a={};base64,QUJD\">", "a".repeat(10_000));
+        assert_eq!(all(long.as_bytes()), ["ABC"]);
+        // Quadratic, this takes minutes.
+        assert!(all(&b"data: ".repeat(1_000_000)).is_empty());
+        assert!(all(&[&b"data:".repeat(1_000_000)[..], b"<,x"].concat()).is_empty());
+    }
+
+    #[test]
+    fn addresses_are_found_as_programs_read_them() {
+        let followed = |page: &[u8]| as_followed(page).map(|page| all(&page));
+        for page in [
+            "<a href='d&#97;ta:text/html,x'>",
+            "<a href='d&#x00061;ta:text/html,x'>",
+            "<a href='data&colon;text/html,x'>",
+            "<a href='da\n\tta:text/html,x'>",
+            "<a href='da&Tab;ta:text/html,x'>",
+        ] {
+            assert_eq!(followed(page.as_bytes()), Some(vec!["x".to_owned()]), "{page}");
+        }
+        let wide: Vec<u8> = "\u{feff}<a href='data:text/html,x'>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(followed(&wide), Some(vec!["x".to_owned()]));
+        assert_eq!(followed(b"<p style='a:b'>Data: &#8199;&nbsp;x\n a: <img src='data:image/png,x'>"), None);
     }
 }

@@ -98,7 +98,13 @@ fn is_joined(file: &[u8]) -> bool {
     let form = kind::of(file, "");
     let is_packed = form.0 == FileKind::Archive && matches!(form.1, "zip" | "rar" | "7z" | "cab" | "iso")
         || matches!(form.1, "gz" | "ole" | "one" | "pdf" | "lnk" | "rtf");
-    is_packed || form.0 == FileKind::Executable
+    is_packed || form.0 == FileKind::Executable && (!file.starts_with(b"MZ") || has_header(file))
+}
+
+/// Whether what begins like a program of DOS goes on like one: two letters alone begin every 65,536th word. The header is
+/// mostly noughts.
+fn has_header(file: &[u8]) -> bool {
+    up_to(file, 0, 30).iter().filter(|&&octet| octet == 0).count() >= 8
 }
 
 pub fn percent_decoded(run: &[u8]) -> Vec<u8> {

@@ -7,7 +7,7 @@
 //! reads them: see [`Purse`]. Object streams are kept from it by another name, and opened here one by one.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ const MAX_OBJECTS_STREAM: usize = 8 << 20;
 const MAX_OBJECTS: usize = 200_000;
 /// A dictionary's entries in entries.
 const MAX_DEPTH: usize = 32;
+/// Scripts of one file.
+const MAX_SCRIPTS: usize = 1_000;
 
 /// Words that make the crate open object streams by itself, and what stands in their place while it reads.
 const VEILS: [(&[u8], &[u8]); 2] = [(b"/ObjStm", b"/0bj5tm"), (b"/First", b"/F1rst")];
@@ -198,16 +200,17 @@ fn objects(walk: &mut Walk<'_>, at: usize, document: &Document) {
         walk.note(Reason::Count, at);
     }
     let names = names_of(document);
+    let mut scripts = Scripts::default();
     for (&id, object) in document.objects.iter().take(MAX_OBJECTS) {
         if walk.is_spent(at) {
             return;
         }
         if let Ok(dictionary) = dictionary_of(object) {
-            look(walk, at, document, dictionary, 0);
+            look(walk, at, document, (dictionary, 0), &mut scripts);
         }
         if let Object::Array(items) = object {
             for item in items.iter().filter_map(|item| item.as_dict().ok()) {
-                look(walk, at, document, item, 1);
+                look(walk, at, document, (item, 1), &mut scripts);
             }
         }
         stream(walk, at, id, object, &names);
@@ -272,14 +275,27 @@ fn dictionary_of(object: &Object) -> lopdf::Result<&Dictionary> {
     }
 }
 
+/// The scripts of one file that were looked at. A thousand actions may name one and the same: that is unpacked once.
+#[derive(Default)]
+struct Scripts {
+    count: usize,
+    seen: HashSet<ObjectId>,
+}
+
 /// Actions, and the dictionaries inside.
-fn look(walk: &mut Walk<'_>, at: usize, document: &Document, dictionary: &Dictionary, depth: usize) {
+fn look(
+    walk: &mut Walk<'_>,
+    at: usize,
+    document: &Document,
+    (dictionary, depth): (&Dictionary, usize),
+    scripts: &mut Scripts,
+) {
     if depth > MAX_DEPTH {
         return;
     }
     let name = |key: &[u8]| dictionary.get(key).ok().and_then(|value| value.as_name().ok());
     match name(b"S") {
-        Some(b"JavaScript") => script(walk, at, document, dictionary),
+        Some(b"JavaScript") => walk.mark(at, Trait::Script),
         Some(b"Launch") => walk.mark(at, Trait::Launch),
         Some(b"URI") => {
             if let Some(target) = text_of(document, dictionary, b"URI") {
@@ -298,14 +314,14 @@ fn look(walk: &mut Walk<'_>, at: usize, document: &Document, dictionary: &Dictio
         _ => {}
     }
     if dictionary.has(b"JS") {
-        script(walk, at, document, dictionary);
+        script(walk, at, document, dictionary, scripts);
     }
     for (_, value) in dictionary {
         match value {
-            Object::Dictionary(inner) => look(walk, at, document, inner, depth + 1),
+            Object::Dictionary(inner) => look(walk, at, document, (inner, depth + 1), scripts),
             Object::Array(items) => {
                 for inner in items.iter().take(1_024).filter_map(|item| item.as_dict().ok()) {
-                    look(walk, at, document, inner, depth + 1);
+                    look(walk, at, document, (inner, depth + 1), scripts);
                 }
             }
             _ => {}
@@ -313,15 +329,40 @@ fn look(walk: &mut Walk<'_>, at: usize, document: &Document, dictionary: &Dictio
     }
 }
 
-fn script(walk: &mut Walk<'_>, at: usize, document: &Document, dictionary: &Dictionary) {
+fn script(walk: &mut Walk<'_>, at: usize, document: &Document, dictionary: &Dictionary, scripts: &mut Scripts) {
     walk.mark(at, Trait::Script);
+    if let Ok(Object::Reference(id)) = dictionary.get(b"JS")
+        && !scripts.seen.insert(*id)
+    {
+        return;
+    }
+    if walk.is_spent(at) {
+        return;
+    }
+    if scripts.count >= MAX_SCRIPTS {
+        return walk.note(Reason::Count, at);
+    }
+    scripts.count += 1;
     let source = match dictionary.get_deref(b"JS", document) {
-        Ok(Object::Stream(stream)) => stream.get_plain_content_with_limit(MAX_OBJECTS_STREAM).unwrap_or_default(),
+        Ok(Object::Stream(stream)) => {
+            let limit = usize::try_from(walk.room()).unwrap_or(usize::MAX).min(MAX_OBJECTS_STREAM);
+            match stream.get_plain_content_with_limit(limit) {
+                Ok(source) => source,
+                Err(error) => {
+                    walk.note(undecoded(&error), at);
+                    // Nobody tells how far it came.
+                    walk.account(at, limit as u64);
+                    return;
+                }
+            }
+        }
         Ok(Object::String(text, _)) => text.clone(),
         _ => return,
     };
-    walk.links_of(&string(&source));
-    walk.glance(at, "script.js", &source);
+    if walk.account(at, source.len() as u64) {
+        walk.links_of(&string(&source));
+        walk.glance(at, "script.js", &source);
+    }
 }
 
 fn text_of(document: &Document, dictionary: &Dictionary, key: &[u8]) -> Option<String> {

@@ -1,7 +1,8 @@
 //! The text of a PDF, page by page.
 //!
-//! **Failure**: a page that can't be read is left out: what a PDF shows is a picture in the end, and text in it is no promise. More
-//! text on a page than there is memory for is told.
+//! **Failure**: a page that can't be read is left out: what a PDF shows is a picture in the end, and text in it is no promise. So
+//! are pages beyond the first fifty, as honest books have them, and what draws more than 4 MiB; links and files of all pages are
+//! seen elsewhere. More text on a page than there is memory for is told.
 //! **Invariants**: a bounded number of pages and characters. What a page draws goes before the crate takes it apart, for it makes
 //! hundreds of octets of each number.
 

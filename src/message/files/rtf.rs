@@ -119,9 +119,10 @@ impl Rtf {
         let mut rtf = Self::default();
         let mut groups: Vec<Use> = vec![Use::Text];
         let mut hex = Hex::default();
-        let mut here = 0;
+        let (mut here, mut steps) = (0, 0_usize);
         while let Some(&octet) = octets.get(here) {
             here += 1;
+            steps += 1;
             let current = groups.last().copied().unwrap_or(Use::Text);
             match octet {
                 b'{' => {
@@ -158,7 +159,7 @@ impl Rtf {
                     _ => {}
                 },
             }
-            if here % (1 << 16) == 0 && (walk.time_up)() {
+            if steps.is_multiple_of(1 << 12) && (walk.time_up)() {
                 break;
             }
         }

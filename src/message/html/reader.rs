@@ -6,7 +6,7 @@ use super::elements::{
 };
 use super::entities::{Place, decode};
 use super::flow::{Flow, Gap};
-use super::signs::{address, bare_colour, invisible_in_words, is_made_here, is_pixel, smuggles};
+use super::signs::{address, bare_colour, invisible_in_words, is_made_here, is_pixel, shortened, smuggles};
 use super::style::{Declared, Effect, Paint, Rgb, Sheet, alike, is_for_screens};
 use super::tokens::{Key, Token, Tokens, key};
 use super::{HtmlLink, HtmlRead, MAX_LINKS, MAX_SHOWN};
@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
             let inside = inside.trim_start_matches([' ', '"', '\'']);
             let address = inside.split([')', '"', '\'']).next().unwrap_or_default();
             if !address.is_empty() {
-                self.push_link(LinkSource::Image, address.into());
+                self.push_link(LinkSource::Image, shortened(address).into());
             }
         }
     }
@@ -416,7 +416,7 @@ impl<'a> Reader<'a> {
         let address = address.trim_matches(['"', '\'']);
         if !address.is_empty() {
             self.signs.refresh = true;
-            self.push_link(LinkSource::Anchor, address.into());
+            self.push_link(LinkSource::Anchor, shortened(address).into());
         }
     }
 

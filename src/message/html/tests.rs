@@ -8,6 +8,21 @@ fn seen(source: &str) -> (String, String) {
 }
 
 #[test]
+fn an_address_is_bounded_wherever_it_stands() {
+    let long = format!("https://evil.example/{}", "x".repeat(5_000));
+    for page in [
+        format!("<a href='{long}'>x</a>"),
+        format!("<p style='background:url({long})'>x"),
+        format!("<style>p {{ background: url({long}) }}</style>"),
+        format!("<meta http-equiv=refresh content='0;url={long}'>"),
+    ] {
+        let read = read(&page);
+        assert!(read.links.iter().all(|link| link.written.len() <= MAX_ADDRESS), "{page:.60}");
+        assert!(read.links.iter().any(|link| link.written.starts_with("https://evil.example/xxx")), "{page:.60}");
+    }
+}
+
+#[test]
 fn what_is_shown_and_what_is_not() {
     for (source, visible, hidden) in [
         ("<p>One\n two<p>three<br>four</p>", "One two\nthree\nfour", ""),

@@ -104,7 +104,8 @@ impl Short {
         if ids.is_empty() {
             return None;
         }
-        // A table of all transitions while it is small: it is the fastest.
+        // A table of all transitions while it is small: it is the fastest. An automaton is refused at billions of states alone,
+        // and a set is smaller than that by its octets.
         let kind = if ids.len() <= 2_000 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let automaton = AhoCorasickBuilder::new()
             .match_kind(MatchKind::Standard)

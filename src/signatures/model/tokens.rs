@@ -5,7 +5,7 @@
 //! subject, addresses, addresses on the web, quoted lines, tags in brackets before the subject, long numbers. Hidden text is
 //! left out too: it is there to mislead whoever counts words.
 //!
-//! **Failure**: none. **Invariants**: at most [`MAX_TOKENS`] tokens of at most [`MAX_CHARS`] characters; linear; the same on
+//! **Failure**: none. **Invariants**: at most [`MAX_TOKENS`] tokens of a text of at most [`MAX_OCTETS`]; linear; the same on
 //! every machine, for a model is a table of these hashes.
 
 use std::borrow::Cow;
@@ -15,10 +15,11 @@ use unicode_normalization::UnicodeNormalization;
 use crate::message::fold::is_plain;
 use crate::message::specimen::Specimen;
 
-/// Characters of a message that are looked at.
-pub const MAX_CHARS: usize = 40_000;
+/// Octets of a message that are looked at.
+pub const MAX_OCTETS: usize = 40_000;
 /// Tokens of a message, each counted once.
 pub const MAX_TOKENS: usize = 12_000;
+/// Octets of a line.
 const MAX_LINE: usize = 4_000;
 /// Octets of a word.
 const MAX_WORD: usize = 50;
@@ -210,7 +211,7 @@ impl<'c> Words<'c> {
         let mut taken = 0;
         let mut room = |length: usize, chars: &mut usize| {
             taken += length;
-            let there_is = taken <= MAX_LINE && *chars <= MAX_CHARS;
+            let there_is = taken <= MAX_LINE && *chars <= MAX_OCTETS;
             *chars += if there_is { length } else { 0 };
             there_is
         };
