@@ -97,6 +97,8 @@ pub(super) async fn serve(listener: Arc<Listener>, accepted: Accepted) {
     let mut connection = Connection::new(listener, id, peer, Transport::Plain(stream), permit);
     let began = Instant::now();
     let (closed, why) = connection.run().await;
+    // What will not come keeps nobody, however long the last words take.
+    connection.expected = None;
     connection.log_end(why, began.elapsed());
     metrics.smtp.closed.inc(closed);
     connection.transport.close().await;

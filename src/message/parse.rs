@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::files;
 use super::mime::walk;
 use super::specimen::{Limits, Specimen, TimeUp};
 use super::texts;
@@ -18,6 +19,21 @@ impl Specimen {
         specimen.note_authors();
         texts::read(&mut specimen, limits, time_up);
         specimen
+    }
+
+    /// As [`Self::parse`], of a message that holds words and nothing else. `None`: there may be a file in it, in whatever disguise;
+    /// nothing was unpacked and no picture read.
+    #[must_use]
+    pub fn parse_words(raw: Bytes, limits: &Limits) -> Option<Self> {
+        let mut specimen = Self { raw, ..Self::default() };
+        walk::walk(&mut specimen, limits, &|| false);
+        if files::may_have(&specimen) {
+            return None;
+        }
+        specimen.note_authors();
+        texts::read(&mut specimen, limits, &|| false);
+        // Read by its charset, a page may say more.
+        (!files::may_have(&specimen)).then_some(specimen)
     }
 }
 

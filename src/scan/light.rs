@@ -1,23 +1,23 @@
-//! Messages that are scanned sooner than they would be handed to another thread and back: a few kilobytes of plain words.
+//! Messages that are scanned sooner than they would be handed to another thread and back: a few kilobytes of words.
 //!
-//! **Failure**: none; who is not sure says that a message is not light, and it is scanned aside.
-//! **Invariants**: octets only, no parsing: what may hold a file in whatever wrapping is not light, so the scan of a light message
-//! takes time in proportion to its size. A message that hides a file from this search (its words broken over lines) is scanned
-//! all the same, within the same limits, and holds up one thread for as long.
+//! **Failure**: none; what is not light is scanned aside.
+//! **Invariants**: a light message holds no file, so its scan unpacks nothing and takes time in proportion to its size. Where light
+//! messages take long all the same, for the set has many expressions, none is light any more until they are short again.
 
-use std::sync::LazyLock;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use bytes::Bytes;
+
+use crate::message::specimen::{Limits, Specimen};
 
 /// Octets; more takes longer than the way to another thread.
 const LIGHT: usize = 16 << 10;
-
 /// Microseconds; who takes longer on the average goes to another thread, for others wait on this one.
 const SHORT: u64 = 1_000;
 
-/// How long light messages took of late: some sets have many expressions.
+/// How long light messages took of late.
 #[derive(Debug, Default)]
 pub(super) struct Lately(AtomicU64);
 
@@ -33,45 +33,45 @@ impl Lately {
     }
 }
 
-/// What a file comes with: its type, its name, what makes octets of it, what begins it within a text.
-const SIGNS: [&str; 9] =
-    ["base64", "uuencode", "yenc", "begin ", "data:", "name=", "application/", "message/", "image/"];
-
-static FILES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasickBuilder::new().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(SIGNS).ok()
-});
-
-/// Whether the message is small and shows no sign of a file.
-pub(super) fn is_light(octets: &[u8]) -> bool {
-    octets.len() <= LIGHT && FILES.as_ref().is_some_and(|files| !files.is_match(octets))
+/// The message taken apart, if it is light.
+pub(super) fn taken_apart(octets: &Bytes, limits: &Limits) -> Option<Specimen> {
+    if octets.len() > LIGHT {
+        return None;
+    }
+    // What breaks here breaks again where it is told.
+    catch_unwind(AssertUnwindSafe(|| Specimen::parse_words(octets.clone(), limits))).ok().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(text: &str) -> Vec<u8> {
-        format!("From: a@example.com\r\nSubject: lunch\r\n{text}").into_bytes()
+    fn is_light(text: &str) -> bool {
+        let octets = format!("From: a@example.com\r\nSubject: lunch\r\n{text}").into_bytes();
+        taken_apart(&octets.into(), &Limits::default()).is_some()
     }
 
     #[test]
     fn words_are_light_and_whatever_may_hold_a_file_is_not() {
-        assert!(is_light(&with("\r\nAt noon?\r\n")));
-        assert!(is_light(&with(
+        assert!(is_light("\r\nAt noon?\r\n"));
+        assert!(is_light(
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nTm9vbg==\r\n"
+        ));
+        assert!(is_light(
             "MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\nAt noon?\r\n--x\r\n\
              Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>At noon?\r\n--x--\r\n"
-        )));
+        ));
         for heavy in [
-            "Content-Transfer-Encoding: BASE64\r\n\r\nTm9vbg==\r\n",
-            "Content-Transfer-Encoding: x-uuencode\r\n\r\n",
-            "Content-Type: Application/Zip\r\n\r\n",
-            "Content-Type: text/plain; name=a.zip\r\n\r\n",
-            "Content-Type: message/rfc822\r\n\r\n",
-            "\r\nbegin 644 a.zip\r\nend\r\n",
-            "\r\n=ybegin line=128 size=1 name=a.zip\r\n",
+            "Content-Type: application/zip\r\n\r\nPK",
+            "Content-Type: image/png\r\n\r\nx",
+            "Content-Type: video/x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nPK",
+            "Content-Type: text/plain\r\nContent-Disposition: attachment; filename*=utf-8''a.zip\r\n\r\nx",
+            "Content-Transfer-Encoding: quoted-printable\r\n\r\nPK=03=04=14",
+            "\r\nbegin 644 a.zip\r\n#86)C\r\n`\r\nend\r\n",
             "Content-Type: text/html\r\n\r\n<img src='data:image/png,x'>\r\n",
+            "Content-Type: text/html\r\n\r\n<a href='d&#97;ta:text/html,x'>\r\n",
         ] {
-            assert!(!is_light(&with(heavy)), "{heavy}");
+            assert!(!is_light(heavy), "{heavy}");
         }
     }
 
@@ -88,10 +88,10 @@ mod tests {
 
     #[test]
     fn what_is_long_is_not_light() {
-        let mut long = with("\r\n");
+        let mut long = b"Subject: lunch\r\n\r\n".to_vec();
         long.resize(LIGHT, b'x');
-        assert!(is_light(&long));
+        assert!(taken_apart(&long.clone().into(), &Limits::default()).is_some());
         long.push(b'x');
-        assert!(!is_light(&long));
+        assert!(taken_apart(&long.into(), &Limits::default()).is_none());
     }
 }

@@ -18,9 +18,9 @@ use bytes::Bytes;
 use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
-use super::light::{Lately, is_light};
+use super::light::{Lately, taken_apart};
 use super::pool::{Pool, PoolError};
-use crate::message::specimen::Limits;
+use crate::message::specimen::{Limits, Specimen};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Score};
@@ -137,26 +137,22 @@ impl Scanner {
         let question = (!self.0.external.is_empty()).then(|| self.question(&request));
         let inner = Arc::clone(&self.0);
         let waiting = Waiting::new(&self.0.metrics);
-        let is_light = is_light(&request.octets);
+        let light = self.0.light(&request);
+        let is_light = light.is_some();
         let work = move || {
             drop(waiting);
             let running = inner.metrics.scan.running.of(Threads::Busy);
             running.inc();
             let begun = Instant::now();
-            let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request)));
+            let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request, light)));
             if is_light {
                 inner.lately.took(begun.elapsed());
             }
             running.dec();
             scanned
         };
-        let here = async {
-            if is_light && self.0.lately.is_short() {
-                self.0.pool.run_short(work).await
-            } else {
-                self.0.pool.run(work).await
-            }
-        };
+        let is_short = is_light && self.0.lately.is_short();
+        let here = async { if is_short { self.0.pool.run_short(work).await } else { self.0.pool.run(work).await } };
         let elsewhere = async {
             match &question {
                 Some(question) => self.0.external.ask(question).await,
@@ -191,7 +187,7 @@ impl Scanner {
     /// The same here and now, without a place in the pool and without scanners elsewhere: for tests. Nothing can leave by it.
     #[cfg(test)]
     pub(super) fn scan_here(&self, request: &Request) -> Scanned {
-        self.0.scan(request)
+        self.0.scan(request, None)
     }
 
     /// Longest time for one message in this process.
@@ -272,11 +268,18 @@ impl Inner {
         }
     }
 
-    fn scan(&self, request: &Request) -> Scanned {
+    /// The message taken apart, if it may be scanned on this thread: YARA's rules have threads of their own, and waiting for one of
+    /// them is no work.
+    fn light(&self, request: &Request) -> Option<Specimen> {
+        let has_yara = || !self.sets.pick(request.number, request.tenant.as_ref()).yara.is_empty();
+        if has_yara() { None } else { taken_apart(&request.octets, &self.config.limits) }
+    }
+
+    fn scan(&self, request: &Request, light: Option<Specimen>) -> Scanned {
         let begun = Instant::now();
         let until = begun + self.config.time;
         let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, request, until);
+        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, (request, light), until);
         // Malware comes in waves, which say nothing of a set.
         let malware = verdict.findings.iter().any(|found| found.class == Class::Malware);
         let hit = verdict.score >= HIT && !malware;

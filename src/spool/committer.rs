@@ -204,7 +204,8 @@ impl Committer {
         }
         shared.deps.faults.reach(Point::SpoolAfterSync);
         let spool = &shared.deps.metrics.spool;
-        spool.sync_seconds.observe(started.elapsed().as_secs_f64());
+        self.last.sync = started.elapsed();
+        spool.sync_seconds.observe(self.last.sync.as_secs_f64());
         spool.commits.inc();
         spool.frames.inc_by(group.len() as u64);
         spool.batch_frames.observe(group.len() as f64);

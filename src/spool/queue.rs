@@ -32,8 +32,10 @@ const ENOUGH: usize = 16;
 /// Mail that came so long ago promises more mail.
 const PROMISE: Duration = Duration::from_millis(20);
 
-/// Longest wait for mail that is expected: a part of what a client waits for a disk anyway.
+/// Longest wait for mail that is expected.
 const COMPANY: Duration = Duration::from_micros(800);
+/// The same in syncs: where those are quick, so is the wait.
+const SYNCS: u32 = 4;
 /// So many requests need no company.
 const CROWD: usize = 128;
 
@@ -158,6 +160,8 @@ struct Waiting {
     moves: Vec<Move>,
     /// Of the requests, those that don't wait for company.
     urgent: usize,
+    /// A wait for what was expected brought nothing, and nothing has come since: it may be slow clients.
+    in_vain: bool,
     closed: bool,
     sleep: Sleep,
 }
@@ -201,6 +205,7 @@ impl Waiting {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Last {
     pub(super) requests: usize,
+    pub(super) sync: Duration,
     /// When a group last held mail.
     pub(super) mail: Option<Instant>,
 }
@@ -211,7 +216,7 @@ pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
     /// How much mail is [`Expected`].
-    coming: AtomicUsize,
+    pub(super) coming: AtomicUsize,
 }
 
 impl Queue {
@@ -223,6 +228,7 @@ impl Queue {
     pub(super) fn push_expected(&self, request: Request, expected: Option<Expected>) {
         let mut waiting = lock(&self.waiting);
         if expected.and_then(|mut expected| expected.0.take()).is_some() {
+            waiting.in_vain = false;
             self.coming.fetch_sub(1, Ordering::Relaxed);
         }
         if waiting.closed {
@@ -272,8 +278,8 @@ impl Queue {
         if waiting.closed && waiting.count() == 0 {
             return None;
         }
-        if last.requests > 1 && !waiting.requests.is_empty() {
-            waiting = self.wait_for_company(waiting);
+        if last.requests > 1 && !waiting.requests.is_empty() && !waiting.in_vain {
+            waiting = self.wait_for_company(waiting, COMPANY.min(last.sync * SYNCS));
         }
         waiting.urgent = 0;
         Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
@@ -301,13 +307,19 @@ impl Queue {
         }
     }
 
-    fn wait_for_company<'a>(&'a self, mut waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
-        let until = Instant::now() + COMPANY;
+    fn wait_for_company<'a>(
+        &'a self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        patience: Duration,
+    ) -> MutexGuard<'a, Waiting> {
+        let until = Instant::now() + patience;
+        let alone = waiting.count();
         let mut is_over = false;
         while !is_over && !waiting.needs_no_company(self.coming.load(Ordering::Relaxed)) {
             waiting.sleep = Sleep::Company;
             (waiting, is_over) = self.sleep(waiting, Some(until));
         }
+        waiting.in_vain = is_over && waiting.count() == alone;
         waiting
     }
 

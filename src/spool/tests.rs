@@ -203,41 +203,54 @@ async fn a_group_waits_for_mail_that_is_expected_and_no_longer() {
         std::mem::forget(answer);
         request
     };
-    let several = queue::Last { requests: 2, ..Default::default() };
-    let gathered = |last| shared.queue.gather(last, None).unwrap().1.len();
-    // Somebody who never sends the rest keeps nobody.
+    let sync = Duration::from_millis(50);
+    let last = |requests| queue::Last { requests, sync, ..Default::default() };
+    let gathered = |requests| {
+        let started = std::time::Instant::now();
+        (shared.queue.gather(last(requests), None).unwrap().1.len(), started.elapsed())
+    };
+    let coming = || shared.queue.coming.load(std::sync::atomic::Ordering::Relaxed);
+    // Who never sends the rest keeps others a moment, once.
     let never = Expected::new(&shared);
     shared.queue.push(request());
-    assert_eq!(gathered(several), 1);
-    // Nor does mail that comes after all to nothing.
-    let dropped = std::thread::spawn(move || drop(never));
-    shared.queue.push(request());
-    assert_eq!(gathered(several), 1);
-    dropped.join().unwrap();
-    // Both that are expected share a group, unless the thread that brings them is slow on this machine.
-    let together = (0..50).any(|_| {
-        let (first, second) = (Expected::new(&shared), Expected::new(&shared));
-        shared.queue.push_expected(request(), Some(first));
-        std::thread::scope(|scope| {
-            scope.spawn(|| shared.queue.push_expected(request(), Some(second)));
-            let count = gathered(several);
-            if count == 1 {
-                assert_eq!(gathered(queue::Last::default()), 1);
-            }
-            count == 2
-        })
-    });
-    assert!(together);
-    // Where nobody came in company before, nobody waits.
-    let alone = (0..50).any(|_| {
-        let coming = Expected::new(&shared);
+    let (count, waited) = gathered(2);
+    assert!(count == 1 && waited >= Duration::from_micros(800), "{waited:?}");
+    let at_once = (0..50).any(|_| {
         shared.queue.push(request());
-        let started = std::time::Instant::now();
-        assert_eq!(gathered(queue::Last { requests: 1, ..Default::default() }), 1);
-        drop(coming);
-        started.elapsed() < Duration::from_micros(700)
+        gathered(2).1 < Duration::from_micros(700)
     });
-    assert!(alone);
+    assert!(at_once, "on a busy machine any one may take longer, not all");
+    drop(never);
+    assert_eq!(coming(), 0);
+    // Where nobody came in company before, nobody waits.
+    let alone = Expected::new(&shared);
+    let at_once = (0..50).any(|_| {
+        shared.queue.push(request());
+        gathered(1).1 < Duration::from_micros(700)
+    });
+    assert!(at_once);
+    shared.queue.push_expected(request(), Some(alone));
+    assert_eq!((gathered(1).0, coming()), (1, 0));
+    // What comes ends the wait, and so does what comes to nothing.
+    for comes in [true, false] {
+        let ended = (0..50).any(|_| {
+            let (first, second) = (Expected::new(&shared), Expected::new(&shared));
+            shared.queue.push_expected(request(), Some(first));
+            let (count, waited) = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_micros(100));
+                    if comes { shared.queue.push_expected(request(), Some(second)) } else { drop(second) }
+                });
+                gathered(2)
+            });
+            if comes && count == 1 {
+                assert_eq!(gathered(1).0, 1);
+            }
+            count == 1 + usize::from(comes) && waited < Duration::from_micros(700)
+        });
+        assert!(ended, "{comes}");
+        assert_eq!(coming(), 0);
+    }
 }
 
 #[test]

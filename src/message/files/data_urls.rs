@@ -3,13 +3,15 @@
 //! **Failure**: more than [`MAX_FILES`] in one page are noted. What is no such address is passed over.
 //! **Invariants**: linear; one file is decoded at a time.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::encoded::{base64, text_of};
+use super::encoded::base64;
 use super::kind;
 use super::markup::percent_decoded;
-use super::octets::{contains_ignoring_case, find_ignoring_case, up_to};
+use super::octets::{contains_ignoring_case, find_ignoring_case};
 use super::walk::{Met, Walk};
 use crate::message::specimen::{FileKind, LinkSource};
 use crate::message::{html, links};
@@ -19,29 +21,36 @@ use crate::model::finding::Reason;
 const MAX_FILES: usize = 256;
 const SCHEME: &[u8] = b"data:";
 
-/// Looks at those of a part that is a page. `false`: there is no time for the next part.
-pub fn open(walk: &mut Walk<'_>, part: usize, page: &Bytes) -> bool {
+/// Looks at those of a part that is a page. `followed`: other readings of it. `false`: there is no time for the next part.
+pub fn open(walk: &mut Walk<'_>, part: usize, page: &Bytes, followed: &[Vec<u8>]) -> bool {
     let mut seen = Seen::default();
-    look(walk, part, page, &mut seen) && as_followed(page).is_none_or(|page| look(walk, part, &page, &mut seen))
+    look(walk, part, page, &mut seen) && followed.iter().all(|page| look(walk, part, page, &mut seen))
 }
 
-/// What was looked at in a page: of files that stand in both its readings, one is enough.
+/// Whether there may be one in the page.
+pub fn may_have(octets: &[u8], source: &str) -> bool {
+    find_ignoring_case(octets, SCHEME, 0).is_some() || as_followed(octets, source).is_some()
+}
+
+/// What was looked at in a page: of files that stand in several of its readings, one is enough.
 #[derive(Default)]
 struct Seen {
     count: usize,
-    /// CRC-32C and length.
-    files: Vec<(u32, usize)>,
+    /// With a key that nobody outside knows, or a harmless file could be made that hides another.
+    hashes: RandomState,
+    files: Vec<u64>,
 }
 
 fn look(walk: &mut Walk<'_>, part: usize, page: &[u8], seen: &mut Seen) -> bool {
     let mut addresses = Addresses::of(page);
     while let Some(found) = addresses.next() {
         let file = found.decoded();
-        let sum = (crc32c::crc32c(&file), file.len());
-        if seen.files.contains(&sum) {
+        let is_of_page = found.is_of_page();
+        let hash = seen.hashes.hash_one((&*file, is_of_page));
+        if seen.files.contains(&hash) {
             continue;
         }
-        seen.files.push(sum);
+        seen.files.push(hash);
         seen.count += 1;
         if seen.count > MAX_FILES {
             walk.note_of_part(Reason::Count, part);
@@ -61,8 +70,8 @@ fn look(walk: &mut Walk<'_>, part: usize, page: &[u8], seen: &mut Seen) -> bool 
                     walk.link_of_part(part, LinkSource::Qr, &text);
                 }
             }
-            FileKind::Unknown | FileKind::Audio if found.is_of_page() => {}
-            FileKind::Svg if found.is_of_page() && !does_something(&file) => {}
+            FileKind::Unknown | FileKind::Audio if is_of_page => {}
+            FileKind::Svg if is_of_page && !does_something(&file) => {}
             _ => {
                 if !walk.of_page(part, Met { octets: file.into(), ..Met::default() }) {
                     return false;
@@ -74,25 +83,48 @@ fn look(walk: &mut Walk<'_>, part: usize, page: &[u8], seen: &mut Seen) -> bool 
 }
 
 /// The page as a program reads the addresses in it: as characters, their references replaced, without the ends of lines and
-/// the tabs that count for nothing in an address (WHATWG URL section 4.4). `None`: its octets say the same.
-fn as_followed(page: &[u8]) -> Option<Vec<u8>> {
-    if !is_wide(page) && !has_reference(page) && !is_broken(page) {
+/// the tabs that count for nothing in an address (WHATWG URL section 4.4). What would end an address and was written as a
+/// reference doesn't. `None`: the octets say the same.
+pub fn as_followed(octets: &[u8], source: &str) -> Option<Vec<u8>> {
+    let page = source.as_bytes();
+    // In a charset where the scheme is written with other octets.
+    let is_hidden = || {
+        octets.len() != page.len()
+            && find_ignoring_case(page, SCHEME, 0).is_some()
+            && find_ignoring_case(octets, SCHEME, 0).is_none()
+    };
+    if !has_reference(page) && !is_broken(page) && !is_hidden() {
         return None;
     }
-    let mut text = html::decode(&text_of(page), html::Place::Attribute).into_owned();
-    text.retain(|character| !matches!(character, '\t' | '\r' | '\n'));
-    Some(text.into_bytes())
+    let mut out = Vec::with_capacity(page.len());
+    let mut rest = source;
+    while let Some(at) = memchr::memchr(b'&', rest.as_bytes()) {
+        let (before, behind) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.extend_from_slice(before.as_bytes());
+        let is_of_name = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'#';
+        let mut length = 1 + behind.bytes().skip(1).take_while(is_of_name).count();
+        length += usize::from(behind.as_bytes().get(length) == Some(&b';'));
+        let (reference, behind) = behind.split_at_checked(length).unwrap_or((behind, ""));
+        for character in html::decode(reference, html::Place::Attribute).chars() {
+            match character {
+                '"' => out.extend_from_slice(b"%22"),
+                '\'' => out.extend_from_slice(b"%27"),
+                '<' => out.extend_from_slice(b"%3C"),
+                '>' => out.extend_from_slice(b"%3E"),
+                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        rest = behind;
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out.retain(|octet| !matches!(octet, b'\t' | b'\r' | b'\n'));
+    Some(out)
 }
 
-/// Characters of two octets.
-fn is_wide(page: &[u8]) -> bool {
-    up_to(page, 0, 64).iter().filter(|&&octet| octet == 0).count() > 8
-}
-
-/// A character of the scheme, or what may stand within it, written by its number or name.
+/// A character that an address is made of, written by its number or name.
 fn has_reference(page: &[u8]) -> bool {
     let by_number = |at: usize| {
-        let rest = up_to(page, at + 2, 16);
+        let rest = page.get(at + 2..).unwrap_or_default();
         let (radix, digits) = match rest {
             [b'x' | b'X', digits @ ..] => (16, digits),
             digits => (10, digits),
@@ -101,10 +133,10 @@ fn has_reference(page: &[u8]) -> bool {
             .iter()
             .map_while(|octet| char::from(*octet).to_digit(radix))
             .fold(0_u32, |value, digit| value.saturating_mul(radix).saturating_add(digit));
-        u8::try_from(value).is_ok_and(|octet| b"dataDATA:\t\r\n".contains(&octet))
+        u8::try_from(value).is_ok_and(|octet| octet.is_ascii_alphanumeric() || b":,;/+=\t\r\n".contains(&octet))
     };
-    memmem::find_iter(page, b"&#").any(by_number)
-        || [&b"&colon"[..], b"&Tab", b"&NewLine"].iter().any(|name| memmem::find(page, name).is_some())
+    const NAMES: [&[u8]; 8] = [b"&colon", b"&comma", b"&semi", b"&sol", b"&plus", b"&equals", b"&Tab", b"&NewLine"];
+    memmem::find_iter(page, b"&#").any(by_number) || NAMES.iter().any(|name| memmem::find(page, name).is_some())
 }
 
 /// Whether the scheme stands there over several lines.
@@ -151,11 +183,12 @@ struct Addresses<'p> {
     comma: usize,
     bracket: usize,
     blank: usize,
+    quotes: [usize; 2],
 }
 
 impl<'p> Addresses<'p> {
     fn of(page: &'p [u8]) -> Self {
-        Self { page, from: 0, comma: 0, bracket: 0, blank: 0 }
+        Self { page, from: 0, comma: 0, bracket: 0, blank: 0, quotes: [0; 2] }
     }
 
     fn next(&mut self) -> Option<Found<'p>> {
@@ -183,8 +216,13 @@ impl<'p> Addresses<'p> {
         let bracket = first(&mut self.bracket, |octet| matches!(octet, b'<' | b'>'));
         let blank = first(&mut self.blank, u8::is_ascii_whitespace);
         let before = at.checked_sub(1).and_then(|before| self.page.get(before)).copied();
-        let is_quoted = matches!(before, Some(b'"' | b'\''));
-        if bracket < comma || (blank < comma && !is_quoted) {
+        let [double, single] = &mut self.quotes;
+        let ends = match before {
+            Some(b'"') => first(double, |octet| *octet == b'"'),
+            Some(b'\'') => first(single, |octet| *octet == b'\''),
+            _ => blank,
+        };
+        if bracket < comma || ends < comma {
             return None;
         }
         let kind = self.page.get(start..comma)?;
@@ -201,7 +239,9 @@ impl<'p> Addresses<'p> {
 
 impl Found<'_> {
     fn decoded(&self) -> Vec<u8> {
-        let is_base64 = self.kind.len() >= 6 && self.kind.to_ascii_lowercase().ends_with(b"base64");
+        let mut kind = self.kind.to_ascii_lowercase();
+        kind.retain(|octet| !octet.is_ascii_whitespace());
+        let is_base64 = kind.ends_with(b"base64");
         match (is_base64, memchr::memchr(b'%', self.content)) {
             (true, None) => base64(self.content),
             (true, Some(_)) => base64(&percent_decoded(self.content)),
@@ -259,18 +299,31 @@ mod tests {
 
     #[test]
     fn addresses_are_found_as_programs_read_them() {
-        let followed = |page: &[u8]| as_followed(page).map(|page| all(&page));
+        let followed = |page: &str| as_followed(page.as_bytes(), page).map(|page| all(&page));
         for page in [
             "<a href='d&#97;ta:text/html,x'>",
             "<a href='d&#x00061;ta:text/html,x'>",
+            "<a href='d&#000000000000000000000000097;ta:text/html,x'>",
             "<a href='data&colon;text/html,x'>",
+            "<a href='data:text/html;base64&#44;eA'>",
+            "<a href='data:text/html;base64,&#101;A'>",
             "<a href='da\n\tta:text/html,x'>",
             "<a href='da&Tab;ta:text/html,x'>",
+            "<a href='d&#97;ta:text/html;base\n64 ,eA'>",
         ] {
-            assert_eq!(followed(page.as_bytes()), Some(vec!["x".to_owned()]), "{page}");
+            assert_eq!(followed(page), Some(vec!["x".to_owned()]), "{page}");
         }
-        let wide: Vec<u8> = "\u{feff}<a href='data:text/html,x'>".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(followed(&wide), Some(vec!["x".to_owned()]));
-        assert_eq!(followed(b"<p style='a:b'>Data: &#8199;&nbsp;x\n a: <img src='data:image/png,x'>"), None);
+        let quoted = "<a href=\"d&#97;ta:text/html,&lt;p title=&quot;x&#39;&gt;\">";
+        assert_eq!(followed(quoted), Some(vec!["<p title=\"x'>".to_owned()]));
+        let wide = "<a href='data:text/html,x'>";
+        let octets: Vec<u8> = wide.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(as_followed(&octets, wide).map(|page| all(&page)), Some(vec!["x".to_owned()]));
+        assert_eq!(followed("<p style='a:b'>Data: &#8199;&nbsp;&#39;x\n a: <img src='data:image/png,x'>"), None);
+    }
+
+    #[test]
+    fn a_scheme_in_words_before_hides_no_address() {
+        assert_eq!(all(b"<a title='data:' href=\"data:text/html,<b>it's\">"), ["<b>it's"]);
+        assert_eq!(all(b"<a title=\"data:\" href='data:text/html,x'>"), ["x"]);
     }
 }

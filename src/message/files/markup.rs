@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::encoded::{base64, text_of};
-use super::octets::{contains_ignoring_case, up_to};
+use super::octets::{at32, contains_ignoring_case, slice, up_to};
 use super::walk::{Met, Unpacked, Walk};
 use super::{is_container, kind};
 use crate::message::specimen::{FileKind, Trait};
@@ -87,7 +87,7 @@ fn payloads(walk: &mut Walk<'_>, at: usize, octets: &Bytes, script: bool) {
     }
     let file = base64(&pieces);
     drop(pieces);
-    if !file.is_empty() && !walk.is_spent(at) && walk.account(at, file.len() as u64) {
+    if !file.is_empty() && is_plausible(&file) && !walk.is_spent(at) && walk.account(at, file.len() as u64) {
         walk.mark(at, Trait::Smuggling);
         walk.inside_unpacked(at, Unpacked::whole(file.into()), Met::new("payload.joined", Bytes::new()));
     }
@@ -98,13 +98,15 @@ fn is_joined(file: &[u8]) -> bool {
     let form = kind::of(file, "");
     let is_packed = form.0 == FileKind::Archive && matches!(form.1, "zip" | "rar" | "7z" | "cab" | "iso")
         || matches!(form.1, "gz" | "ole" | "one" | "pdf" | "lnk" | "rtf");
-    is_packed || form.0 == FileKind::Executable && (!file.starts_with(b"MZ") || has_header(file))
+    is_packed || form.0 == FileKind::Executable
 }
 
-/// Whether what begins like a program of DOS goes on like one: two letters alone begin every 65,536th word. The header is
-/// mostly noughts.
-fn has_header(file: &[u8]) -> bool {
-    up_to(file, 0, 30).iter().filter(|&&octet| octet == 0).count() >= 8
+/// Whether what begins like a program goes on like one: the two letters of DOS alone begin every 65,536th word. Its header is
+/// mostly noughts, or names where that of Windows is.
+fn is_plausible(file: &[u8]) -> bool {
+    let noughts = up_to(file, 0, 30).iter().filter(|&&octet| octet == 0).count();
+    let of_windows = || at32(file, 0x3c).is_some_and(|at| slice(file, at, 4) == Some(b"PE\0\0"));
+    !file.starts_with(b"MZ") || noughts >= 8 || of_windows()
 }
 
 pub fn percent_decoded(run: &[u8]) -> Vec<u8> {

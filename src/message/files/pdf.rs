@@ -28,8 +28,8 @@ const MAX_OBJECTS_STREAM: usize = 8 << 20;
 const MAX_OBJECTS: usize = 200_000;
 /// A dictionary's entries in entries.
 const MAX_DEPTH: usize = 32;
-/// Scripts of one file.
-const MAX_SCRIPTS: usize = 1_000;
+/// Scripts of one file: a form has a few for each field.
+const MAX_SCRIPTS: usize = 10_000;
 
 /// Words that make the crate open object streams by itself, and what stands in their place while it reads.
 const VEILS: [(&[u8], &[u8]); 2] = [(b"/ObjStm", b"/0bj5tm"), (b"/First", b"/F1rst")];
