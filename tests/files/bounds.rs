@@ -179,8 +179,15 @@ fn files_in_the_addresses_of_a_page_are_looked_at() {
         let (specimen, found) = walked_mail(page(&content));
         assert_eq!((found, specimen.unchecked.len()), (1, 0), "{content}");
     }
-    let (specimen, _) = walked_mail(page(&"<a href='data:text/html,%3Cp%3Ehello'>x</a>".repeat(257)));
-    assert_eq!(specimen.unchecked.first().map(|one| one.reason), Some(Reason::Count));
+    // One and the same is looked at once, whatever the number of addresses.
+    let links = |count: usize, text: fn(usize) -> usize| {
+        let links: String =
+            (0..count).map(|at| format!("<a href='data:text/html,%3Cp%3E{}'>x</a>", text(at))).collect();
+        walked_mail(page(&links)).0
+    };
+    assert_eq!(links(257, |at| at).unchecked.first().map(|one| one.reason), Some(Reason::Count));
+    let same = links(257, |_| 1);
+    assert_eq!((same.files.len(), same.unchecked.len()), (1, 0), "{:?}", same.unchecked);
     // A picture, a drawing and a font are the page's own.
     let honest = format!(
         "<img src='data:image/gif;base64,{}'><img src=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E\">\

@@ -186,7 +186,8 @@ fn actions(count: usize, script: impl Fn(usize) -> String) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_script_that_many_actions_name_is_looked_at_once() {
-    let script = flate("", &[virus(), vec![b' '; 4 << 20]].concat());
+    let numbers: String = (0..400_000_u32).map(|number| format!("{} ", number.wrapping_mul(2_654_435_761))).collect();
+    let script = flate("", &[virus(), numbers.into_bytes()].concat());
     let scan =
         scan("a.pdf", pdf(&[vec![catalog(), pages(), script], actions(2_000, |_| "3 0 R".to_owned())].concat()), &[]);
     assert_eq!(scan.found, 1);
