@@ -70,6 +70,7 @@ mod tests {
             "\r\nbegin 644 a.zip\r\n#86)C\r\n`\r\nend\r\n",
             "Content-Type: text/html\r\n\r\n<img src='data:image/png,x'>\r\n",
             "Content-Type: text/html\r\n\r\n<a href='d&#97;ta:text/html,x'>\r\n",
+            "Content-Type: text/html; charset=utf-8\r\n\r\n<a href='da\tta:text/html,x'>\r\n",
         ] {
             assert!(!is_light(heavy), "{heavy}");
         }

@@ -49,8 +49,8 @@ impl Pool {
         work.await.map_err(|_| PoolError::Broken)
     }
 
-    /// As [`Self::run`], for work that is known to be short: on the thread that asks, if a place is free at once. For a message of
-    /// a few kilobytes the way to another thread and back, three wake-ups, takes a third as long as its scan.
+    /// As [`Self::run`], for work that is known to be short: on the thread that asks, if a place is free at once. It spares the way to
+    /// another thread and back, which is three wake-ups.
     ///
     /// # Errors
     /// [`PoolError`].

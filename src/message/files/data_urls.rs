@@ -27,9 +27,9 @@ pub fn open(walk: &mut Walk<'_>, part: usize, page: &Bytes, followed: &[Vec<u8>]
     look(walk, part, page, &mut seen) && followed.iter().all(|page| look(walk, part, page, &mut seen))
 }
 
-/// Whether there may be one in the page.
-pub fn may_have(octets: &[u8], source: &str) -> bool {
-    find_ignoring_case(octets, SCHEME, 0).is_some() || as_followed(octets, source).is_some()
+/// Whether there may be one in the page as its octets say.
+pub fn may_have(octets: &[u8]) -> bool {
+    find_ignoring_case(octets, SCHEME, 0).is_some()
 }
 
 /// What was looked at in a page: of files that stand in several of its readings, one is enough.

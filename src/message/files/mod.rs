@@ -70,8 +70,13 @@ pub fn walk(
 ) {
     let attachments: Vec<(usize, Vec<Met>)> =
         specimen.parts.iter().enumerate().filter_map(|(at, part)| Some((at, readings(part)?))).collect();
-    let pages: Vec<(usize, Bytes, Vec<Vec<u8>>)> =
-        specimen.parts.iter().enumerate().filter(|(_, part)| is_page(part)).map(|(at, part)| page(at, part)).collect();
+    let pages: Vec<(usize, Bytes, Vec<Vec<u8>>)> = specimen
+        .parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| is_page(part))
+        .map(|(at, part)| (at, part.octets.clone(), followed(part).collect()))
+        .collect();
     let mut walk = Walk::new(specimen, limits, passwords, time_up, visitor);
     for (part, readings) in attachments {
         for met in readings {
@@ -138,12 +143,13 @@ fn readings(part: &Part) -> Option<Vec<Met>> {
     Some(std::iter::once(&part.octets).chain(&part.other_octets).map(met).collect())
 }
 
-/// Whether the message may hold a file, as one of its parts or in a page. Asked before its texts are read, it says so for fewer.
+/// Whether the message may hold a file, as one of its parts or in a page. Before its texts are read, pages are judged by their octets
+/// alone.
 #[must_use]
 pub fn may_have(specimen: &Specimen) -> bool {
     specimen.parts.iter().any(|part| {
-        let source = || String::from_utf8_lossy(&part.octets);
-        readings(part).is_some() || is_page(part) && data_urls::may_have(&part.octets, &source())
+        readings(part).is_some()
+            || is_page(part) && (data_urls::may_have(&part.octets) || followed(part).next().is_some())
     })
 }
 
@@ -151,11 +157,10 @@ fn is_page(part: &Part) -> bool {
     part.kind == PartKind::Html
 }
 
-/// The source of a page that the mail shows: its octets, and how programs may read them otherwise.
-fn page(at: usize, part: &Part) -> (usize, Bytes, Vec<Vec<u8>>) {
-    let sources = part.text.iter().chain(&part.other_texts);
-    let followed = sources.filter_map(|source| data_urls::as_followed(&part.octets, source));
-    (at, part.octets.clone(), followed.collect())
+/// How programs may read a page otherwise than its octets say.
+fn followed(page: &Part) -> impl Iterator<Item = Vec<u8>> {
+    let sources = page.text.iter().chain(&page.other_texts);
+    sources.filter_map(|source| data_urls::as_followed(&page.octets, source))
 }
 
 /// Whether there may be something in it.
