@@ -3,8 +3,7 @@
 //! Mail starts a group at once. Outcomes alone don't while mail is coming in: they wait for it a moment, because each sync
 //! they cause makes the next mail wait for two.
 //!
-//! A group waits a moment for mail that is [`Expected`]: a sync costs as much processor time as the rest of a small message, and
-//! who comes during one waits for two.
+//! A group waits a moment for mail that is [`Expected`]: a sync costs processor time, and who comes during one waits for two.
 //!
 //! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
 //! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others.
@@ -160,7 +159,8 @@ struct Waiting {
     moves: Vec<Move>,
     /// Of the requests, those that don't wait for company.
     urgent: usize,
-    /// A wait for what was expected brought nothing, and nothing has come since: it may be slow clients.
+    /// The last wait for what was expected brought nothing, for the clients may be slow: nobody waits for them again until mail
+    /// comes in company by itself.
     in_vain: bool,
     closed: bool,
     sleep: Sleep,
@@ -228,7 +228,6 @@ impl Queue {
     pub(super) fn push_expected(&self, request: Request, expected: Option<Expected>) {
         let mut waiting = lock(&self.waiting);
         if expected.and_then(|mut expected| expected.0.take()).is_some() {
-            waiting.in_vain = false;
             self.coming.fetch_sub(1, Ordering::Relaxed);
         }
         if waiting.closed {
@@ -278,6 +277,7 @@ impl Queue {
         if waiting.closed && waiting.count() == 0 {
             return None;
         }
+        waiting.in_vain &= waiting.urgent <= 1;
         if last.requests > 1 && !waiting.requests.is_empty() && !waiting.in_vain {
             waiting = self.wait_for_company(waiting, COMPANY.min(last.sync * SYNCS));
         }
