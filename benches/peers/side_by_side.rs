@@ -24,7 +24,9 @@ pub struct Order {
     pub without_postfix: bool,
 }
 
-/// Every detector that can be switched off; a message is still taken apart, for what is ambiguous must not pass.
+/// The clients are a relay of ours that has judged the senders, as Postfix's are in mynetworks.
+const RELAYED: &str = "trusted_relays = [\"127.0.0.0/8\"]\n";
+/// Every detector that can be switched off; a message's parts are still told apart, for what is ambiguous must not pass.
 const UNSEEN: &str = "[scan]\noff = [\"hashes\", \"rules\", \"feeds\", \"yara\", \"spamassassin\", \"classifier\", \
                       \"impersonation\", \"bulk\", \"files\"]\n";
 
@@ -32,9 +34,11 @@ const UNSEEN: &str = "[scan]\noff = [\"hashes\", \"rules\", \"feeds\", \"yara\",
 enum Who {
     Straight,
     Postfix,
-    /// As Postfix: mail is relayed, and nobody looks into it; senders are judged all the same.
+    /// As Postfix: mail is relayed, and nobody judges it.
     Queued,
     Inline,
+    /// Senders are judged, as by default; nobody looks into the message.
+    QueuedJudged,
     /// With all that looks into messages by default.
     QueuedScanned,
     InlineScanned,
@@ -47,6 +51,7 @@ impl Who {
             Self::Postfix => "Postfix, plain relay",
             Self::Queued => "Sekisho, queued",
             Self::Inline => "Sekisho, inline",
+            Self::QueuedJudged => "Sekisho, queued, judges",
             Self::QueuedScanned => "Sekisho, queued, scans",
             Self::InlineScanned => "Sekisho, inline, scans",
         }
@@ -111,14 +116,19 @@ pub fn run(order: &Order) -> Result<bool, String> {
     println!("CPU is read by {}; {} cores\n", Meter::new("probe").method(), cores());
     println!("smtp-source and smtp-sink, 5 KB");
     head();
-    let peers: &[Who] = if order.without_postfix {
-        &[Who::Straight, Who::Queued, Who::Inline, Who::QueuedScanned, Who::InlineScanned]
-    } else {
-        &[Who::Straight, Who::Postfix, Who::Queued, Who::Inline, Who::QueuedScanned, Who::InlineScanned]
-    };
+    let mut peers = vec![
+        Who::Straight,
+        Who::Postfix,
+        Who::Queued,
+        Who::QueuedJudged,
+        Who::Inline,
+        Who::QueuedScanned,
+        Who::InlineScanned,
+    ];
+    peers.retain(|who| *who != Who::Postfix || !order.without_postfix);
     for connections in &order.connections {
         for reuse in [false, true] {
-            for who in peers {
+            for who in &peers {
                 let figures = published(order, *who, *connections, reuse)?;
                 line(&figures);
                 all.push(figures);
@@ -129,7 +139,7 @@ pub fn run(order: &Order) -> Result<bool, String> {
     head();
     let mut own = Vec::new();
     for connections in &order.connections {
-        for who in peers {
+        for who in &peers {
             let figures = timed(order, *who, *connections)?;
             line(&figures);
             own.push(figures);
@@ -157,7 +167,7 @@ fn start(
             let address = postfix.address;
             Ok((Peer::Postfix(postfix), address))
         }
-        Who::Queued | Who::Inline | Who::QueuedScanned | Who::InlineScanned => {
+        Who::Queued | Who::Inline | Who::QueuedJudged | Who::QueuedScanned | Who::InlineScanned => {
             let custody = if matches!(who, Who::Inline | Who::InlineScanned) { "inline" } else { "queued" };
             let tenants = format!(
                 "[[tenant]]\nid = \"acme\"\nname = \"Acme KK\"\ncustody = \"{custody}\"\n[[tenant.domain]]\n\
@@ -168,8 +178,11 @@ fn start(
             plan.wrapper = meter.wrapper();
             // `smtp-source -d` sends everything over its connections and gives up at the first 421.
             plan.settings = "[smtp]\ntransactions = 1000000\n".to_owned();
-            if matches!(who, Who::Queued | Who::Inline) {
+            if matches!(who, Who::Queued | Who::Inline | Who::QueuedJudged) {
                 plan.settings.push_str(UNSEEN);
+            }
+            if matches!(who, Who::Queued | Who::Inline) {
+                RELAYED.clone_into(&mut plan.inbound_listener);
             }
             plan.write().and_then(|()| plan.apply()).map_err(|error| error.to_string())?;
             let mut gateway = plan.serve(&[]).map_err(|error| error.to_string())?;
@@ -316,6 +329,14 @@ fn verdicts(all: &[Figures], own: &[Figures]) -> bool {
                     passed &=
                         verdict(&format!("bar 6, {case}: Postfix's CPU per message against ours"), theirs / ours, 12.0)
                             || !decides;
+                }
+            }
+            if let Some(judged) = same(Who::QueuedJudged) {
+                let share = judged.accepted_per_second / queued.accepted_per_second;
+                let text = format!("senders judged, {case}: accepted/s against the plain relay");
+                passed &= verdict(&text, share, 0.85) || !decides;
+                if let (Some(with), Some(without)) = (judged.cpu_micros, queued.cpu_micros) {
+                    println!("senders judged, {case}: {:.1} us of CPU more for a message", with - without);
                 }
             }
             if let (Some(inline), Some(straight)) = (same(Who::Inline), same(Who::Straight)) {

@@ -86,6 +86,7 @@ pub(super) fn listener(settings: &ListenerSettings) -> listener::Config {
         proxy: if settings.proxies.is_some() { ProxyMode::Required } else { ProxyMode::Off },
         trusted_proxies: settings.proxies.clone().unwrap_or_default(),
         xclient_from: settings.xclient_from.clone(),
+        trusted_relays: settings.trusted_relays.clone(),
         auth: settings.auth,
         early_talk_wait: settings.early_talk_wait,
     }

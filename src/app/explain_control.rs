@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 
 use super::next_hop::ByDelivery;
 use crate::accounts::Accounts;
@@ -13,6 +14,7 @@ use crate::intake::judging::{Conversation, Judges, Who};
 use crate::model::explanation::{Judgement, Moment};
 use crate::model::{Decision, Direction, Reply, ReversePath};
 use crate::net::admission::Admission;
+use crate::net::listener::contains;
 use crate::policy::mail::{self, Client, Room};
 use crate::policy::sender::Tls;
 use crate::spool::{Spool, SpoolError};
@@ -29,6 +31,8 @@ pub(super) struct Dry {
     pub spool: Spool,
     pub admission: Arc<Admission>,
     pub accounts: Accounts,
+    /// Of all listeners; which one the client would come to isn't asked.
+    pub trusted_relays: Vec<IpNet>,
     pub clock: Clock,
 }
 
@@ -59,7 +63,9 @@ impl Dry {
             ReversePath::Mailbox(sender) => Some(sender),
         });
         let tls = if question.tls { Tls::Encrypted } else { Tls::Plain };
-        let who = Who { ip: question.ip.to_canonical(), helo: &question.helo, tls, sender: &question.sender };
+        let ip = question.ip.to_canonical();
+        let is_relay = contains(&self.trusted_relays, ip);
+        let who = Who { ip, is_relay, helo: &question.helo, tls, sender: &question.sender };
         let conversation = Conversation { who, recipients: &question.recipients, author, accounts: &self.accounts };
         let (snapshot, now) = (self.snapshot.load_full(), self.clock.now());
         let explanation = self.judges.converse(&conversation, &snapshot, &*self.probe, now).await;

@@ -403,6 +403,7 @@ impl Parts {
             spool: self.spool.clone(),
             admission: Arc::clone(&self.admission),
             accounts: self.accounts.clone(),
+            trusted_relays: settings.listeners.iter().flat_map(|one| one.trusted_relays.iter().copied()).collect(),
             clock: self.clock.clone(),
         });
         let running = Arc::clone(reloader);

@@ -85,6 +85,12 @@ fn one(
         take.problems.push(problem);
     }
     let proxies = proxies(&mut take);
+    let trusted_relays = take.networks("listener.trusted_relays");
+    if direction == Some(Direction::Outbound) && !trusted_relays.is_empty() {
+        let problem =
+            Problem::new(take.place("listener.trusted_relays"), "trusted_relays have no effect on outbound mail");
+        take.problems.push(problem.help("who may send outbound is said by the tenants' outbound_client tables"));
+    }
     Some(ListenerSettings {
         proxies,
         tls,
@@ -93,6 +99,7 @@ fn one(
         client_certificates: take.flag("listener.client_certificates"),
         auth: direction == Some(Direction::Outbound) && auth.as_deref() != Some("off"),
         xclient_from: take.networks("listener.xclient_from"),
+        trusted_relays,
         max_connections: take.optional_count("listener.max_connections").unwrap_or(defaults.limits.max_connections),
         max_connections_per_ip: take
             .optional_count("listener.max_connections_per_ip")

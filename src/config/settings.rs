@@ -157,6 +157,8 @@ pub struct ListenerSettings {
     /// A PROXY header is required, and only these may send one.
     pub proxies: Option<Vec<IpNet>>,
     pub xclient_from: Vec<IpNet>,
+    /// Whose senders are not judged by the address and by SPF (inbound).
+    pub trusted_relays: Vec<IpNet>,
     pub max_connections: usize,
     pub max_connections_per_ip: usize,
     pub early_talk_wait: Duration,

@@ -193,6 +193,11 @@ name = "proxied"
 direction = "inbound"
 bind = "127.0.0.1:2525"
 proxy_protocol = "required"
+[[listener]]
+name = "out"
+direction = "outbound"
+bind = "127.0.0.1:2587"
+trusted_relays = ["192.0.2.0/24"]
 "#;
     let told = problems(text);
     for expected in [
@@ -220,6 +225,7 @@ proxy_protocol = "required"
         "33: a listener with TLS needs a certificate",
         "37: listener proxied binds 127.0.0.1:2525, as listener a b does",
         "38: nobody may send the PROXY header; name the proxies in trusted_proxies",
+        "43: trusted_relays have no effect on outbound mail; who may send outbound is said by",
     ] {
         assert!(told.iter().any(|line| line.starts_with(expected)), "{expected:?} is not among {told:#?}");
     }

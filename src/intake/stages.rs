@@ -16,6 +16,7 @@ use crate::limits::Paid;
 use crate::limits::outbound::Weighed;
 use crate::model::rule::Rule;
 use crate::model::{Address, Decision, Direction, Peer, Reply, ReversePath, TenantId};
+use crate::net::listener::contains;
 use crate::policy::mail::{self, Client, Room, Sends};
 use crate::policy::rcpt::{self, Domain, Validity};
 use crate::policy::replies;
@@ -360,7 +361,13 @@ impl Connection {
     pub(super) fn who<'a>(&'a self, sender: &'a ReversePath) -> Who<'a> {
         // How the client reached a proxy that speaks for it we can't know, and refuse nobody for it.
         let tls = if self.tls.is_some() || self.spoken_for { Tls::Encrypted } else { Tls::Plain };
-        Who { ip: self.client_ip(), helo: self.helo(), tls, sender }
+        let is_relay = self.is_relay();
+        Who { ip: self.client_ip(), is_relay, helo: self.helo(), tls, sender }
+    }
+
+    /// Whether the client is a relay of our own, which has judged the sender.
+    pub(super) fn is_relay(&self) -> bool {
+        self.known_by_ip && contains(&self.listener.config.trusted_relays, self.peer.ip())
     }
 
     /// Behind a proxy that doesn't tell, the address of the connection is the proxy's: nobody is blamed, counted or named by it.

@@ -39,6 +39,16 @@
 //! Lists for the author can be asked only when the header is there. If they part the recipients, the message is accepted for those
 //! that take it and discarded, by policy and with a line in the mail log, for those whose list blocks the author.
 //!
+//! # Mail by a relay of one's own
+//!
+//! Another gateway that stands before this one (`trusted_relays` of a listener) has seen the sender's address; here there is only its
+//! own, which says nothing. If it can say whom it speaks for, let it: `proxy_protocol` or `xclient_from`, and everything is judged as
+//! if the sender had come here. If it can't, stages 4 to 9 and the actions of stage 11 are left out (`trusted-relay` in the
+//! Explanation), for SPF would fail for every honest sender; nothing is counted for or against the relay, whose limits are its own.
+//! Sender lists, TLS, recipients and the content are judged as ever. Signatures are verified: they prove an allowed author whoever brings the
+//! message, and Authentication-Results tells them, without a word on SPF and, unless a signature passes it, on DMARC. What the
+//! relay found stands in its own fields, which stay.
+//!
 //! # What a tenant may set
 //!
 //! `[tenant.sender]` is for all domains of a tenant, `[tenant.domain.sender]` for one. A domain's key stands in the place of the

@@ -21,6 +21,15 @@ impl Specimen {
         specimen
     }
 
+    /// The header and the parts alone: no text is read and no file opened. For those who change or divide a message that nobody looks
+    /// into.
+    #[must_use]
+    pub fn parse_frame(raw: Bytes, limits: &Limits, time_up: TimeUp<'_>) -> Self {
+        let mut specimen = Self { raw, ..Self::default() };
+        walk::walk(&mut specimen, limits, time_up);
+        specimen
+    }
+
     /// As [`Self::parse`], of a message that holds words and nothing else. `None`: there may be a file in it, in whatever disguise;
     /// nothing was unpacked and no picture read.
     #[must_use]

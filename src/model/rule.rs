@@ -78,6 +78,8 @@ pub enum Rule {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         country: Option<Country>,
     },
+    /// The client is a relay of the operator's, which has judged the sender.
+    TrustedRelay,
     /// TLS is required from these clients.
     TlsRequired {
         from: Box<str>,
@@ -145,6 +147,7 @@ impl Rule {
             Self::Contract => "contract",
             Self::Accounts => "accounts",
             Self::Entry { .. } => "entry",
+            Self::TrustedRelay => "trusted-relay",
             Self::TlsRequired { .. } => "tls-required",
             Self::KnownSource { .. } => "known-source",
             Self::Reputation { .. } => "reputation",
@@ -167,7 +170,9 @@ impl Rule {
             Self::NothingAgainst => return None,
             Self::Recipient | Self::Contract | Self::Accounts => Stage::Recipient,
             Self::Entry { kind: EntryKind::Address | EntryKind::Domain, .. } => Stage::SenderLists,
-            Self::Entry { kind: EntryKind::Network | EntryKind::Country, .. } => Stage::ClientLists,
+            Self::Entry { kind: EntryKind::Network | EntryKind::Country, .. } | Self::TrustedRelay => {
+                Stage::ClientLists
+            }
             Self::TlsRequired { .. } => Stage::Tls,
             Self::KnownSource { .. } => Stage::KnownSources,
             Self::Reputation { .. } => Stage::Reputation,

@@ -50,6 +50,8 @@ pub struct Config {
     pub proxy: ProxyMode,
     pub trusted_proxies: Vec<IpNet>,
     pub xclient_from: Vec<IpNet>,
+    /// Relays of our own, which have judged the sender (inbound).
+    pub trusted_relays: Vec<IpNet>,
     /// Whether AUTH is offered (outbound, after TLS).
     pub auth: bool,
     /// How long a client must keep silent before our greeting.

@@ -42,6 +42,14 @@ pub(super) fn taken_apart(octets: &Bytes, limits: &Limits) -> Option<Specimen> {
     catch_unwind(AssertUnwindSafe(|| Specimen::parse_words(octets.clone(), limits))).ok().flatten()
 }
 
+/// Its frame, where nobody looks inside.
+pub(super) fn frame(octets: &Bytes, limits: &Limits) -> Option<Specimen> {
+    if octets.len() > LIGHT {
+        return None;
+    }
+    catch_unwind(AssertUnwindSafe(|| Specimen::parse_frame(octets.clone(), limits, &|| false))).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

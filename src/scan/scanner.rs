@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::checked::{Scanned, sum};
 use super::detectors;
 use super::external::{self, External, Question};
-use super::light::{Lately, taken_apart};
+use super::light::{Lately, frame, taken_apart};
 use super::pool::{Pool, PoolError};
 use crate::message::specimen::{Limits, Specimen};
 use crate::model::authentication::Authentication;
@@ -271,6 +271,9 @@ impl Inner {
     /// The message taken apart, if it may be scanned on this thread: YARA's rules have threads of their own, and waiting for one of
     /// them is no work.
     fn light(&self, request: &Request) -> Option<Specimen> {
+        if !detectors::looks_inside(detectors::asked(&self.config, request.direction)) {
+            return frame(&request.octets, &self.config.limits);
+        }
         let has_yara = || !self.sets.pick(request.number, request.tenant.as_ref()).yara.is_empty();
         if has_yara() { None } else { taken_apart(&request.octets, &self.config.limits) }
     }

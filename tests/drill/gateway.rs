@@ -21,6 +21,8 @@ pub struct Plan {
     pub observe: SocketAddr,
     /// More lines of the two listeners' tables.
     pub listener: String,
+    /// More lines of the inbound listener's table.
+    pub inbound_listener: String,
     /// More tables of `sekisho.toml`.
     pub settings: String,
     /// The tables of rates and bulk: off unless a run is about them.
@@ -46,6 +48,7 @@ impl Plan {
             outbound: free_address(),
             observe: free_address(),
             listener: String::new(),
+            inbound_listener: String::new(),
             settings: String::new(),
             limits: OFF.to_owned(),
             tenants,
@@ -72,13 +75,14 @@ impl Plan {
         let _ = write!(
             text,
             "hostname = \"mx.gateway.example\"\ndata_dir = {:?}\n\n\
-             [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n\
+             [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n{}\n\
              [[listener]]\nname = \"relay\"\ndirection = \"outbound\"\nbind = \"{}\"\n{}\n\
              [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n\
              {}\n{}\n",
             self.data_dir(),
             self.inbound,
             self.listener,
+            self.inbound_listener,
             self.outbound,
             self.listener,
             self.observe,

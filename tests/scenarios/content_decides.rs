@@ -186,10 +186,20 @@ fn why_it_was_held_is_in_the_mail_log() {
 
 #[test]
 fn whatever_is_switched_off_a_message_arrives_whole() {
-    let mx = FakeMx::start();
-    let gateway = Gateway::builder().acme(mx.address()).set("scan", "off = [\"hashes\", \"yara\", \"files\"]").start();
-    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("hello", "A word or two.\r\n"));
-    let received = mx.wait_for_at_least(1).remove(0);
-    assert!(received.text().ends_with("A word or two.\r\n"), "{}", received.text());
-    gateway.assert_settled();
+    const ALL: &str = "off = [\"hashes\", \"rules\", \"feeds\", \"yara\", \"spamassassin\", \"classifier\", \"impersonation\", \
+                       \"bulk\", \"files\"]";
+    for off in ["off = [\"hashes\", \"yara\", \"files\"]", ALL] {
+        let mx = FakeMx::start();
+        let gateway = Gateway::builder().acme(mx.address()).set("scan", off).start();
+        // The long one goes to another thread.
+        for (at, body) in ["A word or two.\r\n".to_owned(), "A word or two.\r\n".repeat(2_000)].into_iter().enumerate()
+        {
+            let forged = format!("X-Spam-Flag: YES\r\n{}", message("hello", &body));
+            gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &forged);
+            let received = mx.wait_for_at_least(at + 1).remove(at);
+            assert!(received.text().ends_with(&format!("\r\n\r\n{body}")), "{off}: {}", received.text());
+            assert!(!received.text().contains("X-Spam-Flag: YES"), "{off}: {}", received.headers());
+        }
+        gateway.assert_settled();
+    }
 }

@@ -62,6 +62,7 @@ mod starttls_injection;
 mod suspension_operator;
 mod the_harness_itself;
 mod tls_listeners;
+mod trusted_relays;
 mod unknown_recipient_list;
 mod who_may_send_as_whom;
 mod xclient_trusted_only;

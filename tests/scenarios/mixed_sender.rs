@@ -159,7 +159,7 @@ mod by_time {
         }
 
         fn who<'a>(&self, sender: &'a ReversePath) -> Who<'a> {
-            Who { ip: MIXED.parse().unwrap(), helo: "mail.sender.example", tls: Tls::Plain, sender }
+            Who { ip: MIXED.parse().unwrap(), is_relay: false, helo: "mail.sender.example", tls: Tls::Plain, sender }
         }
 
         pub async fn said(&self) -> u16 {

@@ -101,8 +101,10 @@ impl Judges {
         (mode, now): (Mode, Timestamp),
     ) -> Judged {
         let found = async {
-            self.ask_spf(who, known).await;
-            self.authenticate(known, message).await
+            if !who.is_relay {
+                self.ask_spf(who, known).await;
+            }
+            self.authenticate(who.is_relay, known, message).await
         };
         let authentication = match tokio::time::timeout(PATIENCE, found).await {
             Ok(Some(authentication)) => authentication,
@@ -179,16 +181,22 @@ impl Judges {
     }
 
     /// A large body takes milliseconds to hash: not on a thread that serves connections. `None`: it panicked there.
-    async fn authenticate(&self, known: &SenderKnown, message: &Bytes) -> Option<Authentication> {
-        if message.len() < LARGE {
-            return Some(self.authenticator.message(message, &known.spf, &known.budget).await);
+    async fn authenticate(&self, is_relayed: bool, known: &SenderKnown, message: &Bytes) -> Option<Authentication> {
+        let authenticator = Arc::clone(&self.authenticator);
+        let (message, spf, budget) = (message.clone(), known.spf.clone(), Arc::clone(&known.budget));
+        let is_large = message.len() >= LARGE;
+        let work = async move {
+            if is_relayed {
+                authenticator.signatures(&message, &budget).await
+            } else {
+                authenticator.message(&message, &spf, &budget).await
+            }
+        };
+        if !is_large {
+            return Some(work.await);
         }
-        let (authenticator, message) = (Arc::clone(&self.authenticator), message.clone());
-        let (spf, budget) = (known.spf.clone(), Arc::clone(&known.budget));
         let runtime = Handle::current();
-        let aside =
-            tokio::task::spawn_blocking(move || runtime.block_on(authenticator.message(&message, &spf, &budget)));
-        aside.await.ok()
+        tokio::task::spawn_blocking(move || runtime.block_on(work)).await.ok()
     }
 
     fn one(
@@ -215,6 +223,7 @@ impl Judges {
             policy: taken.policy(),
             sender: who.sender,
             client: who.ip,
+            is_relayed: who.is_relay,
             sender_entries: &taken.entries,
             author_entries: of_author.as_deref().unwrap_or(if author == Some(who.sender) {
                 &taken.entries

@@ -53,6 +53,8 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy)]
 pub struct Who<'a> {
     pub ip: IpAddr,
+    /// A relay of our own, which has judged the sender: its address says nothing of whom it speaks for.
+    pub is_relay: bool,
     /// Empty before HELO.
     pub helo: &'a str,
     pub tls: Tls,
@@ -60,10 +62,10 @@ pub struct Who<'a> {
 }
 
 impl Who<'_> {
-    /// Whether the address is the client's own. A proxy that could not tell whom it speaks for has 0.0.0.0 for the client:
-    /// nothing is counted for or against it.
+    /// Whether the address is the sender's side. A proxy that could not tell whom it speaks for has 0.0.0.0 for the client:
+    /// nothing is counted for or against it, nor for or against a relay of our own.
     fn is_known(&self) -> bool {
-        !self.ip.is_unspecified()
+        !self.is_relay && !self.ip.is_unspecified()
     }
 
     fn mail_from(&self) -> Option<&Address> {

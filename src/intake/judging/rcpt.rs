@@ -10,6 +10,7 @@ use crate::model::authentication::{SpfIdentity, SpfResult};
 use crate::model::explanation::Moment;
 use crate::model::lists::Matched;
 use crate::model::rule::{LimitOf, Rule};
+use crate::model::sender::Standing;
 use crate::model::{Address, Decision, Domain, ReversePath};
 use crate::policy::explain::{judgement, plain_judgement};
 use crate::policy::rcpt::trick;
@@ -97,10 +98,13 @@ impl Judges {
         });
         let domain = proven(known, who);
         let seen = match mode {
-            Mode::Live => self.source.reputation.standing(who.ip, domain, policy.level, now),
-            Mode::Dry => self.source.reputation.would_say(who.ip, domain, policy.level, now),
+            _ if who.is_relay => None,
+            Mode::Live => Some(self.source.reputation.standing(who.ip, domain, policy.level, now)),
+            Mode::Dry => Some(self.source.reputation.would_say(who.ip, domain, policy.level, now)),
         };
-        let why = (!matches!(seen.why, crate::sender::reputation::Why::Nothing)).then(|| counts(&seen));
+        let standing = seen.as_ref().map_or(Standing::Unknown, |seen| seen.standing);
+        let why =
+            seen.filter(|seen| !matches!(seen.why, crate::sender::reputation::Why::Nothing)).map(|seen| counts(&seen));
         // What the client itself may do comes first, and spares the DNS; what a recipient may get is counted only for mail that
         // nothing else refuses, so that nobody uses it up for others.
         let of_client = client_keys(who.ip);
@@ -120,17 +124,13 @@ impl Judges {
                 spf: &known.spf,
                 client: Client {
                     ip: who.ip,
+                    is_relay: who.is_relay,
                     tls: who.tls,
                     country,
                     reverse: client.reverse.as_ref(),
                     zones: known.zones.as_deref().unwrap_or_default(),
                 },
-                source: Source {
-                    reputation: Reputation { standing: seen.standing, why: why.as_deref() },
-                    limit,
-                    harvest,
-                    greylist,
-                },
+                source: Source { reputation: Reputation { standing, why: why.as_deref() }, limit, harvest, greylist },
             };
             if limit.is_some() || harvest == Harvest::Suspected {
                 break at_rcpt(&facts);

@@ -32,6 +32,7 @@ pub(super) fn rule(rule: &Rule) -> String {
         Rule::Entry { id, action, kind, scope, prefix, country } => {
             entry((*id, *action, *kind, *scope), *prefix, *country)
         }
+        Rule::TrustedRelay => "the server is a relay of the operator's, which has judged the sender".into(),
         Rule::TlsRequired { from } if &**from == "*" => "TLS is required from everyone".into(),
         Rule::TlsRequired { from } => format!("TLS is required from {from}"),
         Rule::KnownSource { list, reason, weight: 0 } => format!("the known-source list {list} answers {reason:?}"),

@@ -32,6 +32,7 @@ pub(super) fn rule(rule: &Rule) -> String {
         Rule::Entry { id, action, kind, scope, prefix, country } => {
             entry((*id, *action, *kind, *scope), *prefix, *country)
         }
+        Rule::TrustedRelay => "運用者自身の中継サーバーからのメールで、送信元はそこで判定済みです".into(),
         Rule::TlsRequired { from } if &**from == "*" => "すべての送信元にTLSが必須です".into(),
         Rule::TlsRequired { from } => format!("{from} からのメールにはTLSが必須です"),
         Rule::KnownSource { list, reason, weight: 0 } => {

@@ -11,6 +11,8 @@ use crate::model::sender::{Country, Reverse, Standing, ZoneAnswer};
 pub struct Client<'a> {
     /// IPv4-mapped addresses folded to IPv4.
     pub ip: IpAddr,
+    /// A relay of our own, which has judged the sender.
+    pub is_relay: bool,
     pub tls: Tls,
     pub country: Option<Country>,
     /// `None`: not asked.

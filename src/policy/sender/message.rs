@@ -30,6 +30,8 @@ pub struct MessageFacts<'a> {
     pub sender: &'a ReversePath,
     /// IPv4-mapped addresses folded to IPv4.
     pub client: IpAddr,
+    /// A relay of our own brings it: what the message can't prove by itself speaks neither for nor against it.
+    pub is_relayed: bool,
     /// Entries that match the envelope sender, as at RCPT.
     pub sender_entries: &'a [Matched],
     /// Entries that match the author in the From field.
@@ -70,7 +72,20 @@ pub fn at_message(facts: &MessageFacts<'_>) -> Ruling {
         let objection = walk.object(Stage::Provisional, (refusal, provisional.rule.clone()));
         return walk.end(objection);
     }
+    if facts.is_relayed {
+        return relayed(allowed.as_ref(), walk);
+    }
     authentication(facts, allowed, walk)
+}
+
+/// The relay has seen the sender's address and asked for its authentication; from here neither can be told.
+fn relayed(allowed: Option<&Matched>, mut walk: Walk) -> Ruling {
+    walk.rule(Stage::ClientLists, Rule::TrustedRelay, Effect::Allowed);
+    walk.skip(&[Stage::From, Stage::Arc, Stage::Dmarc, Stage::Spf, Stage::Dkim]);
+    match allowed {
+        Some(entry) => walk.accept(Rule::of_entry(entry, None), Skips::ALLOWED_SENDER),
+        None => walk.accept(Rule::TrustedRelay, Skips::NONE),
+    }
 }
 
 /// One rule of authentication, its action, and what it would answer.

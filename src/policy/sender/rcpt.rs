@@ -54,6 +54,7 @@ pub fn at_rcpt(facts: &RcptFacts<'_>) -> Ruling {
     }
     match lists {
         SenderLists::Allowed(entry) => allowed(facts, &entry, walk),
+        _ if facts.client.is_relay => relayed(walk),
         SenderLists::Unproven(entry) => judged(facts, Some(entry), walk),
         _ => judged(facts, None, walk),
     }
@@ -67,6 +68,13 @@ fn allowed(facts: &RcptFacts<'_>, entry: &Matched, mut walk: Walk) -> Ruling {
     }
     walk.skip(&late);
     walk.accept(Rule::of_entry(entry, None), Skips::ALLOWED_SENDER)
+}
+
+/// Of whoever sends through a relay of our own, its address says nothing; the limits are the relay's.
+fn relayed(mut walk: Walk) -> Ruling {
+    walk.rule(Stage::ClientLists, Rule::TrustedRelay, Effect::Allowed);
+    walk.skip(&[Stage::KnownSources, Stage::Reputation, Stage::ReverseName, Stage::Limits, Stage::Greylist]);
+    walk.accept(Rule::TrustedRelay, Skips::NONE)
 }
 
 /// `unproven`: the allow entry that would count if the sender were authenticated.
@@ -302,7 +310,7 @@ pub fn needs(facts: &RcptFacts<'_>) -> Needs {
     };
     let unproven = ruling.consulted.iter().any(|step| step.effect == Effect::Unauthenticated);
     Needs {
-        spf: facts.spf.is_empty() && unproven,
+        spf: facts.spf.is_empty() && unproven && !facts.client.is_relay,
         zones: reached(Stage::KnownSources),
         reputation: reached(Stage::Reputation),
         reverse: reached(Stage::ReverseName),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::block::Block;
-use crate::model::authentication::{Authentication, DkimResult, SpfIdentity, SpfResult};
+use crate::model::authentication::{Authentication, DkimResult, DmarcResult, SpfIdentity, SpfResult};
 
 const NAME: &str = "Authentication-Results";
 /// Octets of one quoted value.
@@ -52,16 +52,19 @@ pub fn make(authserv_id: &str, found: &Authentication, smtp: Smtp<'_>, more: &[S
         field.end();
     }
     let dmarc = &found.dmarc;
-    field.line.push_str("dmarc=");
-    field.line.push_str(dmarc.result.word());
-    if dmarc.record_at.is_some() {
-        let _ = write!(field.line, " (p={})", dmarc.policy.word());
+    // Without SPF nobody asked, but for a signature that passes it: "none" would say that there is no record.
+    if !found.spf.is_empty() || dmarc.result != DmarcResult::None {
+        field.line.push_str("dmarc=");
+        field.line.push_str(dmarc.result.word());
+        if dmarc.record_at.is_some() {
+            let _ = write!(field.line, " (p={})", dmarc.policy.word());
+        }
+        field.reason(dmarc.why.as_deref());
+        if let Some(from) = &found.from {
+            field.value(" header.from=", from.as_str());
+        }
+        field.end();
     }
-    field.reason(dmarc.why.as_deref());
-    if let Some(from) = &found.from {
-        field.value(" header.from=", from.as_str());
-    }
-    field.end();
     field.result("arc=", found.arc.result.word(), found.arc.why.as_deref());
     if let Some(sealer) = found.arc.sealers.first() {
         field.value(" header.d=", sealer);

@@ -4,6 +4,7 @@ mod fates;
 mod lists;
 mod message;
 mod order;
+mod relayed;
 mod source;
 mod whole;
 mod words;
@@ -15,9 +16,9 @@ type Row = (&'static str, &'static str, &'static str);
 
 /// Rows over all tables.
 const TABLES: &[(Step, &[&[Row]])] = &[
-    (Step::Rcpt, &[order::ROWS, lists::SENDER, lists::CLIENT, lists::EXPIRED, source::ROWS]),
-    (Step::Message, &[message::ROWS]),
-    (Step::Whole, &[whole::ROWS]),
+    (Step::Rcpt, &[order::ROWS, lists::SENDER, lists::CLIENT, lists::EXPIRED, source::ROWS, relayed::RCPT]),
+    (Step::Message, &[message::ROWS, relayed::MESSAGE]),
+    (Step::Whole, &[whole::ROWS, relayed::WHOLE]),
 ];
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) struct Scene {
     policy: SenderPolicy,
     sender: ReversePath,
     ip: IpAddr,
+    is_relay: bool,
     tls: Tls,
     zones: Vec<ZoneAnswer>,
     reverse: Option<Reverse>,
@@ -64,6 +65,7 @@ impl Scene {
             policy: SenderPolicy { greylisting: true, ..SenderPolicy::default() },
             sender: ReversePath::Mailbox(Address::parse("anna@partner.example").unwrap()),
             ip: "192.0.2.10".parse().unwrap(),
+            is_relay: false,
             tls: Tls::Encrypted,
             zones: Vec::new(),
             reverse: Some(Reverse::Pass("mx.partner.example".into())),
@@ -89,6 +91,7 @@ impl Scene {
     fn word(&mut self, word: &str, rows: &mut Vec<ReverseRow>, blocked: &mut Vec<Domain>) {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         match key {
+            "relay" => self.is_relay = true,
             "plain" => self.tls = Tls::Plain,
             "tls-from" => {
                 let peer = TlsPeer::parse(value).unwrap();
@@ -211,6 +214,7 @@ impl Scene {
             spf: &self.authentication.spf,
             client: Client {
                 ip: self.ip,
+                is_relay: self.is_relay,
                 tls: self.tls,
                 country: Country::parse("jp"),
                 reverse: self.reverse.as_ref(),
@@ -256,6 +260,7 @@ impl Scene {
             policy: &self.policy,
             sender: &self.sender,
             client: self.ip,
+            is_relayed: self.is_relay,
             sender_entries: &self.of_senders(false),
             author_entries: &self.of_senders(true),
             authentication: &self.authentication,
@@ -431,6 +436,7 @@ fn name(rule: &Rule) -> String {
         Rule::Accounts => "accounts".into(),
         Rule::Recipient => "recipient".into(),
         Rule::Entry { id, .. } => format!("#{}", id.0),
+        Rule::TrustedRelay => "relay".into(),
         Rule::TlsRequired { from } => format!("tls {from}"),
         Rule::KnownSource { list, .. } => list.to_string(),
         Rule::Reputation { .. } => "reputation".into(),
