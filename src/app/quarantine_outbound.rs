@@ -59,6 +59,7 @@ pub(super) async fn recheck(
         recipients: recipients.collect(),
         own_domains: held.envelope.sender.address().map(|sender| sender.domain().clone()).into_iter().collect(),
         authentication: None,
+        is_relayed: false,
     };
     let scanned = scanner.scan(request).await.map_err(|_| NotOut::Unseen)?;
     let policy = lenient();

@@ -111,6 +111,7 @@ impl World {
             recipients: Vec::new(),
             own_domains: Vec::new(),
             authentication: None,
+            is_relayed: false,
         };
         let scanned = self.scanner.scan(request).await.unwrap();
         let policy = ContentPolicy::default_ref(Direction::Outbound);

@@ -204,6 +204,7 @@ impl Question {
             recipients: self.args.rcpt.clone(),
             own_domains: domains.collect(),
             authentication: None,
+            is_relayed: false,
         };
         let scanned = self.scanner.scan(request).await.map_err(|error| error.to_string())?;
         let ruling = dispose(&Facts {

@@ -467,7 +467,7 @@ pub static KEYS: &[Key] = &[
         "scan.off",
         Kind::Detectors,
         "[]",
-        "Detectors that are switched off for inbound mail, for all tenants: hashes, rules, feeds, yara, spamassassin, classifier, impersonation, bulk, files. With all of them off no text is read and nothing unpacked. Outbound mail is always seen by all.",
+        "Detectors that are switched off for inbound mail, for all tenants: hashes, rules, feeds, yara, spamassassin, classifier, impersonation, bulk, files. With all of them off, and no scanner elsewhere, no text is searched and nothing unpacked. Outbound mail is always seen by all.",
     ),
     fixed("scan.parts", Kind::Integer(10, 100_000), "1000", "Parts of one message, attached messages included."),
     fixed("scan.depth", Kind::Integer(4, 200), "64", "Layers of parts and attached messages."),
@@ -577,7 +577,7 @@ pub static LISTENER_KEYS: &[Key] = &[
         "listener.trusted_relays",
         Kind::Networks,
         "[]",
-        "Relays of one's own that have judged the sender already (inbound): here only lists and the content judge their mail.",
+        "Relays of one's own that have judged the sender already (inbound): neither their address nor SPF and DMARC are held against their mail.",
     ),
     fixed("listener.max_connections", Kind::Integer(1, 1_000_000), "", "Connections at once on this listener.")
         .or("limits.max_connections"),

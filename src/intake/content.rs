@@ -14,7 +14,6 @@ use super::judging::{self, Told};
 use super::lanes::Lane;
 use super::stages::Transaction;
 use crate::message::specimen::Specimen;
-use crate::model::authentication::Authentication;
 use crate::model::disposition::{Category, Copies, Disposition, Edits};
 use crate::model::explanation::content::Content;
 use crate::model::finding::Verdict;
@@ -207,20 +206,20 @@ impl Connection {
             .take(MAX_OWN)
             .collect();
         let recipients = lanes.iter().flat_map(|lane| lane.envelope.recipients.iter());
-        let is_relay = self.is_relay();
-        let told = |found: &&Authentication| !is_relay || is_author_proven(found);
+        let is_relayed = self.is_relay();
         Request {
             octets: octets.clone(),
             number: u128::from(fingerprint),
             direction: transaction.direction(self.listener.config.direction),
             tenant,
-            client: (self.known_by_ip && !is_relay).then(|| self.peer.ip()),
-            helo: self.helo().into(),
+            client: self.sender_ip(),
+            // A relay greets as itself.
+            helo: if is_relayed { Box::default() } else { self.helo().into() },
             sender: transaction.sender.clone(),
             recipients: recipients.map(|recipient| recipient.address.clone()).collect(),
             own_domains,
-            // What a relay's mail can't prove may have been proven to the relay: nobody asked.
-            authentication: judged.map(|judged| &judged.authentication).filter(told).cloned(),
+            authentication: judged.map(|judged| judged.authentication.clone()),
+            is_relayed,
         }
     }
 
@@ -260,15 +259,11 @@ const MAX_OWN: usize = 1_000;
 
 /// Whether the author is who the header says. Outbound nobody asks.
 fn author(judged: Option<&judging::Judged>) -> Author {
-    if judged.is_some_and(|judged| is_author_proven(&judged.authentication)) {
-        Author::Authenticated
-    } else {
-        Author::Unproven
-    }
-}
-
-fn is_author_proven(found: &Authentication) -> bool {
-    found.from.as_ref().is_some_and(|from| found.authenticates(from))
+    let proven = judged.is_some_and(|judged| {
+        let found = &judged.authentication;
+        found.from.as_ref().is_some_and(|from| found.authenticates(from))
+    });
+    if proven { Author::Authenticated } else { Author::Unproven }
 }
 
 /// Inbound, of the recipient's domain; outbound, of the sender's.

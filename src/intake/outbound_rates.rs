@@ -31,7 +31,7 @@ const MOST_READ_AGAIN: usize = 256 << 10;
 impl Connection {
     pub(super) fn rates_at_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
         let deps = &self.listener.intake.deps;
-        let party = party(tenant, sender, self.known_by_ip.then(|| self.peer.ip()));
+        let party = party(tenant, sender, self.sender_ip());
         decision(deps.outbound.at_mail(&party, deps.clock.now()))
     }
 

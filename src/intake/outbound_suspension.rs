@@ -31,9 +31,7 @@ impl Connection {
     }
 
     fn asked<'a>(&self, tenant: &'a Tenant, sender: &'a ReversePath) -> Asked<'a> {
-        // Behind a proxy that doesn't tell, the address is the proxy's.
-        let client = self.known_by_ip.then(|| self.peer.ip());
-        Asked { tenant: &tenant.id, sender: sender.address(), client }
+        Asked { tenant: &tenant.id, sender: sender.address(), client: self.sender_ip() }
     }
 
     fn refused_for(&self, stop: Stop) -> Decision {

@@ -248,6 +248,7 @@ impl Connection {
         let Parcel { lane, fields, body, direction, shown } = parcel;
         let (id, origin) = (self.new_id(), self.origin(&lane));
         let head = self.head(&lane, &origin, (id, &fields));
+        let origin = self.blameless(origin, direction);
         let body = match body {
             Complete::Memory(rest) => quarantine::Body::Memory { head, rest },
             Complete::File(draft) => match draft.reader() {

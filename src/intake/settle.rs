@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::io::Read as _;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::Intake;
@@ -310,6 +311,7 @@ impl Connection {
         let Parcel { lane, fields, body, direction, .. } = parcel;
         let (id, origin) = (self.new_id(), self.origin(&lane));
         let head = self.head(&lane, &origin, (id, &fields));
+        let origin = self.blameless(origin, direction);
         let body = match body {
             Complete::Memory(rest) => Body::Memory { head, rest },
             Complete::File(draft) => Body::File { head, draft },
@@ -439,6 +441,15 @@ impl Connection {
                 .into(),
             received_at: self.listener.intake.deps.clock.now(),
         }
+    }
+
+    /// What leads out by a relay of ours is nobody's outbound mail: what comes of it says nothing of the relay's address, which stands in
+    /// the trace alone.
+    pub(super) fn blameless(&self, origin: Origin, direction: Direction) -> Origin {
+        if direction == Direction::Outbound && self.is_relay() {
+            return Origin { ip: Ipv4Addr::UNSPECIFIED.into(), ..origin };
+        }
+        origin
     }
 
     pub(super) fn head(&self, lane: &Lane, origin: &Origin, (id, results): (MessageId, &str)) -> Bytes {

@@ -370,6 +370,11 @@ impl Connection {
         self.known_by_ip && contains(&self.listener.config.trusted_relays, self.peer.ip())
     }
 
+    /// The address by which a sender may be known; not that of a proxy that doesn't tell, nor of a relay.
+    pub(super) fn sender_ip(&self) -> Option<IpAddr> {
+        (self.known_by_ip && !self.is_relay()).then(|| self.peer.ip())
+    }
+
     /// Behind a proxy that doesn't tell, the address of the connection is the proxy's: nobody is blamed, counted or named by it.
     pub(super) fn client_ip(&self) -> IpAddr {
         if self.known_by_ip { self.peer.ip() } else { Ipv4Addr::UNSPECIFIED.into() }

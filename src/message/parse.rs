@@ -21,12 +21,13 @@ impl Specimen {
         specimen
     }
 
-    /// The header and the parts alone: no text is read and no file opened. For those who change or divide a message that nobody looks
+    /// The header and the parts alone: no text is searched and no file opened. For those who change or divide a message that nobody looks
     /// into.
     #[must_use]
     pub fn parse_frame(raw: Bytes, limits: &Limits, time_up: TimeUp<'_>) -> Self {
         let mut specimen = Self { raw, ..Self::default() };
         walk::walk(&mut specimen, limits, time_up);
+        specimen.note_authors();
         specimen
     }
 

@@ -166,3 +166,19 @@ fn bombs_are_bounded() {
     let specimen = Specimen::parse(to.into(), &Limits::default(), &|| false);
     assert_eq!(specimen.recipients_named(), 60_000);
 }
+
+#[test]
+fn a_frame_has_what_changing_the_message_needs() {
+    let frame =
+        |text: &str| Specimen::parse_frame(Bytes::copy_from_slice(text.as_bytes()), &Limits::default(), &|| false);
+    let specimen = frame("From: a@b.example\r\nSubject: x\r\n\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\n\r\nhello\r\n");
+    assert!(specimen.is_signed() && specimen.texts.is_empty());
+    assert_eq!(specimen.subject(), "x");
+    assert!(!frame("From: a@b.example\r\n\r\nhello\r\n").is_signed());
+    let (odd, whole) = (frame(ODD), parse(ODD));
+    assert_eq!(odd.ambiguities, whole.ambiguities);
+    assert!(!odd.ambiguities.is_empty());
+}
+
+/// Of two authors.
+const ODD: &str = "From: a@b.example\r\nFrom: c@d.example\r\n\r\nhello\r\n";

@@ -364,6 +364,9 @@ pub enum Ambiguity {
     Author,
 }
 
+/// How a text begins that is signed in itself (RFC 9580 section 7).
+const CLEAR_SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+
 impl Specimen {
     /// The first field of this name, decoded.
     #[must_use]
@@ -384,7 +387,11 @@ impl Specimen {
             "application/pkcs7-mime",
             "application/x-pkcs7-mime",
             "application/pkcs7-signature",
-        ]) || self.texts.iter().any(|text| text.visible.starts_with("-----BEGIN PGP SIGNED MESSAGE-----"))
+        ]) || self
+            .parts
+            .iter()
+            .filter_map(|part| part.text.as_deref())
+            .any(|text| text.trim_start().starts_with(CLEAR_SIGNED))
     }
 
     /// Whether the message, or what stands in it first of all, claims to be one of these types.

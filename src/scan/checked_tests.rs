@@ -158,6 +158,7 @@ fn request(octets: &Bytes, direction: Direction) -> Request {
         recipients: Vec::new(),
         own_domains: Vec::new(),
         authentication: None,
+        is_relayed: false,
     }
 }
 

@@ -27,18 +27,22 @@ struct Course<'a> {
     verdict: Verdict,
 }
 
-/// Whether any of these looks at more than the header and the parts: with all of them switched off, nothing is unpacked for nobody.
-pub(super) fn looks_inside(on: Detectors) -> bool {
-    use Detector::{Bulk, Classifier, Feeds, Files, Hashes, Impersonation, Rules, SpamAssassin, Yara};
-    [Hashes, Rules, Feeds, Yara, SpamAssassin, Classifier, Impersonation, Bulk, Files].iter().any(|one| on.has(*one))
-}
-
-/// Who is asked about mail of this direction.
-pub(super) fn asked(config: &Config, direction: Direction) -> Detectors {
-    match direction {
-        Direction::Inbound => config.on,
-        Direction::Outbound => Detectors::all(),
-    }
+/// What is left where nobody looks inside: the parts, told apart for those who change the message, and what is odd about them.
+pub(super) fn frame(
+    (config, metrics): (&Config, &ScanMetrics),
+    set: &SignatureSet,
+    (request, light): (&Request, Option<Specimen>),
+    until: Instant,
+) -> (Specimen, Verdict) {
+    let time_up: TimeUp<'_> = &|| Instant::now() >= until;
+    let mut course = Course { on: Detectors::NONE, metrics, time_up, verdict: Verdict::new(set.number) };
+    let mut specimen = Specimen::default();
+    course.must(Detector::Structure, |verdict| {
+        specimen = light.unwrap_or_else(|| Specimen::parse_frame(request.octets.clone(), &config.limits, time_up));
+        verdict.unchecked.extend(specimen.unchecked.iter().cloned());
+        super::structure::detect(&specimen, verdict);
+    });
+    (specimen, course.verdict)
 }
 
 /// Runs them all. `light`: the message, if it is taken apart already.
@@ -49,17 +53,12 @@ pub(super) fn run(
     until: Instant,
 ) -> (Specimen, Verdict) {
     let time_up: TimeUp<'_> = &|| Instant::now() >= until;
-    let on = asked(config, request.direction);
+    let on = match request.direction {
+        Direction::Inbound => config.on,
+        Direction::Outbound => Detectors::all(),
+    };
     let mut course = Course { on, metrics, time_up, verdict: Verdict::new(set.number) };
     let mut specimen = Specimen::default();
-    if !looks_inside(on) {
-        course.must(Detector::Structure, |verdict| {
-            specimen = light.unwrap_or_else(|| Specimen::parse_frame(request.octets.clone(), &config.limits, time_up));
-            verdict.unchecked.extend(specimen.unchecked.iter().cloned());
-            super::structure::detect(&specimen, verdict);
-        });
-        return (specimen, course.verdict);
-    }
     // Nobody can switch this off: without it nothing is seen, and nothing can be delivered.
     course.must(Detector::Structure, |_| {
         specimen = light.unwrap_or_else(|| Specimen::parse(request.octets.clone(), &config.limits, time_up));
@@ -94,7 +93,7 @@ pub(super) fn run(
     let known = Known {
         own_domains: &request.own_domains,
         recipients: &request.recipients,
-        authenticated: request.authentication.is_some().then(|| facts::is_authenticated(request)),
+        authenticated: facts::is_known_authenticated(request),
         first_contact: false,
         protected: &[],
     };
@@ -142,13 +141,17 @@ impl Course<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::model::ReversePath;
     use crate::model::finding::Class;
+    use crate::scan::Scanner;
+    use crate::scan::external::{self, Endpoint, Service};
     use crate::signatures::pack::{Pack, PackFile};
     use crate::signatures::self_test;
+    use crate::signatures::sets::Sets;
     use crate::telemetry::Metrics;
 
     fn request(octets: Vec<u8>) -> Request {
@@ -163,6 +166,7 @@ mod tests {
             recipients: Vec::new(),
             own_domains: Vec::new(),
             authentication: None,
+            is_relayed: false,
         }
     }
 
@@ -203,6 +207,28 @@ mod tests {
             let runs = verdict.findings.iter().any(|finding| &*finding.symbol == "FILE_IN_ARCHIVE_RUNS");
             assert!(runs, "archives are opened in any case: {:?}", verdict.findings);
         }
+    }
+
+    fn scanner(clamd: bool) -> Scanner {
+        let on = [Detector::Structure, Detector::Clamd].into_iter().collect();
+        let sets = Arc::new(Sets::fixed(SignatureSet::compile(1, &[]).unwrap()));
+        let nobody = Endpoint::parse("127.0.0.1:9").unwrap();
+        let clamd = Service::usual(Detector::Clamd, vec![nobody]).filter(|_| clamd);
+        let external = external::Config { clamd, ..external::Config::default() };
+        Scanner::build(Config { workers: 1, on, ..Config::default() }, sets, external, Metrics::new(), "mx.example")
+    }
+
+    #[test]
+    fn nothing_is_unpacked_for_nobody_and_everything_of_what_leaves() {
+        let opened = |clamd, direction| {
+            let request = Request { direction, ..request(mail()) };
+            let specimen = scanner(clamd).scan_here(&request).into_parts().1;
+            assert!(specimen.parts.iter().any(|part| part.octets.starts_with(b"PK")), "the parts are told apart");
+            !specimen.files.is_empty()
+        };
+        assert!(!opened(false, Direction::Inbound));
+        assert!(opened(false, Direction::Outbound));
+        assert!(opened(true, Direction::Inbound), "what it finds may have to be taken out of a file");
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub(super) fn of(request: &Request) -> Facts {
     }
 }
 
+/// `None`: nobody asked, or whoever could say is not here.
+pub(super) fn is_known_authenticated(request: &Request) -> Option<bool> {
+    let proven = request.authentication.is_some().then(|| is_authenticated(request));
+    proven.filter(|proven| *proven || !request.is_relayed)
+}
+
 /// Whether the author is who the header says: DMARC passes, or SPF or DKIM is aligned with the author's domain.
 pub(super) fn is_authenticated(request: &Request) -> bool {
     let Some(found) = &request.authentication else { return false };

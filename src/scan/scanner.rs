@@ -79,6 +79,8 @@ pub struct Request {
     pub own_domains: Vec<Domain>,
     /// `None`: nobody asked.
     pub authentication: Option<Authentication>,
+    /// A relay of the operator's brought it: an author who isn't proven here may have been there.
+    pub is_relayed: bool,
 }
 
 /// Nothing was scanned.
@@ -268,10 +270,18 @@ impl Inner {
         }
     }
 
+    /// Whether anybody looks at more than the header and the parts. Not where the operator has switched off all who do, and no scanner
+    /// elsewhere says what is to be taken out of the message.
+    fn looks_inside(&self, direction: Direction) -> bool {
+        let others = self.config.on.without(Detector::Structure);
+        let here = external::DETECTORS.into_iter().fold(others, Detectors::without) != Detectors::NONE;
+        direction == Direction::Outbound || here || !self.external.is_empty()
+    }
+
     /// The message taken apart, if it may be scanned on this thread: YARA's rules have threads of their own, and waiting for one of
     /// them is no work.
     fn light(&self, request: &Request) -> Option<Specimen> {
-        if !detectors::looks_inside(detectors::asked(&self.config, request.direction)) {
+        if !self.looks_inside(request.direction) {
             return frame(&request.octets, &self.config.limits);
         }
         let has_yara = || !self.sets.pick(request.number, request.tenant.as_ref()).yara.is_empty();
@@ -282,7 +292,8 @@ impl Inner {
         let begun = Instant::now();
         let until = begun + self.config.time;
         let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, (request, light), until);
+        let run = if self.looks_inside(request.direction) { detectors::run } else { detectors::frame };
+        let (specimen, verdict) = run((&self.config, &self.metrics.scan), &picked, (request, light), until);
         // Malware comes in waves, which say nothing of a set.
         let malware = verdict.findings.iter().any(|found| found.class == Class::Malware);
         let hit = verdict.score >= HIT && !malware;

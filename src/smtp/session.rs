@@ -15,7 +15,7 @@ use super::config::SessionConfig;
 use super::question::{MessageQuestion, MessageReply, Question, Transaction};
 use super::replies;
 use super::step::{AfterData, CloseReason, Phase, Refused, Start, Step, Ticket};
-use super::xclient::Attributes;
+use super::xclient::{Attribute, Attributes};
 use crate::model::{Decision, Envelope, Recipient, Reply};
 
 #[derive(Debug)]
@@ -312,7 +312,8 @@ impl Session {
     pub(super) fn reintroduced(&mut self, attributes: &Attributes, out: &mut BytesMut) {
         self.forget();
         self.authenticated = attributes.login.value().is_some();
-        self.start.xclient_trusted &= attributes.addr.value().is_none();
+        // Named or not: from here on it speaks for somebody else, who may name nobody.
+        self.start.xclient_trusted &= attributes.addr == Attribute::Unmentioned;
         self.write_banner(out);
     }
 

@@ -39,6 +39,7 @@ pub async fn checked(text: &[u8]) -> Checked {
         recipients: Vec::new(),
         own_domains: Vec::new(),
         authentication: None,
+        is_relayed: false,
     };
     let scanned = scanner().scan(request).await.unwrap();
     let policy = ContentPolicy::default_ref(Direction::Outbound);

@@ -145,8 +145,12 @@ impl SenderKnown {
     }
 
     /// Whether a recipient can have the same answer at end of data as those before it.
-    fn shares_fate(&self, policy: &SenderPolicy, ruling: &Ruling) -> bool {
-        self.taken.first().is_none_or(|first| same_fate((first.policy(), &first.ruling), (policy, ruling)))
+    fn shares_fate(&self, who: &Who<'_>, policy: &SenderPolicy, ruling: &Ruling) -> bool {
+        self.taken.first().is_none_or(|first| {
+            // Of all actions one is left that may part them.
+            let same_action = || first.policy().authentication.from_invalid == policy.authentication.from_invalid;
+            (who.is_relay && same_action()) || same_fate((first.policy(), &first.ruling), (policy, ruling))
+        })
     }
 }
 

@@ -161,7 +161,7 @@ impl Judges {
                 limit = self.exceeded(address_keys(who.sender, whom.recipient), (who, mode));
             }
         };
-        if ruling.is_accepted() && !known.shares_fate(policy, &ruling) {
+        if ruling.is_accepted() && !known.shares_fate(who, policy, &ruling) {
             ruling.decision = Decision::Defer(replies::SEND_SEPARATELY);
         }
         // An entry that speaks for the sender is counted when the message is there; one for the client speaks here alone.

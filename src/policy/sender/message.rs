@@ -72,20 +72,16 @@ pub fn at_message(facts: &MessageFacts<'_>) -> Ruling {
         let objection = walk.object(Stage::Provisional, (refusal, provisional.rule.clone()));
         return walk.end(objection);
     }
-    if facts.is_relayed {
-        return relayed(allowed.as_ref(), walk);
-    }
-    authentication(facts, allowed, walk)
+    if facts.is_relayed { relayed(facts, allowed, walk) } else { authentication(facts, allowed, walk) }
 }
 
-/// The relay has seen the sender's address and asked for its authentication; from here neither can be told.
-fn relayed(allowed: Option<&Matched>, mut walk: Walk) -> Ruling {
+/// The relay has seen the sender's address and asked for its authentication; from here neither can be told. Who the author is must
+/// be plain all the same, or no list would find him.
+fn relayed(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: Walk) -> Ruling {
     walk.rule(Stage::ClientLists, Rule::TrustedRelay, Effect::Allowed);
-    walk.skip(&[Stage::From, Stage::Arc, Stage::Dmarc, Stage::Spf, Stage::Dkim]);
-    match allowed {
-        Some(entry) => walk.accept(Rule::of_entry(entry, None), Skips::ALLOWED_SENDER),
-        None => walk.accept(Rule::TrustedRelay, Skips::NONE),
-    }
+    let decisive = decisive(from(facts), |_| false, &mut walk);
+    walk.skip(&[Stage::Arc, Stage::Dmarc, Stage::Spf, Stage::Dkim]);
+    end(decisive, allowed, Rule::TrustedRelay, walk)
 }
 
 /// One rule of authentication, its action, and what it would answer.
@@ -106,21 +102,34 @@ fn authentication(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: 
     // strict alignment, and has been asked.
     let proven =
         facts.authentication.from.as_ref().map(|from| proof(facts.authentication, from)) == Some(Proof::Proven);
-    let mut decisive: Option<Action> = None;
+    let overruled = |stage: Stage| match stage {
+        Stage::From => false,
+        Stage::Dmarc => vouched || (pending && proven && !had),
+        _ => vouched || dmarc == DmarcResult::Pass,
+    };
     let found = [from(facts), dmarc_action(facts, dmarc), spf(facts), dkim(facts)];
-    for mut action in found.into_iter().flatten() {
-        let overruled = match action.stage {
-            Stage::From => false,
-            Stage::Dmarc => vouched || (pending && proven && !had),
-            _ => vouched || dmarc == DmarcResult::Pass,
-        };
+    let found = found.into_iter().flatten().map(|mut action| {
         let waits = pending && matches!(action.stage, Stage::Spf | Stage::Dkim);
         if waits && action.act == Act::Reject {
             (action.act, action.delay) = (Act::Defer, replies::AUTHENTICATION_UNAVAILABLE);
         }
+        action
+    });
+    let decisive = decisive(found, overruled, &mut walk);
+    end(decisive, allowed, Rule::NothingAgainst, walk)
+}
+
+/// The severest of the actions; of equals the first.
+fn decisive(
+    actions: impl IntoIterator<Item = Action>,
+    overruled: impl Fn(Stage) -> bool,
+    walk: &mut Walk,
+) -> Option<Action> {
+    let mut decisive: Option<Action> = None;
+    for action in actions {
         let effect = match action.act {
             Act::Accept => Effect::Passed,
-            _ if overruled => Effect::Overruled,
+            _ if overruled(action.stage) => Effect::Overruled,
             Act::Mark => Effect::Marked,
             Act::Defer => Effect::Deferred,
             Act::Reject => Effect::Refused,
@@ -131,12 +140,17 @@ fn authentication(facts: &MessageFacts<'_>, allowed: Option<Matched>, mut walk: 
             decisive = Some(action);
         }
     }
+    decisive
+}
+
+/// `otherwise`: what is said to decide where nothing does.
+fn end(decisive: Option<Action>, allowed: Option<Matched>, otherwise: Rule, walk: Walk) -> Ruling {
     match decisive {
         Some(Action { act: Act::Reject, rule, refusal, .. }) => walk.end((Decision::Reject(refusal), rule)),
         Some(Action { rule, delay, .. }) => walk.end((Decision::Defer(delay), rule)),
         None => match allowed {
             Some(entry) => walk.accept(Rule::of_entry(&entry, None), Skips::ALLOWED_SENDER),
-            None => walk.accept(Rule::NothingAgainst, Skips::NONE),
+            None => walk.accept(otherwise, Skips::NONE),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! At RCPT, for one valid recipient.
 
 use crate::model::authentication::Spf;
-use crate::model::lists::Matched;
+use crate::model::lists::{Action, EntryKind, Matched};
 use crate::model::rule::{Effect, ReverseFault, Rule, Skips, Stage};
 use crate::model::sender::{Level, Listed, Reverse, Standing};
 use crate::model::{Decision, ReversePath};
@@ -41,8 +41,9 @@ const SPARED_BY_SENDER: &[Stage] =
 pub fn at_rcpt(facts: &RcptFacts<'_>) -> Ruling {
     let mut walk = Walk::default();
     let known = match facts.sender.address() {
-        Some(sender) => by_spf(facts.spf, sender.domain().as_str()),
-        None => Proof::Unproven,
+        // A relay's address passes SPF for the relay alone.
+        Some(sender) if !facts.client.is_relay => by_spf(facts.spf, sender.domain().as_str()),
+        _ => Proof::Unproven,
     };
     let entries = facts.sender_entries.iter().map(|entry| (*entry, known));
     let lists = sender_lists(entries, facts.client.ip, &mut walk);
@@ -54,7 +55,7 @@ pub fn at_rcpt(facts: &RcptFacts<'_>) -> Ruling {
     }
     match lists {
         SenderLists::Allowed(entry) => allowed(facts, &entry, walk),
-        _ if facts.client.is_relay => relayed(walk),
+        _ if facts.client.is_relay => relayed(facts, walk),
         SenderLists::Unproven(entry) => judged(facts, Some(entry), walk),
         _ => judged(facts, None, walk),
     }
@@ -70,8 +71,14 @@ fn allowed(facts: &RcptFacts<'_>, entry: &Matched, mut walk: Walk) -> Ruling {
     walk.accept(Rule::of_entry(entry, None), Skips::ALLOWED_SENDER)
 }
 
-/// Of whoever sends through a relay of our own, its address says nothing; the limits are the relay's.
-fn relayed(mut walk: Walk) -> Ruling {
+/// Of whoever sends through a relay of our own, its address says nothing; the limits are the relay's. Who blocks its network means the
+/// relay itself.
+fn relayed(facts: &RcptFacts<'_>, mut walk: Walk) -> Ruling {
+    let blocks = |entry: &&Matched| entry.kind == EntryKind::Network && entry.action == Action::Block;
+    let blocking: Vec<Matched> = facts.client_entries.iter().filter(blocks).copied().collect();
+    if let ClientLists::Blocked(entry) = client_lists(&blocking, None, &mut walk) {
+        return walk.end((Decision::Reject(replies::CLIENT_BLOCKED), Rule::of_entry(&entry, None)));
+    }
     walk.rule(Stage::ClientLists, Rule::TrustedRelay, Effect::Allowed);
     walk.skip(&[Stage::KnownSources, Stage::Reputation, Stage::ReverseName, Stage::Limits, Stage::Greylist]);
     walk.accept(Rule::TrustedRelay, Skips::NONE)

@@ -147,9 +147,13 @@ impl Authenticator {
     /// passes by a signature, or is not told.
     pub async fn signatures(&self, raw: &[u8], budget: &Budget) -> Authentication {
         let block = Block::read(raw);
-        let from = from::domain(&block).ok();
-        let (dkim, arc) = signed(&block, from.as_ref(), budget, self.seconds()).await;
-        let mut found = Authentication { from, dkim, arc, ..Authentication::default() };
+        let from = from::domain(&block);
+        let (dkim, arc) = signed(&block, from.as_ref().ok(), budget, self.seconds()).await;
+        // As where DMARC is asked: readers see somebody.
+        let policy =
+            if from.as_ref().is_err_and(|error| !error.shows_nobody()) { dmarc::UNASKED } else { DmarcPolicy::None };
+        let dmarc = Dmarc { policy, ..Dmarc::default() };
+        let mut found = Authentication { from: from.ok(), dkim, arc, dmarc, ..Authentication::default() };
         if let Some(from) = &found.from
             && found.dkim.iter().any(|signature| signature.result == DkimResult::Pass)
         {
