@@ -64,7 +64,13 @@ fn judging(c: &mut Criterion) {
         Address::parse("you@acme.example").unwrap(),
     );
     let message = message();
-    let who = Who { ip: "127.0.0.1".parse().unwrap(), helo: "mail.sender.example", tls: Tls::Plain, sender: &sender };
+    let who = Who {
+        ip: "127.0.0.1".parse().unwrap(),
+        is_relay: false,
+        helo: "mail.sender.example",
+        tls: Tls::Plain,
+        sender: &sender,
+    };
     let whom = Whom { snapshot: &snapshot, tenant: found.tenant, domain: found.domain, recipient: &recipient };
     let mut client = ClientKnown::default();
     let mut one = || {

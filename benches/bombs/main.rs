@@ -161,6 +161,7 @@ fn request(octets: Bytes) -> Request {
         recipients: Vec::new(),
         own_domains: Vec::new(),
         authentication: None,
+        is_relayed: false,
     }
 }
 

@@ -81,6 +81,7 @@ impl Judge {
             own_domains: vec![Domain::parse(recipient.domain().as_str()).unwrap()],
             recipients: vec![recipient],
             authentication: None,
+            is_relayed: false,
         };
         let started = Instant::now();
         let scanned = self.runtime.block_on(self.scanner.scan(request)).unwrap();

@@ -338,6 +338,11 @@ fn verdicts(all: &[Figures], own: &[Figures]) -> bool {
                 if let (Some(with), Some(without)) = (judged.cpu_micros, queued.cpu_micros) {
                     println!("senders judged, {case}: {:.1} us of CPU more for a message", with - without);
                 }
+                if let Some(postfix) = same(Who::Postfix) {
+                    let rate = judged.accepted_per_second / postfix.accepted_per_second;
+                    let cpu = postfix.cpu_micros.zip(judged.cpu_micros).map_or(0.0, |(theirs, ours)| theirs / ours);
+                    println!("senders judged, {case}: {rate:.2} of Postfix's accepted/s at 1/{cpu:.1} of its CPU");
+                }
             }
             if let (Some(inline), Some(straight)) = (same(Who::Inline), same(Who::Straight)) {
                 let rate = inline.accepted_per_second / straight.accepted_per_second;

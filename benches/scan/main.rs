@@ -134,5 +134,6 @@ fn request(octets: Bytes) -> Request {
         recipients: vec![Address::parse("hanako@acme.example").unwrap()],
         own_domains: Vec::new(),
         authentication: None,
+        is_relayed: false,
     }
 }

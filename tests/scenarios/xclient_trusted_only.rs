@@ -63,13 +63,22 @@ fn a_client_the_proxy_cannot_name_is_not_the_proxy() {
     let mut client = Client::ready(gateway.outbound);
     client.command("MAIL FROM:<you@acme.example>", 250);
     client.command("RSET", 250);
-    for unnamed in
-        ["XCLIENT ADDR=[UNAVAILABLE] NAME=[UNAVAILABLE]", "XCLIENT ADDR=[TEMPUNAVAIL]", "XCLIENT NAME=x.example"]
-    {
+    client.quit();
+    for (unnamed, more) in [
+        ("XCLIENT ADDR=[UNAVAILABLE] NAME=[UNAVAILABLE]", 550),
+        ("XCLIENT ADDR=[TEMPUNAVAIL]", 550),
+        ("XCLIENT NAME=x.example", 220),
+    ] {
+        let mut client = Client::ready(gateway.outbound);
         client.command(unnamed, 220);
         client.ehlo();
         assert!(client.ask("MAIL FROM:<you@acme.example>").permanent(), "{unnamed}");
+        // Said to be unknown is said: whoever speaks from here on may be the client itself, which names nobody.
+        client.command("XCLIENT ADDR=127.0.0.1", more);
+        client.quit();
     }
+    let mut client = Client::ready(gateway.outbound);
+    client.command("XCLIENT NAME=x.example", 220);
     client.command("XCLIENT ADDR=127.0.0.1", 220);
     client.ehlo();
     client.command("MAIL FROM:<you@acme.example>", 250);

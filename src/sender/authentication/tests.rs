@@ -195,3 +195,19 @@ async fn a_record_that_spends_all_questions_leaves_dmarc_its_own() {
     let found = authenticator.message(b"From: a@bank.example\r\n\r\nx\r\n", &spf, &budget).await;
     assert_eq!((found.dmarc.result, found.dmarc.policy), (DmarcResult::Fail, DmarcPolicy::Reject), "{:?}", found.dmarc);
 }
+
+#[tokio::test]
+async fn by_itself_a_message_proves_what_its_signature_proves() {
+    let key = key();
+    let authenticator = authenticator(world(&key));
+    let found = authenticator.signatures(&signed(&key), &authenticator.budget()).await;
+    assert_eq!((found.dmarc.result, found.spf.len()), (DmarcResult::Pass, 0));
+    assert!(found.authenticates(&domain("news.example.com")));
+    let budget = authenticator.budget();
+    let unsigned = authenticator.signatures(MESSAGE, &budget).await;
+    assert_eq!((unsigned.dmarc.result, unsigned.dmarc.policy), (DmarcResult::None, DmarcPolicy::None));
+    assert!(budget.asked().is_empty(), "there is nothing to prove");
+    let authors = b"From: <a@example.com>, <b@example.net>\r\n\r\nx\r\n";
+    let found = authenticator.signatures(authors, &authenticator.budget()).await;
+    assert_eq!((found.from, found.dmarc.policy), (None, dmarc::UNASKED), "readers see somebody");
+}

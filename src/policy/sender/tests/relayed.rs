@@ -27,7 +27,7 @@ pub(super) const MESSAGE: &[Row] = &[
     ("no DMARC", "relay dmarc=fail/reject", "250 relay"),
     ("no DMARC that can't be had", "relay dmarc=temp/reject", "250 relay"),
     ("no DKIM", "relay dkim=fail act=dkim_fail:reject", "250 relay"),
-    ("no author", "relay from=", "550 5.7.0 from"),
+    ("no author", "relay from=", "550 5.7.1 from"),
     ("no author, of whom the tenant is told", "relay from= act=from_invalid:mark", "250 relay; marked from"),
     ("author block", "relay author:block:tenant:domain", "550 5.7.1 #1"),
     ("sender block", "relay block:mailbox:address", "550 5.7.1 #1"),
