@@ -125,15 +125,45 @@ pub fn without_reserved(raw: &Bytes) -> Bytes {
     splices.apply(raw).0
 }
 
+/// Some mail programs end the header at a line that is no field, others at the first empty line alone: whatever looks like one of our
+/// fields before that goes.
 fn remove_reserved(raw: &[u8], splices: &mut Splices) {
+    let mut at = guard_start(raw, splices);
+    let mut forged: Option<usize> = None;
+    while let Some((line, next)) = block::line(raw, at).filter(|(line, _)| !line.is_empty()) {
+        if !folds(line) {
+            forged.take().into_iter().for_each(|start| splices.remove(start..at));
+            let name = line.split(|octet| *octet == b':').next().filter(|name| name.len() < line.len());
+            let name = name.and_then(|name| std::str::from_utf8(name.trim_ascii_end()).ok());
+            forged = name.filter(|name| is_reserved(name)).map(|_| at);
+        }
+        at = next;
+    }
+    forged.into_iter().for_each(|start| splices.remove(start..at));
+}
+
+/// Where the header begins. A message whose first line is folded would go on the last of the fields that are put before it: what is text
+/// to us stays text, behind an empty line, and what is passed over goes.
+fn guard_start(raw: &[u8], splices: &mut Splices) -> usize {
+    if !folds(raw) {
+        return 0;
+    }
     // All fields count, not only those that detectors look at.
     let all = Limits { fields: usize::MAX, header_octets: usize::MAX, ..Limits::default() };
-    for field in block::read(raw, &all).fields {
-        let name = raw.get(field.name.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-        if is_reserved(name) {
-            splices.remove(field.name.start..splice::line_end(raw, field.value.end));
-        }
+    if block::read(raw, &all).body == 0 {
+        splices.insert(0, b"\r\n".to_vec());
+        return raw.len();
     }
+    let mut at = 0;
+    while let Some((_, next)) = block::line(raw, at).filter(|(line, _)| folds(line)) {
+        at = next;
+    }
+    splices.remove(0..at);
+    at
+}
+
+fn folds(line: &[u8]) -> bool {
+    line.first().is_some_and(|octet| matches!(octet, b' ' | b'\t'))
 }
 
 struct Editor<'a> {

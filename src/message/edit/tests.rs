@@ -40,6 +40,23 @@ fn reserved_fields_go_and_nothing_else() {
 }
 
 #[test]
+fn no_forged_field_is_left_to_any_reader() {
+    let gone =
+        |text: &str| String::from_utf8(without_reserved(&Bytes::copy_from_slice(text.as_bytes())).to_vec()).unwrap();
+    // To some the header ends at the line that is no field, to others at its end.
+    assert_eq!(gone("A: b\r\nhello\r\nX-Spam-Flag: NO\r\n\tmore\r\nC: d"), "A: b\r\nhello\r\nC: d");
+    assert_eq!(gone("From : a\r\n b\r\nX-Sekisho-Verdict: x\r\nC: d\r\n"), "From : a\r\n b\r\nC: d\r\n");
+    assert_eq!(gone("A: b\r\nX-Spam-Status (no): x\r\n\r\nX-Spam-A: b"), "A: b\r\n\r\nX-Spam-A: b");
+    // Nor anything that would go on the field of ours that is put before it.
+    assert_eq!(gone(" dkim=pass\r\n\tx\r\nFrom: a\r\n\r\nhello"), "From: a\r\n\r\nhello");
+    assert_eq!(gone("  Dear sir,\r\nhello\r\n"), "\r\n  Dear sir,\r\nhello\r\n");
+    for text in ["", "\r\n", " ", "X-Spam-Flag: NO", "From x Mon\r\nX-Spam-A: b\r\n\r\nhello"] {
+        let once = gone(text);
+        assert!(gone(&once) == once && !once.contains("X-Spam"), "{text:?}: {once:?}");
+    }
+}
+
+#[test]
 fn our_fields_stand_at_the_top_in_order() {
     let field = |name: &str| Field { name: name.into(), value: "v".into() };
     let edits = Edits { fields: vec![field("X-Sekisho-A"), field("X-Spam-B")], ..Edits::default() };

@@ -113,7 +113,7 @@ impl Reader<'_> {
             return true;
         }
         // What a mailbox file puts before the header.
-        if at == 0 && (line.starts_with(b"From ") || line.starts_with(b">From ")) {
+        if at == 0 && is_mailbox_line(line) {
             return true;
         }
         let Some(colon) = memchr::memchr(b':', line) else { return false };
@@ -165,6 +165,12 @@ impl Reader<'_> {
     }
 }
 
+/// `From somebody Mon Nov 1 12:00:00 2026`; with a colon behind the blanks it is a field (RFC 5322 section 4.5).
+fn is_mailbox_line(line: &[u8]) -> bool {
+    let rest = line.strip_prefix(b">").unwrap_or(line).strip_prefix(b"From ");
+    rest.is_some_and(|rest| rest.trim_ascii_start().first() != Some(&b':'))
+}
+
 fn is_content(name: &[u8]) -> bool {
     name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
 }
@@ -202,6 +208,7 @@ mod tests {
     fn a_header_ends_at_the_empty_line() {
         assert_eq!(names("A: b\r\n c\r\nD:e\r\n\r\nF: g"), (vec!["A", "D"], "F: g", vec![]));
         assert_eq!(names("From x Mon\nA: b\n\nc"), (vec!["A"], "c", vec![]));
+        assert_eq!(names("From : x\nA: b\n\nc"), (vec!["From", "A"], "c", vec![]));
         assert_eq!(names("\r\nA: b"), (vec![], "A: b", vec![]));
     }
 
