@@ -390,6 +390,7 @@ impl Specimen {
         ]) || self
             .parts
             .iter()
+            .filter(|part| part.kind == PartKind::Text)
             .filter_map(|part| part.text.as_deref())
             .any(|text| text.trim_start().starts_with(CLEAR_SIGNED))
     }

@@ -311,7 +311,18 @@ fn unstampable(specimen: &Specimen) -> Option<Why> {
 /// Whether a change could be seen by some mail programs and not by others.
 fn is_structure_doubtful(specimen: &Specimen) -> bool {
     let harmless = [Ambiguity::Author, Ambiguity::Charset, Ambiguity::Octets];
-    specimen.ambiguities.iter().any(|odd| !harmless.contains(odd))
+    specimen.ambiguities.iter().any(|odd| !harmless.contains(odd)) || !is_closed(specimen)
+}
+
+/// Whether the body begins where everybody says: behind an empty line, or at once.
+fn is_closed(specimen: &Specimen) -> bool {
+    let head = specimen.raw.get(..specimen.body).unwrap_or_default();
+    if head.is_empty() {
+        let mut forged = Splices::default();
+        remove_reserved(&specimen.raw, &mut forged);
+        return forged.is_empty();
+    }
+    head == b"\r\n" || head == b"\n" || head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
 }
 
 /// Whether it belongs to the message itself, not to one attached to it.

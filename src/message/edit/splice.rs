@@ -29,6 +29,11 @@ impl Splices {
         }
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The octets with everything replaced, and the ranges that were dropped.
     #[must_use]
     pub fn apply(mut self, raw: &Bytes) -> (Bytes, Vec<Range<usize>>) {

@@ -57,6 +57,23 @@ fn no_forged_field_is_left_to_any_reader() {
 }
 
 #[test]
+fn where_the_body_begins_to_some_alone_nothing_is_written_over_it() {
+    let edits = Edits { instead: Some("[SEEN]".into()), ..stamped("Seen.") };
+    for text in [
+        "From: a@b.example\r\nSubject: s\r\nX-Spam-Status (no): x\r\n\r\nhello\r\n",
+        "X-Spam-Status (no): x\r\n\r\nhello\r\n",
+        "Subject: s\r\nhello\r\n\r\nbody\r\n",
+        "Subject: s\r\nhello\r\nX-Spam-Flag: NO\r\n",
+    ] {
+        let (edited, undone) = edit(text, &edits);
+        assert_eq!(undone, [Undone { what: What::Stamp, why: Why::Ambiguous }], "{text}: {edited}");
+        assert!(edited.contains("[SEEN]") && !edited.contains("Content-") && !edited.contains("X-Spam"), "{edited}");
+    }
+    let (edited, undone) = edit("hello\r\n\r\nbody\r\n", &edits);
+    assert!(undone.is_empty() && edited.contains("Seen."), "{edited}");
+}
+
+#[test]
 fn our_fields_stand_at_the_top_in_order() {
     let field = |name: &str| Field { name: name.into(), value: "v".into() };
     let edits = Edits { fields: vec![field("X-Sekisho-A"), field("X-Spam-B")], ..Edits::default() };

@@ -1,7 +1,7 @@
 //! At RCPT, for one valid recipient.
 
 use crate::model::authentication::Spf;
-use crate::model::lists::{Action, EntryKind, Matched};
+use crate::model::lists::{EntryKind, Matched};
 use crate::model::rule::{Effect, ReverseFault, Rule, Skips, Stage};
 use crate::model::sender::{Level, Listed, Reverse, Standing};
 use crate::model::{Decision, ReversePath};
@@ -72,11 +72,11 @@ fn allowed(facts: &RcptFacts<'_>, entry: &Matched, mut walk: Walk) -> Ruling {
 }
 
 /// Of whoever sends through a relay of our own, its address says nothing; the limits are the relay's. Who blocks its network means the
-/// relay itself.
+/// relay itself, who allows a part of it, that part.
 fn relayed(facts: &RcptFacts<'_>, mut walk: Walk) -> Ruling {
-    let blocks = |entry: &&Matched| entry.kind == EntryKind::Network && entry.action == Action::Block;
-    let blocking: Vec<Matched> = facts.client_entries.iter().filter(blocks).copied().collect();
-    if let ClientLists::Blocked(entry) = client_lists(&blocking, None, &mut walk) {
+    let networks = facts.client_entries.iter().filter(|entry| entry.kind == EntryKind::Network);
+    let networks: Vec<Matched> = networks.copied().collect();
+    if let ClientLists::Blocked(entry) = client_lists(&networks, None, &mut walk) {
         return walk.end((Decision::Reject(replies::CLIENT_BLOCKED), Rule::of_entry(&entry, None)));
     }
     walk.rule(Stage::ClientLists, Rule::TrustedRelay, Effect::Allowed);

@@ -46,6 +46,8 @@ pub struct Block<'a> {
     /// Offset of the first line among the fields that is none (no colon, or a name with space or control characters in
     /// it): some readers end the header there.
     pub odd_line: Option<usize>,
+    /// Such lines, with their folds, whose name has a comment behind it, as RFC 822 allowed: the bare name, and where it stands.
+    pub commented: Vec<(&'a [u8], Range<usize>)>,
     /// Such a line would be `From:` without its space or control characters: some readers take it for one.
     pub false_from: bool,
 }
@@ -59,7 +61,8 @@ impl<'a> Block<'a> {
     /// With another limit: whoever removes fields must see them all.
     #[must_use]
     pub fn read_up_to(message: &'a [u8], limit: usize) -> Self {
-        let mut block = Self { fields: Vec::new(), body: &[], odd_line: None, false_from: false };
+        let mut block =
+            Self { fields: Vec::new(), body: &[], odd_line: None, commented: Vec::new(), false_from: false };
         let mut at = 0;
         while let Some(rest) = message.get(at..).filter(|rest| !rest.is_empty()) {
             if let Some(body) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
@@ -82,6 +85,9 @@ impl<'a> Block<'a> {
                 None => {
                     block.odd_line = block.odd_line.or(Some(at));
                     block.false_from |= looks_like_from(raw);
+                    if let Some(name) = commented(raw).filter(|_| block.commented.len() < limit) {
+                        block.commented.push((name, at..at + end));
+                    }
                 }
             }
             at += end;
@@ -92,6 +98,12 @@ impl<'a> Block<'a> {
     pub fn named<'s>(&'s self, name: &'s str) -> impl DoubleEndedIterator<Item = &'s RawField<'a>> {
         self.fields.iter().filter(move |field| field.is(name))
     }
+}
+
+fn commented(line: &[u8]) -> Option<&[u8]> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = line.get(..memchr::memchr(b'(', line.get(..colon)?)?)?.trim_ascii_end();
+    is_name(name).then_some(name)
 }
 
 fn looks_like_from(line: &[u8]) -> bool {

@@ -196,14 +196,18 @@ fn fold(line: &str, out: &mut String) {
 #[must_use]
 pub fn forged(header: &[u8], authserv_id: &str) -> Vec<Range<usize>> {
     let block = Block::read_up_to(header, usize::MAX);
-    block
+    let commented = block.commented.iter().filter(|(name, _)| name.eq_ignore_ascii_case(NAME.as_bytes()));
+    let mut forged: Vec<Range<usize>> = commented.map(|(_, range)| range.clone()).collect();
+    let named = block
         .named(NAME)
         .filter(|field| match Claim::read(field.value) {
             Some(claim) => claim.version != 1 || same_id(&claim.id, authserv_id) || claim.id.contains("=?"),
             None => true,
         })
-        .map(super::block::RawField::range)
-        .collect()
+        .map(super::block::RawField::range);
+    forged.extend(named);
+    forged.sort_unstable_by_key(|range| range.start);
+    forged
 }
 
 /// The results that fields of this gateway hold, as one: what an ARC set carries (RFC 8617 section 4.1.1), from the

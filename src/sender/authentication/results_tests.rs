@@ -78,10 +78,13 @@ fn every_one_of_several_is_found_and_others_stay() {
                   Authentication-Results: mx.example.org; dkim=pass\r\n\
                   ARC-Authentication-Results: i=1; mx.example; spf=pass\r\n\
                   X-Authentication-Results: mx.example; spf=pass\r\n\
-                  authentication-results: MX.example 1; dkim=pass\r\n\r\n";
+                  authentication-results: MX.example 1; dkim=pass\r\n\
+                  Authentication-Results (as some still read): mx.example;\r\n\tdmarc=pass\r\n\
+                  Subject (of some): x\r\n\r\n";
     let found: Vec<&str> = forged(header.as_bytes(), OURS).into_iter().map(|range| &header[range]).collect();
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].starts_with("Authentication-Results: mx.example;") && found[1].starts_with("authentication-"));
+    assert!(found[2].starts_with("Authentication-Results (as") && found[2].ends_with("dmarc=pass\r\n"), "{found:?}");
 }
 
 fn results() -> Authentication {

@@ -7,7 +7,7 @@ pub(super) const RCPT: &[Row] = &[
     ("sender block", "relay block:tenant:domain", "550 5.7.1 #1"),
     ("TLS is asked of everyone", "relay plain tls-from=*", "550 5.7.10 tls *"),
     ("who blocks the relay's network means it", "relay block:tenant:net/24", "550 5.7.1 #1"),
-    ("whatever else allows it", "relay allow:tenant:net/32 block:operator:net/24", "550 5.7.1 #2"),
+    ("who allows the relay within it means that", "relay allow:tenant:net/32 block:operator:net/24", "250 relay"),
     ("no country block", "relay block:operator:country", "250 relay"),
     ("no network allow", "relay allow:tenant:net/24 zone=+10", "250 relay"),
     ("no known source", "relay zone=+10", "250 relay"),
