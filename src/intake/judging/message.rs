@@ -13,14 +13,15 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::{Judges, Mode, SenderKnown, Taken, Who};
-use crate::model::authentication::{Authentication, DmarcResult};
+use crate::model::authentication::{Authentication, DmarcResult, Spf};
 use crate::model::explanation::{Judgement, Moment};
 use crate::model::rule::{Rule, Skips};
 use crate::model::{Address, Decision, Reply, ReversePath, TenantId, Timestamp};
 use crate::policy::explain::judgement;
 use crate::policy::replies;
 use crate::policy::sender::{MessageFacts, Ruling, Together, at_message, together};
-use crate::sender::authentication::{from, results};
+use crate::sender::authentication::budget::Budget;
+use crate::sender::authentication::{Authenticator, from, results};
 use crate::sender::reputation::Observation;
 use crate::tenant::Snapshot;
 use crate::tenant::lists::Query;
@@ -88,6 +89,19 @@ fn for_each_tenant(taken: &[Taken], rulings: &[Ruling]) -> Vec<(TenantId, Judgem
         }
     }
     all
+}
+
+/// `spf`: `None`, it can't be asked for, and the message proves what it can by itself.
+async fn authenticated(
+    authenticator: &Authenticator,
+    message: &[u8],
+    spf: Option<&[Spf]>,
+    budget: &Budget,
+) -> Authentication {
+    match spf {
+        Some(spf) => authenticator.message(message, spf, budget).await,
+        None => authenticator.signatures(message, budget).await,
+    }
 }
 
 impl Judges {
@@ -182,21 +196,18 @@ impl Judges {
 
     /// A large body takes milliseconds to hash: not on a thread that serves connections. `None`: it panicked there.
     async fn authenticate(&self, is_relayed: bool, known: &SenderKnown, message: &Bytes) -> Option<Authentication> {
-        let authenticator = Arc::clone(&self.authenticator);
-        let (message, spf, budget) = (message.clone(), known.spf.clone(), Arc::clone(&known.budget));
-        let is_large = message.len() >= LARGE;
-        let work = async move {
-            if is_relayed {
-                authenticator.signatures(&message, &budget).await
-            } else {
-                authenticator.message(&message, &spf, &budget).await
-            }
-        };
-        if !is_large {
-            return Some(work.await);
+        // A relay has asked for SPF; it can't be asked for here.
+        let spf = (!is_relayed).then_some(&*known.spf);
+        if message.len() < LARGE {
+            return Some(authenticated(&self.authenticator, message, spf, &known.budget).await);
         }
+        let (authenticator, message) = (Arc::clone(&self.authenticator), message.clone());
+        let (spf, budget) = (spf.map(<[_]>::to_vec), Arc::clone(&known.budget));
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || runtime.block_on(work)).await.ok()
+        let aside = tokio::task::spawn_blocking(move || {
+            runtime.block_on(authenticated(&authenticator, &message, spf.as_deref(), &budget))
+        });
+        aside.await.ok()
     }
 
     fn one(
