@@ -45,7 +45,7 @@
 //! own, which says nothing. If it can say whom it speaks for, let it: `proxy_protocol` or `xclient_from`, and everything is judged as
 //! if the sender had come here. If it can't, stages 4 to 9 and the actions for DMARC, SPF and DKIM are left out (`trusted-relay` in
 //! the Explanation), for SPF would fail for every honest sender; nothing is counted for or against the relay, whose limits are its own.
-//! An entry that blocks the relay's network blocks the relay; an allow entry bound to its network counts for all that it brings.
+//! An entry that blocks the relay's network blocks the relay (the longest prefix decides); an allow entry bound to its network counts for all that it brings.
 //! Sender lists, TLS, recipients, the From field and the content are judged as ever; to rules that ask, an author is authenticated if a
 //! signature proves it. Signatures are verified: they prove an allowed author whoever brings the message, and Authentication-Results
 //! tells them, without a word on SPF and, unless a signature passes it, on DMARC. The relay's own results stay, under any name but

@@ -27,29 +27,20 @@ struct Course<'a> {
     verdict: Verdict,
 }
 
-/// What is left where nobody looks inside: the parts, told apart for those who change the message, and what is odd about them.
-pub(super) fn frame(
-    (config, metrics): (&Config, &ScanMetrics),
-    set: &SignatureSet,
-    (request, light): (&Request, Option<Specimen>),
-    until: Instant,
-) -> (Specimen, Verdict) {
-    let time_up: TimeUp<'_> = &|| Instant::now() >= until;
-    let mut course = Course { on: Detectors::NONE, metrics, time_up, verdict: Verdict::new(set.number) };
-    let mut specimen = Specimen::default();
-    course.must(Detector::Structure, |verdict| {
-        specimen = light.unwrap_or_else(|| Specimen::parse_frame(request.octets.clone(), &config.limits, time_up));
-        verdict.unchecked.extend(specimen.unchecked.iter().cloned());
-        super::structure::detect(&specimen, verdict);
-    });
-    (specimen, course.verdict)
+/// How much of a message is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The header and the parts, for those who change the message, and what is odd about them.
+    Frame,
+    /// Its texts and all its files, unpacked.
+    Inside,
 }
 
-/// Runs them all. `light`: the message, if it is taken apart already.
+/// Runs them all, or for a [`Look::Frame`] the first alone. `light`: the message, if it is taken apart already.
 pub(super) fn run(
     (config, metrics): (&Config, &ScanMetrics),
     set: &SignatureSet,
-    (request, light): (&Request, Option<Specimen>),
+    (request, light, look): (&Request, Option<Specimen>, Look),
     until: Instant,
 ) -> (Specimen, Verdict) {
     let time_up: TimeUp<'_> = &|| Instant::now() >= until;
@@ -61,8 +52,13 @@ pub(super) fn run(
     let mut specimen = Specimen::default();
     // Nobody can switch this off: without it nothing is seen, and nothing can be delivered.
     course.must(Detector::Structure, |_| {
-        specimen = light.unwrap_or_else(|| Specimen::parse(request.octets.clone(), &config.limits, time_up));
+        let parse = if look == Look::Frame { Specimen::parse_frame } else { Specimen::parse };
+        specimen = light.unwrap_or_else(|| parse(request.octets.clone(), &config.limits, time_up));
     });
+    if look == Look::Frame {
+        tell_structure(&specimen, &mut course.verdict);
+        return (specimen, course.verdict);
+    }
     let mut octets = OctetScan::new(set, on, Deadline::at(until));
     course.must(Detector::Structure, |_| {
         let passwords = Passwords::of_mail_and(&config.passwords);
@@ -70,8 +66,7 @@ pub(super) fn run(
         octets.message(&specimen);
     });
     let verdict = &mut course.verdict;
-    verdict.unchecked.extend(specimen.unchecked.iter().cloned());
-    super::structure::detect(&specimen, verdict);
+    tell_structure(&specimen, verdict);
     let seen = octets.finish(verdict);
     // They looked while the files were unpacked; with the time spent, not to the end.
     course.take(Detector::Hashes, |_| {});
@@ -103,6 +98,11 @@ pub(super) fn run(
     course.take(Detector::Bulk, |verdict| bulk::detect(&specimen, verdict));
     course.take(Detector::Files, |verdict| files::detect(&specimen, verdict));
     (specimen, course.verdict)
+}
+
+fn tell_structure(specimen: &Specimen, verdict: &mut Verdict) {
+    verdict.unchecked.extend(specimen.unchecked.iter().cloned());
+    super::structure::detect(specimen, verdict);
 }
 
 impl Course<'_> {
@@ -176,7 +176,7 @@ mod tests {
         let pack = Pack::from_files("x", vec![file("pack.toml", "[pack]\nname = \"x\""), file("a.yar", rule)]).unwrap();
         let set = SignatureSet::compile(1, &[pack]).unwrap();
         let config = Config { on, ..Config::default() };
-        run((&config, &Metrics::new().scan), &set, (&request(octets), None), Instant::now() + time).1
+        run((&config, &Metrics::new().scan), &set, (&request(octets), None, Look::Inside), Instant::now() + time).1
     }
 
     /// An archive with the test virus in it, and a program.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checked::{Scanned, sum};
-use super::detectors;
+use super::detectors::{self, Look};
 use super::external::{self, External, Question};
 use super::light::{Lately, frame, taken_apart};
 use super::pool::{Pool, PoolError};
@@ -270,18 +270,18 @@ impl Inner {
         }
     }
 
-    /// Whether anybody looks at more than the header and the parts. Not where the operator has switched off all who do, and no scanner
-    /// elsewhere says what is to be taken out of the message.
-    fn looks_inside(&self, direction: Direction) -> bool {
+    /// Inside, but where the operator has switched off all who look there and no scanner elsewhere says what is to be taken out of the
+    /// message.
+    fn look(&self, direction: Direction) -> Look {
         let others = self.config.on.without(Detector::Structure);
         let here = external::DETECTORS.into_iter().fold(others, Detectors::without) != Detectors::NONE;
-        direction == Direction::Outbound || here || !self.external.is_empty()
+        if direction == Direction::Outbound || here || !self.external.is_empty() { Look::Inside } else { Look::Frame }
     }
 
     /// The message taken apart, if it may be scanned on this thread: YARA's rules have threads of their own, and waiting for one of
     /// them is no work.
     fn light(&self, request: &Request) -> Option<Specimen> {
-        if !self.looks_inside(request.direction) {
+        if self.look(request.direction) == Look::Frame {
             return frame(&request.octets, &self.config.limits);
         }
         let has_yara = || !self.sets.pick(request.number, request.tenant.as_ref()).yara.is_empty();
@@ -292,8 +292,8 @@ impl Inner {
         let begun = Instant::now();
         let until = begun + self.config.time;
         let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let run = if self.looks_inside(request.direction) { detectors::run } else { detectors::frame };
-        let (specimen, verdict) = run((&self.config, &self.metrics.scan), &picked, (request, light), until);
+        let work = (request, light, self.look(request.direction));
+        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, work, until);
         // Malware comes in waves, which say nothing of a set.
         let malware = verdict.findings.iter().any(|found| found.class == Class::Malware);
         let hit = verdict.score >= HIT && !malware;
