@@ -76,6 +76,18 @@ pub struct Change {
     pub recipients: Option<Vec<Address>>,
     /// For the mail log.
     pub reason: String,
+    /// What is released teaches the classifier, if the settings let it.
+    #[serde(default = "usually", skip_serializing_if = "is_usual")]
+    pub teaches: bool,
+}
+
+fn usually() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_usual(teaches: &bool) -> bool {
+    *teaches
 }
 
 /// What a change came to.

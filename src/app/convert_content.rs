@@ -13,7 +13,7 @@ use crate::signatures::sets;
 use crate::{quarantine, scan};
 
 pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
-    let ScanSettings { workers, patience, time, off, budgets, passwords } = &settings.scan;
+    let ScanSettings { workers, patience, time, off, budgets, passwords, classifier } = &settings.scan;
     let plain = scan::Config::default();
     scan::Config {
         workers: workers.unwrap_or(plain.workers),
@@ -31,6 +31,8 @@ pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
         },
         on: off.iter().fold(Detectors::all(), Detectors::without),
         passwords: passwords.iter().map(|password| password.as_str().into()).collect(),
+        layers: Some(classifier.dir.clone()),
+        layer_memory: usize::try_from(classifier.memory).unwrap_or(usize::MAX),
     }
 }
 
@@ -100,14 +102,15 @@ mod tests {
     #[test]
     fn the_defaults_of_the_settings_are_those_of_the_rooms() {
         let settings = content(MINIMAL);
-        assert_eq!(scan(&settings), scan::Config::default());
+        let layers = Some(std::path::Path::new("/d").join(crate::signatures::layers::DIR));
+        assert_eq!(scan(&settings), scan::Config { layers, ..scan::Config::default() });
         assert_eq!(quarantine(&settings.quarantine), quarantine::Config::new("/d/quarantine"));
     }
 
     #[test]
     fn every_setting_reaches_its_room() {
         let text = "[scan]\nworkers = 3\npatience = '1s'\ntime = '2s'\noff = ['yara']\nfiles = 11\nlayers = 3\nfile_size = '1MiB'\n\
-                    unpacked_size = '2MiB'\nratio = 12\nparts = 13\ndepth = 14\n[quarantine]\nkeep = '1d'\nmin_free = '1MiB'\nmessages = 1000\n\
+                    unpacked_size = '2MiB'\nratio = 12\nparts = 13\ndepth = 14\n[classifier]\nmemory = '5MiB'\n[quarantine]\nkeep = '1d'\nmin_free = '1MiB'\nmessages = 1000\n\
                     tenant_messages = 1001\ntenant_size = '3MiB'\n";
         let settings = content(&format!("{MINIMAL}{text}"));
         let scan = scan(&settings);
@@ -115,7 +118,7 @@ mod tests {
         assert!(!scan.on.has(Detector::Yara) && scan.on.has(Detector::Hashes));
         let Limits { parts, depth, files, layers, file_octets, unpacked_octets, ratio, .. } = scan.limits;
         assert_eq!((parts, depth, files, layers, ratio), (13, 14, 11, 3, 12));
-        assert_eq!((file_octets, unpacked_octets), (1 << 20, 2 << 20));
+        assert_eq!((file_octets, unpacked_octets, scan.layer_memory), (1 << 20, 2 << 20, 5 << 20));
         let quarantine = quarantine(&settings.quarantine);
         assert_eq!(
             (quarantine.keep.as_secs(), quarantine.min_free_bytes, quarantine.most_messages),

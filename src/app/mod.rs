@@ -9,6 +9,7 @@ pub mod demo;
 mod explain_control;
 mod forwarding;
 mod health;
+mod lessons;
 mod next_hop;
 pub mod node;
 mod outbound_control;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::accounts::{self, Delivered, Notices};
 use super::explain_control::Dry;
 use super::health::NodeHealth;
+use super::lessons::Lessons;
 use super::next_hop::ByDelivery;
 use super::outbound_control::Feedback;
 use super::quarantine_control::{HeldMail, SpamRule, finish_releases};
@@ -411,6 +412,11 @@ impl Parts {
             quarantine: self.quarantine.clone(),
             spool: self.spool.clone(),
             scanner: self.scanner.clone(),
+            lessons: Lessons {
+                scanner: self.scanner.clone(),
+                learns: settings.content.scan.classifier.learn_from_releases,
+                metrics: Arc::clone(&self.metrics),
+            },
             spam: SpamRule(Box::new(move || {
                 let outbound = &running.running.load().settings.outbound;
                 let has_pool = outbound.egress.iter().any(|one| one.pool == Pool::Suspect);

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
+use super::lessons::Lessons;
 use super::quarantine_outbound::{NotOut, octets, recheck};
 use super::quarantine_release::{as_accepted, verdict_field};
 use crate::admin::Answer;
@@ -38,6 +39,7 @@ pub(super) struct HeldMail {
     pub quarantine: Quarantine,
     pub spool: Spool,
     pub scanner: Scanner,
+    pub lessons: Lessons,
     /// What the operator may let out of outbound spam.
     pub spam: SpamRule,
     /// Messages released at one time that are in memory: inbound ones to be handed on, outbound ones to be looked into.
@@ -107,7 +109,7 @@ impl QuarantineControl for HeldMail {
             for id in change.ids {
                 let chosen = change.recipients.clone().map_or(Chosen::All, Chosen::Only);
                 let done = match change.verb {
-                    Verb::Release => self.release(id, chosen, &change.reason).await,
+                    Verb::Release => self.release((id, chosen), &change.reason, change.teaches).await,
                     Verb::Remove => {
                         let removed = self.quarantine.remove(Scope::Everyone, id, chosen, &change.reason).await;
                         removed.map_err(Into::into)
@@ -209,19 +211,29 @@ fn may_send(suspensions: &Suspensions, held: &Held) -> Result<(), NotOut> {
 
 impl HeldMail {
     /// How many recipients get it.
-    async fn release(&self, id: MessageId, chosen: Chosen, reason: &str) -> Result<usize, ChangeError> {
+    async fn release(
+        &self,
+        (id, chosen): (MessageId, Chosen),
+        reason: &str,
+        teaches: bool,
+    ) -> Result<usize, ChangeError> {
         let mut release = self.quarantine.release(Scope::Everyone, id, chosen).await?;
         if release.held().direction == Direction::Outbound && release.held().class == Class::Malware {
             return Err(NotOut::Never(Category::Malware).into());
         }
         may_send(&self.suspensions, release.held())?;
-        let message = self.message(&mut release).await?;
+        let (message, octets) = self.message(&mut release).await?;
+        let held = release.held();
+        let lesson = (teaches && self.lessons.wants(held)).then(|| (held.tenant.clone(), octets));
         let recipients = message.meta().envelope.recipients.len();
         let (spool, suspensions, reason) = (self.spool.clone(), self.suspensions.clone(), reason.to_owned());
         // Whoever asked may go away meanwhile.
         let handed_over =
             tokio::spawn(async move { hand_over(spool, (release, message), &suspensions, &reason).await });
         handed_over.await.map_err(|_| QuarantineError::Closed)??;
+        if let Some((tenant, octets)) = lesson {
+            self.lessons.good(tenant, octets).await;
+        }
         Ok(recipients)
     }
 
@@ -233,8 +245,8 @@ impl HeldMail {
         signed.map_err(NotOut::from)
     }
 
-    /// As the spool takes it.
-    async fn message(&self, release: &mut Release) -> Result<NewMessage, ChangeError> {
+    /// As the spool takes it, and its octets.
+    async fn message(&self, release: &mut Release) -> Result<(NewMessage, Bytes), ChangeError> {
         let gone = QuarantineError::Gone(release.held().id);
         let held = release.held();
         let direction = held.direction;
@@ -261,6 +273,7 @@ impl HeldMail {
             }
         };
         let head = Bytes::from(head);
+        let whole = octets.clone();
         let body = match held_body {
             HeldBody::Memory(_) => Body::Memory { head, rest: octets },
             // Written anew from what was looked at.
@@ -271,10 +284,11 @@ impl HeldMail {
                 Body::File { head, draft }
             }
         };
-        Ok(match checked {
+        let message = match checked {
             Some(checked) => NewMessage::outbound(checked, id, about, body),
             None => NewMessage::inbound(id, about, body),
-        })
+        };
+        Ok((message, whole))
     }
 }
 

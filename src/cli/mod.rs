@@ -8,6 +8,7 @@ mod dkim;
 pub mod exit;
 pub mod explain;
 mod failure;
+mod learn;
 mod list;
 mod list_import;
 mod list_text;
@@ -81,6 +82,9 @@ enum Command {
     /// Make signature sets of packs, put them in force, take them back
     #[command(subcommand)]
     Signatures(signatures::SignaturesCommand),
+    /// Teach a tenant's classifier what is spam and what is good
+    #[command(subcommand)]
+    Learn(learn::LearnCommand),
     /// See and change what waits on the running node
     Queue(queue::QueueArgs),
     /// See, release and remove what the running node holds in quarantine
@@ -204,6 +208,7 @@ fn short(command: Command, file: PathBuf, style: Style) -> Result<u8, Failure> {
                 };
                 signatures::run(command, node, style, &mut out)
             }
+            Command::Learn(command) => learn::run(command, &load(&file)?.settings, style, &mut out).await,
             Command::Config(command) => settings::run(&command, &file, style, &mut out),
             Command::Completion { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sekisho", &mut out);

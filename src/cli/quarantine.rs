@@ -3,6 +3,7 @@
 //! ```text
 //! sekisho quarantine ls --tenant acme --class spam --since 2d
 //! sekisho quarantine release 06abcdefghjkmnpqrstvwxyz01 --to taro@acme.example --reason "asked for, ticket 812"
+//! sekisho quarantine release 06abcdefghjkmnpqrstvwxyz02 --no-learn --reason "wanted as a specimen"
 //! sekisho quarantine ls --class malware --json | sekisho quarantine rm - --reason "outbreak of Monday"
 //! ```
 //! Exit codes: 0 done, 1 failed, 2 usage, 3 not in quarantine, 6 done in part, 69 no node answers.
@@ -41,7 +42,7 @@ enum QuarantineCommand {
         json: bool,
     },
     /// Give messages to their recipients
-    Release(Changing),
+    Release(Releasing),
     /// Remove messages for good, without a notice
     Rm(Changing),
 }
@@ -72,6 +73,15 @@ struct ListArgs {
     /// NDJSON instead of a table
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Releasing {
+    #[command(flatten)]
+    changing: Changing,
+    /// Mail held as spam does not teach the tenant's classifier that it is good
+    #[arg(long)]
+    no_learn: bool,
 }
 
 #[derive(Debug, Args)]
@@ -108,7 +118,7 @@ async fn perform(
     out: &mut (impl Write + Send),
 ) -> Result<u8, QueueFailure> {
     let now = Clock::System.now();
-    let (verb, chosen) = match command {
+    let (verb, chosen, teaches) = match command {
         QuarantineCommand::Ls(list) => {
             let body = ask(data_dir, Method::GET, &path(&list), Vec::new()).await?;
             let found = body.iter().filter(|byte| **byte == b'\n').count();
@@ -125,8 +135,8 @@ async fn perform(
             })?;
             return Ok(exit::OK);
         }
-        QuarantineCommand::Release(chosen) => (Verb::Release, chosen),
-        QuarantineCommand::Rm(chosen) => (Verb::Remove, chosen),
+        QuarantineCommand::Release(chosen) => (Verb::Release, chosen.changing, !chosen.no_learn),
+        QuarantineCommand::Rm(chosen) => (Verb::Remove, chosen, true),
     };
     let ids = ids(&chosen.ids, stdin)?;
     if !chosen.recipients.is_empty() && ids.len() != 1 {
@@ -135,7 +145,8 @@ async fn perform(
     let recipients = (!chosen.recipients.is_empty()).then_some(chosen.recipients);
     let mut total = Changed::default();
     for ids in ids.chunks(MOST_CHANGED) {
-        let change = Change { verb, ids: ids.to_vec(), recipients: recipients.clone(), reason: chosen.reason.clone() };
+        let (recipients, reason) = (recipients.clone(), chosen.reason.clone());
+        let change = Change { verb, ids: ids.to_vec(), recipients, reason, teaches };
         let body = serde_json::to_vec(&change)?;
         let changed: Changed = serde_json::from_slice(&ask(data_dir, Method::POST, "/quarantine", body).await?)?;
         total.changed += changed.changed;

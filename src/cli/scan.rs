@@ -147,7 +147,7 @@ async fn find(id: &TenantId, settings: &Settings) -> Result<Tenant, Failure> {
 }
 
 /// Every file below a directory, by name; links are not followed.
-fn messages(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn messages(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     let mut dirs = vec![dir.to_path_buf()];
     while let Some(dir) = dirs.pop() {
@@ -288,7 +288,7 @@ impl Question {
 }
 
 /// A message as it would come over SMTP: lines end in CRLF, and a first line of an mbox is none of its own.
-fn read(file: &Path) -> std::io::Result<Bytes> {
+pub(super) fn read(file: &Path) -> std::io::Result<Bytes> {
     let mut octets = Vec::new();
     let source: Box<dyn Read> =
         if file == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(file)?) };

@@ -1,7 +1,7 @@
 //! `sekisho tenant purge ID`: erases a tenant whose contract has ended, everywhere, and leaves a record that proves it.
 //!
 //! In this order: the tenant is suspended, so that nothing new comes; its queue, quarantine, measures and what is known of its senders,
-//! list entries, keys and accounts go; at last the tenant itself. A purge that broke off is run again. Each record has a hash over itself and the hash before it: none can
+//! list entries, what its users taught the classifier, keys and accounts go; at last the tenant itself. A purge that broke off is run again. Each record has a hash over itself and the hash before it: none can
 //! be changed or taken out without all later ones telling.
 //!
 //! **Failure**: without a running node nothing is erased, because only it can erase what it holds. What is being delivered at the
@@ -25,6 +25,7 @@ use crate::admin::{quarantine, queue, suspension};
 use crate::clock::Clock;
 use crate::model::lists::EntryId;
 use crate::model::{MessageId, TenantId, Timestamp};
+use crate::signatures::layers::{self, Layers};
 use crate::store::{
     KeyEdit, KeyStore, ListFilter, ListStore, Mode, Signing, SqliteAccounts, SqliteKeys, SqliteLists, SqliteTenants,
     TenantStore, Whose,
@@ -64,6 +65,8 @@ struct Erased {
     suspensions: u64,
     sender_records: u64,
     list_entries: u64,
+    /// Messages by which its users taught the classifier.
+    lessons: u64,
     keys: u64,
     accounts: u64,
     aliases: u64,
@@ -129,6 +132,7 @@ pub(super) async fn run(
         suspensions: senders.measures,
         sender_records: senders.records,
         list_entries: forget_lists(data_dir, &args.id).await?,
+        lessons: forget_lessons(data_dir, &args.id)?,
         keys: forget_keys(data_dir, &spec).await?,
         accounts,
         aliases,
@@ -245,7 +249,8 @@ async fn empty_quarantine(data_dir: &Path, args: &PurgeArgs) -> Result<u64, Fail
             return Ok(removed);
         }
         let verb = quarantine::Verb::Remove;
-        let change = quarantine::Change { verb, ids, recipients: None, reason: args.reason.clone() };
+        let reason = args.reason.clone();
+        let change = quarantine::Change { verb, ids, recipients: None, reason, teaches: false };
         let done: quarantine::Changed = answer(&ask(data_dir, Method::POST, "/quarantine", body(&change)?).await?)?;
         removed += done.changed;
         if done.changed == 0 && done.missing.is_empty() {
@@ -276,6 +281,14 @@ async fn forget_lists(data_dir: &Path, id: &TenantId) -> Result<u64, Failure> {
         removed += store.remove(batch, Mode::Write).await?.len() as u64;
     }
     Ok(removed)
+}
+
+fn forget_lessons(data_dir: &Path, id: &TenantId) -> Result<u64, Failure> {
+    let layers = Layers::new(data_dir.join(layers::DIR), 0);
+    // Of a damaged one nobody knows how many there were; it goes all the same.
+    let sums = layers.sums(id).ok().flatten().unwrap_or_default();
+    layers.forget(id)?;
+    Ok(u64::from(sums.spam) + u64::from(sums.ham))
 }
 
 /// A key is erased, then forgotten.

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::settings::{
-    BudgetSettings, ContentSettings, QuarantineSettings, ScanSettings, ScannerSettings, ScannersSettings,
-    SignatureSettings,
+    BudgetSettings, ClassifierSettings, ContentSettings, QuarantineSettings, ScanSettings, ScannerSettings,
+    ScannersSettings, SignatureSettings,
 };
 use super::take::Taker;
 use crate::model::finding::Detector;
@@ -21,7 +21,7 @@ const MAX_PASSWORDS: usize = 100;
 
 pub(super) fn fill(take: &mut Taker<'_>, data_dir: &Path) -> ContentSettings {
     ContentSettings {
-        scan: scan(take),
+        scan: scan(take, data_dir),
         signatures: signatures(take, data_dir),
         scanners: ScannersSettings {
             clamd: scanner(take, &CLAMD),
@@ -33,7 +33,7 @@ pub(super) fn fill(take: &mut Taker<'_>, data_dir: &Path) -> ContentSettings {
     }
 }
 
-fn scan(take: &mut Taker<'_>) -> ScanSettings {
+fn scan(take: &mut Taker<'_>, data_dir: &Path) -> ScanSettings {
     let passwords = take.texts("scan.passwords");
     if passwords.len() > MAX_PASSWORDS {
         let what = format!("scan.passwords: {} are more than {MAX_PASSWORDS}", passwords.len());
@@ -54,6 +54,11 @@ fn scan(take: &mut Taker<'_>) -> ScanSettings {
             ratio: take.number("scan.ratio"),
         },
         passwords,
+        classifier: ClassifierSettings {
+            dir: data_dir.join("classifier"),
+            memory: take.number("classifier.memory"),
+            learn_from_releases: take.flag("classifier.learn_from_releases"),
+        },
     };
     if settings.budgets.unpacked_size < settings.budgets.file_size {
         let what = "scan.unpacked_size is below scan.file_size: the larger files would never be unpacked";

@@ -477,6 +477,18 @@ pub static KEYS: &[Key] = &[
     fixed("scan.unpacked_size", Kind::Size, "60MiB", "The size of all unpacked files of one message."),
     fixed("scan.ratio", Kind::Integer(10, 100_000), "100", "Bytes unpacked for each byte packed."),
     fixed("scan.passwords", Kind::Texts, "[]", "Passwords to try on files, after the words of the mail."),
+    fixed(
+        "classifier.memory",
+        Kind::Size,
+        "128MiB",
+        "Memory for what tenants' users taught the classifier; of those asked for least lately the disk is asked again.",
+    ),
+    fixed(
+        "classifier.learn_from_releases",
+        Kind::Bool,
+        "true",
+        "Mail that was held as spam and is released teaches its tenant's classifier that it is good.",
+    ),
     fixed("signatures.dir", Kind::Path, "", "Where published signature sets lie.").or("signatures in data_dir"),
     fixed(
         "signatures.keys",

@@ -86,6 +86,17 @@ pub struct ScanSettings {
     pub budgets: BudgetSettings,
     /// Tried on files with passwords, after the words of the mail.
     pub passwords: Vec<String>,
+    pub classifier: ClassifierSettings,
+}
+
+/// What tenants' users teach the classifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassifierSettings {
+    pub dir: PathBuf,
+    /// Octets.
+    pub memory: u64,
+    /// From mail that is released from quarantine.
+    pub learn_from_releases: bool,
 }
 
 /// For one message, all parts and files together.

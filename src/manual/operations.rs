@@ -68,7 +68,8 @@
 //! ```text
 //! sekisho quarantine ls --tenant acme --class spam --since 2d     messages, newest first; --json: NDJSON; --before ID: older ones
 //! sekisho quarantine show ID                                      everything but the content, and why it was held
-//! sekisho quarantine release ID... --reason TEXT                  to its recipients, by way of the queue; --to: only to these
+//! sekisho quarantine release ID... --reason TEXT                  to its recipients, by way of the queue; --to: only to these;
+//!                                                                 --no-learn: nothing is taught to the classifier by it
 //! sekisho quarantine rm ID... --reason TEXT                       for good, without a notice; --to: only for these
 //! ```
 //! `-` reads ids from stdin, as above. Mail is kept for 30 days in `quarantine/` of the data directory. What can't be read there is moved
@@ -306,6 +307,7 @@
 //! | `scan_waiting` | | messages waiting for a thread |
 //! | `scan_threads` | threads (`all`, `busy`) | threads of the pool |
 //! | `scan_unchecked_total` | | parts and files that nobody looked into |
+//! | `classifier_lessons_total` | | released messages that taught their tenant's classifier that they are good |
 //! | `signatures_set` | | number of the signature set in force |
 //! | `signatures_created_timestamp_seconds` | | when it was made: **alert if it grows old** |
 //! | `signatures_canary_set` | | number of the set on trial; 0: none |

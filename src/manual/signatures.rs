@@ -54,6 +54,27 @@
 //! mail, and at most 0.8 in favour of a message ([`crate::signatures::model::SURE_POINTS`],
 //! [`LEAST_POINTS`](crate::signatures::model::LEAST_POINTS)).
 //!
+//! # What users teach
+//! Each tenant has a layer of its own on top of the model: what its users say is spam, or is good, moves the weights of the words of
+//! that mail, the more so the more the opinion was wrong ([`crate::signatures::model::Layer`]). A few reports of mail that says the same
+//! decide about the next of it; words that both sorts use even out, and a wrong report is taken back by the opposite one.
+//!
+//! ```text
+//! sekisho learn spam --tenant acme Maildir/.Junk/     files, folders, or - ; headers count for nothing but the subject
+//! sekisho learn ham --tenant acme invoice.eml
+//! sekisho learn show --tenant acme                    how much was taught
+//! sekisho learn forget --tenant acme                  all of it; `sekisho tenant purge` does so too
+//! ```
+//! Inbound mail that was held as spam and is released is taken for good at once, unless `classifier.learn_from_releases` is off or the
+//! release says `--no-learn`. A lesson counts for that tenant's inbound mail alone, and not for mail that goes to several tenants at one
+//! time; what leaves is judged by the seed: nobody talks their own spam out of it. Taught mail weighs up to 6.5 points, or -4.
+//! The finding's evidence says how much of the opinion is the tenant's own.
+//!
+//! A layer is the file `classifier/TENANT.layer` in the data directory ([`crate::signatures::layers`]): hashes and weights of at most 100,000
+//! words, no text. Commands and the node write it by turns, and the node finds a new one within a second. Run the commands as the node's
+//! user, so that it can read what they write. By a damaged file nobody is judged, and it is told in the log; `sekisho learn forget`
+//! removes it. Layers are of one node: a second one must be taught too.
+//!
 //! # What literals cost
 //! One matcher finds all literals of rules, expressions and signatures in one pass ([`crate::signatures::literals`]); figures by
 //! `cargo bench --bench literals`. An expression runs only where one of the literals it needs was found and all else that its rule

@@ -2,6 +2,8 @@
 //!
 //! **Failure**: none; without a model, or with too few known words, there is no finding. **Invariants**: at most one finding.
 
+use std::fmt::Write as _;
+
 use crate::message::specimen::Specimen;
 use crate::model::finding::{Class, Detector, Finding, Score};
 use crate::signatures::model::{Layer, Model, Tokens};
@@ -29,8 +31,11 @@ pub fn classify(specimen: &Specimen, model: &Model, layer: Option<&Layer>) -> Op
         2.0..4.0 => SYMBOLS[2],
         _ => SYMBOLS[3],
     };
-    let evidence =
+    let mut evidence =
         format!("{:.1} % spam; {} of {} words known", opinion.probability() * 100.0, opinion.known, opinion.of);
+    if opinion.learned.abs() >= LEAST {
+        let _ = write!(evidence, "; by the tenant's reports {:+.1}", opinion.learned);
+    }
     Some(Finding::new(Detector::Classifier, symbol, Class::Spam, Score::from_points(points), &evidence))
 }
 
@@ -59,7 +64,7 @@ mod tests {
         }
         let finding = classify(&specimen(words), &Model::empty(), Some(&layer)).unwrap();
         assert!(finding.score > Score(2_000), "{finding:?}");
-        assert!(finding.evidence.contains("words known"), "{finding:?}");
+        assert!(finding.evidence.contains("words known; by the tenant's reports +"), "{finding:?}");
         let other = "Dear all, the minutes of yesterday's board meeting are attached, best regards, Hanako";
         assert_eq!(classify(&specimen(other), &Model::empty(), Some(&layer)), None);
     }

@@ -16,6 +16,7 @@ use crate::model::Direction;
 use crate::model::detectors::Detectors;
 use crate::model::finding::{Detector, Unavailable, Verdict};
 use crate::signatures::SignatureSet;
+use crate::signatures::model::Layer;
 use crate::telemetry::metrics::ScanMetrics;
 
 /// One message on its way through the detectors.
@@ -36,10 +37,11 @@ pub(super) enum Look {
     Inside,
 }
 
-/// Runs them all, or for a [`Look::Frame`] the first alone. `light`: the message, if it is taken apart already.
+/// Runs them all, or for a [`Look::Frame`] the first alone. `layer`: what the tenant's users taught. `light`: the message, if it is
+/// taken apart already.
 pub(super) fn run(
     (config, metrics): (&Config, &ScanMetrics),
-    set: &SignatureSet,
+    (set, layer): (&SignatureSet, Option<&Layer>),
     (request, light, look): (&Request, Option<Specimen>, Look),
     until: Instant,
 ) -> (Specimen, Verdict) {
@@ -83,7 +85,7 @@ pub(super) fn run(
         spamassassin::detect(&set.spamassassin, &specimen, known, time_up, verdict);
     });
     course.take(Detector::Classifier, |verdict| {
-        classifier::classify(&specimen, &set.model, None).into_iter().for_each(|finding| verdict.find(finding));
+        classifier::classify(&specimen, &set.model, layer).into_iter().for_each(|finding| verdict.find(finding));
     });
     let known = Known {
         own_domains: &request.own_domains,
@@ -176,7 +178,13 @@ mod tests {
         let pack = Pack::from_files("x", vec![file("pack.toml", "[pack]\nname = \"x\""), file("a.yar", rule)]).unwrap();
         let set = SignatureSet::compile(1, &[pack]).unwrap();
         let config = Config { on, ..Config::default() };
-        run((&config, &Metrics::new().scan), &set, (&request(octets), None, Look::Inside), Instant::now() + time).1
+        run(
+            (&config, &Metrics::new().scan),
+            (&set, None),
+            (&request(octets), None, Look::Inside),
+            Instant::now() + time,
+        )
+        .1
     }
 
     /// An archive with the test virus in it, and a program.

@@ -10,6 +10,7 @@
 //! operator's settings, and nothing at all for outbound mail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,9 @@ use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Score};
 use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
+use crate::signatures::Layers;
+use crate::signatures::layers::AtHand;
+use crate::signatures::model::Layer;
 use crate::signatures::sets::Sets;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Pool as Threads, ScanTrouble};
@@ -46,6 +50,10 @@ pub struct Config {
     pub on: Detectors,
     /// Tried on files with passwords, after the words of the mail.
     pub passwords: Vec<Box<str>>,
+    /// Where the classifier keeps what tenants' users taught; `None`: nowhere, and nobody is heard.
+    pub layers: Option<PathBuf>,
+    /// Octets of that in memory.
+    pub layer_memory: usize,
 }
 
 impl Default for Config {
@@ -57,6 +65,8 @@ impl Default for Config {
             limits: Limits::default(),
             on: Detectors::all(),
             passwords: Vec::new(),
+            layers: None,
+            layer_memory: 128 << 20,
         }
     }
 }
@@ -105,6 +115,7 @@ struct Inner {
     config: Config,
     pool: Pool,
     sets: Arc<Sets>,
+    layers: Option<Arc<Layers>>,
     external: External,
     metrics: Arc<Metrics>,
     hostname: Box<str>,
@@ -126,7 +137,8 @@ impl Scanner {
         metrics.scan.running.of(Threads::All).set(i64::try_from(config.workers).unwrap_or(i64::MAX));
         let external = External::new(external.only(config.on));
         let (hostname, lately) = (hostname.into(), Lately::default());
-        Self(Arc::new(Inner { config, pool, sets, external, metrics, hostname, lately }))
+        let layers = config.layers.clone().map(|dir| Arc::new(Layers::new(dir, config.layer_memory)));
+        Self(Arc::new(Inner { config, pool, sets, layers, external, metrics, hostname, lately }))
     }
 
     /// Scans a message.
@@ -222,6 +234,12 @@ impl Scanner {
         &self.0.sets
     }
 
+    /// What tenants' users taught, if it is kept.
+    #[must_use]
+    pub fn layers(&self) -> Option<&Arc<Layers>> {
+        self.0.layers.as_ref()
+    }
+
     fn question(&self, request: &Request) -> Question {
         Question {
             message: request.octets.clone(),
@@ -285,15 +303,39 @@ impl Inner {
             return frame(&request.octets, &self.config.limits);
         }
         let has_yara = || !self.sets.pick(request.number, request.tenant.as_ref()).yara.is_empty();
-        if has_yara() { None } else { taken_apart(&request.octets, &self.config.limits) }
+        if has_yara() || self.would_read(request) {
+            return None;
+        }
+        taken_apart(&request.octets, &self.config.limits)
+    }
+
+    /// Whose users are heard: those of the one tenant whose mail comes in. What leaves is judged by nobody's own word.
+    fn taught(&self, request: &Request) -> Option<(&Layers, TenantId)> {
+        let tenant = request.tenant.clone().filter(|_| request.direction == Direction::Inbound)?;
+        let layers = self.layers.as_deref().filter(|_| self.config.on.has(Detector::Classifier))?;
+        Some((layers, tenant))
+    }
+
+    /// Whether the disk is asked for what was taught.
+    fn would_read(&self, request: &Request) -> bool {
+        let at_hand = self.taught(request).map(|(layers, tenant)| layers.at_hand(&tenant));
+        matches!(at_hand, Some(AtHand::NotRead))
+    }
+
+    fn layer(&self, request: &Request, look: Look) -> Option<Arc<Layer>> {
+        let (layers, tenant) = self.taught(request).filter(|_| look == Look::Inside)?;
+        layers.of(&tenant)
     }
 
     fn scan(&self, request: &Request, light: Option<Specimen>) -> Scanned {
         let begun = Instant::now();
         let until = begun + self.config.time;
         let picked = self.sets.pick(request.number, request.tenant.as_ref());
-        let work = (request, light, self.look(request.direction));
-        let (specimen, verdict) = detectors::run((&self.config, &self.metrics.scan), &picked, work, until);
+        let look = self.look(request.direction);
+        let layer = self.layer(request, look);
+        let with = (&*picked, layer.as_deref());
+        let (specimen, verdict) =
+            detectors::run((&self.config, &self.metrics.scan), with, (request, light, look), until);
         // Malware comes in waves, which say nothing of a set.
         let malware = verdict.findings.iter().any(|found| found.class == Class::Malware);
         let hit = verdict.score >= HIT && !malware;

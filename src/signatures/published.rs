@@ -230,7 +230,7 @@ fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Written beside, made durable, moved into place.
-fn replace(path: &Path, octets: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, octets: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     write_synced(&fresh, octets)?;
     fs::rename(&fresh, path)?;

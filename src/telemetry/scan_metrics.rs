@@ -92,6 +92,8 @@ pub struct ScanMetrics {
     pub running: Gauges<Pool>,
     /// Things in messages that nobody looked into: budgets, damage, passwords.
     pub unchecked: IntCounter,
+    /// Messages whose release taught a tenant's classifier.
+    pub lessons: IntCounter,
     /// The number of the signature set in force.
     pub set: IntGauge,
     /// When it was made; its age is the time less this.
@@ -123,6 +125,7 @@ impl ScanMetrics {
             waiting: r.gauge("scan_waiting", "Messages waiting for a thread of the pool."),
             running: r.gauges("scan_threads", "Threads of the pool: all of them, and those at work."),
             unchecked: r.counter("scan_unchecked_total", "Parts and files that nobody looked into."),
+            lessons: r.counter("classifier_lessons_total", "Released messages that taught their tenant's classifier."),
             set: r.gauge("signatures_set", "The number of the signature set in force."),
             set_created: r.gauge("signatures_created_timestamp_seconds", "When the set in force was made."),
             set_canary: r.gauge("signatures_canary_set", "The number of the set under trial; 0: none."),

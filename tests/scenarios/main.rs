@@ -11,6 +11,7 @@ mod auth_only_after_tls;
 mod authentication_at_end_of_data;
 mod call_ahead_cached;
 mod changed_mail_is_sealed;
+mod classifier_learns;
 mod client_certificate;
 mod connection_limits;
 mod content_decides;

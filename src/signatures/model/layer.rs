@@ -81,6 +81,13 @@ impl Layer {
         self.weights.is_empty()
     }
 
+    /// Octets in memory, nearly.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        // A word, its weight and an octet of the table's own.
+        self.weights.capacity() * 9
+    }
+
     /// As a file; words that say nothing are left out.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
