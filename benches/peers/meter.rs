@@ -106,6 +106,16 @@ fn tree(root: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// What all processors of the machine have worked, whoever for: of a quiet machine, what the measured ones took together.
+pub fn machine() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1);
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    let ticks: Vec<u64> = fields.take(8).filter_map(|word| word.parse().ok()).collect();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    Duration::from_millis((ticks.iter().sum::<u64>() - idle) * 10)
+}
+
 /// `VmRSS` of a process in KiB.
 pub fn resident_kib(pid: u32) -> u64 {
     field(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmRSS:")
