@@ -160,6 +160,7 @@ fn request(octets: Bytes) -> Request {
         sender: ReversePath::Null,
         recipients: Vec::new(),
         own_domains: Vec::new(),
+        protected: [].into(),
         authentication: None,
         is_relayed: false,
     }

@@ -79,6 +79,7 @@ impl Judge {
             helo: "mail.example.net".into(),
             sender: ReversePath::Null,
             own_domains: vec![Domain::parse(recipient.domain().as_str()).unwrap()],
+            protected: Arc::default(),
             recipients: vec![recipient],
             authentication: None,
             is_relayed: false,

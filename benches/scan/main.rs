@@ -133,6 +133,7 @@ fn request(octets: Bytes) -> Request {
         sender: ReversePath::Mailbox(Address::parse("taro@partner.example").unwrap()),
         recipients: vec![Address::parse("hanako@acme.example").unwrap()],
         own_domains: Vec::new(),
+        protected: Arc::default(),
         authentication: None,
         is_relayed: false,
     }

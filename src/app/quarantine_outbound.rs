@@ -58,6 +58,7 @@ pub(super) async fn recheck(
         sender: held.envelope.sender.clone(),
         recipients: recipients.collect(),
         own_domains: held.envelope.sender.address().map(|sender| sender.domain().clone()).into_iter().collect(),
+        protected: [].into(),
         authentication: None,
         is_relayed: false,
     };

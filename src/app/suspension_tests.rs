@@ -110,6 +110,7 @@ impl World {
             sender: ReversePath::Null,
             recipients: Vec::new(),
             own_domains: Vec::new(),
+            protected: [].into(),
             authentication: None,
             is_relayed: false,
         };

@@ -203,6 +203,7 @@ impl Question {
             sender: self.args.from.clone(),
             recipients: self.args.rcpt.clone(),
             own_domains: domains.collect(),
+            protected: self.tenant.as_ref().map(|tenant| Arc::clone(&tenant.people)).unwrap_or_default(),
             authentication: None,
             is_relayed: false,
         };

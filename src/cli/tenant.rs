@@ -133,6 +133,11 @@ fn to_toml(spec: &TenantSpec) -> String {
     ] {
         line(&tables(&format!("tenant.{name}"), &table), String::new());
     }
+    for person in &spec.people {
+        line("[[tenant.person]]", String::new());
+        line("name", quoted(&person.name));
+        line("addresses", as_toml(&serde_json::json!(person.addresses)));
+    }
     for domain in &spec.domains {
         line("[[tenant.domain]]", String::new());
         line("name", quoted(&domain.name));

@@ -5,6 +5,7 @@
 //! [`Divided`] is made by [`Connection::divide`] alone. Every recipient of the transaction is in exactly one of its parts.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::message::specimen::Specimen;
 use crate::model::disposition::{Category, Copies, Disposition, Edits};
 use crate::model::explanation::content::Content;
 use crate::model::finding::Verdict;
-use crate::model::{Address, Direction, Domain, Reply, TenantId, Timestamp};
+use crate::model::{Address, Direction, Domain, Person, Reply, TenantId, Timestamp};
 use crate::policy::content::{Author, Decider, Facts, Ruling, Signed, Together, dispose, same_edits, together};
 use crate::policy::explain::content_group;
 use crate::scan::{Checked, Request, Scanned, Terms, unscanned};
@@ -218,6 +219,7 @@ impl Connection {
             sender: transaction.sender.clone(),
             recipients: recipients.map(|recipient| recipient.address.clone()).collect(),
             own_domains,
+            protected: people(lanes),
             authentication: judged.map(|judged| judged.authentication.clone()),
             is_relayed,
         }
@@ -252,9 +254,17 @@ fn explained(direction: Direction, (lanes, rulings): (&[Lane], &[Ruling]), verdi
     content
 }
 
+/// Of all the lanes' tenants; of one, as they are.
+fn people(lanes: &[Lane]) -> Arc<[Person]> {
+    match lanes {
+        [lane] => Arc::clone(&lane.tenant.people),
+        _ => lanes.iter().flat_map(|lane| lane.tenant.people.iter().cloned()).take(MAX_OWN).collect(),
+    }
+}
+
 /// Between two notices to a tenant about malware that named no sender; each message is in its quarantine.
 const BETWEEN_NOTICES: Duration = Duration::from_mins(10);
-/// Most domains of the recipients' tenants that detectors are told of.
+/// Most domains and people of the recipients' tenants that detectors are told of.
 const MAX_OWN: usize = 1_000;
 
 /// Whether the author is who the header says. Outbound nobody asks.

@@ -105,6 +105,7 @@ mod tests {
             domains: Box::default(),
             content: None,
             administrators: Box::default(),
+            people: Arc::default(),
             contract: None,
             clients: Box::default(),
             sign: crate::tenant::SignPolicy::default(),

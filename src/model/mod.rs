@@ -17,6 +17,7 @@ pub mod ids;
 pub mod lists;
 pub mod origin;
 pub mod outcome;
+pub mod person;
 pub mod rates;
 pub mod receipt;
 pub mod reply;
@@ -35,6 +36,7 @@ pub use envelope::{BodyKind, Envelope, Notify, OriginalRecipient, Recipient, Ret
 pub use ids::{ConnectionId, MessageId, TenantId};
 pub use origin::{Direction, Origin, Peer, TlsFacts};
 pub use outcome::{Outcome, OutcomeKind, Remote};
+pub use person::Person;
 pub use receipt::{AcceptedReply, Receipt};
 pub use reply::{Enhanced, Reply};
 pub use time::Timestamp;

@@ -157,6 +157,7 @@ fn request(octets: &Bytes, direction: Direction) -> Request {
         sender: ReversePath::Null,
         recipients: Vec::new(),
         own_domains: Vec::new(),
+        protected: Arc::default(),
         authentication: None,
         is_relayed: false,
     }

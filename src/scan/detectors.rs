@@ -92,7 +92,7 @@ pub(super) fn run(
         recipients: &request.recipients,
         authenticated: facts::is_known_authenticated(request),
         first_contact: false,
-        protected: &[],
+        protected: &request.protected,
     };
     if request.direction == Direction::Inbound {
         course.take(Detector::Impersonation, |verdict| impersonation::detect(&specimen, &known, verdict));
@@ -167,6 +167,7 @@ mod tests {
             sender: ReversePath::Null,
             recipients: Vec::new(),
             own_domains: Vec::new(),
+            protected: Arc::default(),
             authentication: None,
             is_relayed: false,
         }

@@ -25,7 +25,7 @@ use crate::message::specimen::{Limits, Specimen};
 use crate::model::authentication::Authentication;
 use crate::model::detectors::Detectors;
 use crate::model::finding::{Class, Detector, Score};
-use crate::model::{Address, Direction, Domain, ReversePath, TenantId};
+use crate::model::{Address, Direction, Domain, Person, ReversePath, TenantId};
 use crate::signatures::Layers;
 use crate::signatures::layers::AtHand;
 use crate::signatures::model::Layer;
@@ -87,6 +87,8 @@ pub struct Request {
     pub recipients: Vec<Address>,
     /// Domains of the tenants whose mail it is.
     pub own_domains: Vec<Domain>,
+    /// Of those tenants: people whose names are borrowed.
+    pub protected: Arc<[Person]>,
     /// `None`: nobody asked.
     pub authentication: Option<Authentication>,
     /// A relay of the operator's brought it: an author who isn't proven here may have been there.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::rates::RatesByDimension;
-use crate::model::{Address, Direction, Domain, TenantId, Timestamp};
+use crate::model::{Address, Direction, Domain, Person, TenantId, Timestamp};
 
 use super::content::{ContentPolicies, ContentPolicy};
 use super::contract::{Contract, Phase};
@@ -25,6 +25,8 @@ pub struct Tenant {
     /// `None`: the defaults; read it by [`Self::content_policy`].
     pub content: Option<Arc<ContentPolicies>>,
     pub administrators: Box<[Address]>,
+    /// Whose names only they may write under.
+    pub people: Arc<[Person]>,
     /// `None`: every right, no number, no end.
     pub contract: Option<Arc<Contract>>,
     pub sign: SignPolicy,
@@ -75,6 +77,7 @@ impl Tenant {
             clients: spec.outbound_clients.into(),
             content: shared_content.clone(),
             administrators: spec.administrators.into(),
+            people: spec.people.into(),
             contract: spec.contract.as_deref().map(|contract| Arc::new(Contract::compile(contract))),
             sign: spec.sign,
             forwards: spec.forwards,

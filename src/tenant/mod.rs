@@ -16,6 +16,7 @@ mod proof;
 mod read;
 mod read_content;
 mod read_contract;
+mod read_people;
 mod read_sender;
 mod recipients;
 mod reverse;

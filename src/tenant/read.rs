@@ -15,6 +15,7 @@ use super::content::ContentSpec;
 use super::proof::{HeaderProof, claimed_both_ways};
 use super::read_content;
 use super::read_contract;
+use super::read_people;
 use super::read_sender;
 use super::spec::{
     Claim, ClientSpec, Custody, DomainSpec, Forwards, Host, NextHop, PasswordHash, RecipientsSpec, SignPolicy,
@@ -34,6 +35,7 @@ const TENANT_KEYS: &[&str] = &[
     "forwards",
     "rates",
     "administrators",
+    "person",
     "contract",
 ];
 const DOMAIN_KEYS: &[&str] = &["name", "next_hops", "tls", "recipients", "sender", "content"];
@@ -189,6 +191,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let rates = self.rates(&section);
         self.check_content(&section, content.as_ref(), &domains);
         let administrators = self.administrators(&section, &domains);
+        let people = read_people::people(self.source, &section, self.problems);
         let id = id?;
         let name = name.unwrap_or_else(|| id.as_str().into());
         // A tenant with problems is read no further: its claims would be told as conflicts of half a tenant.
@@ -205,6 +208,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             forwards,
             rates,
             administrators,
+            people,
             contract: contract.map(Box::new),
         })
     }

@@ -230,6 +230,32 @@ fn what_is_wrong_with_a_contract_is_told() {
     assert!(read("t.toml", elsewhere).unwrap_err().to_string().contains("none of the tenant's domains"));
 }
 
+#[test]
+fn people_are_read_shown_and_refused_where_they_are_wrong() {
+    let text = "[[tenant]]\nid = 'a'\n[[tenant.person]]\nname = '山田 太郎'\naddresses = ['taro@a.example', 'taro@home.example']\n\
+                [[tenant.person]]\nname = ' Hanako Sato '\n";
+    let specs = read("t.toml", text).unwrap();
+    let [taro, hanako] = &*specs[0].people else { panic!("{specs:?}") };
+    assert_eq!((&*taro.name, taro.addresses.len(), &*hanako.name), ("山田 太郎", 2, "Hanako Sato"));
+    let kept = serde_json::to_string(&specs[0]).unwrap();
+    assert_eq!(serde_json::from_str::<TenantSpec>(&kept).unwrap(), specs[0]);
+    for (lines, complaint) in [
+        ("addresses = ['x@a.example']", "has no name"),
+        ("name = 'Jo'", "a full name of 3 letters or more"),
+        ("name = '12345'", "a full name"),
+        ("name = 'Hanako Sato'\naddresses = ['hanako']", "\"hanako\""),
+        ("name = 'Hanako Sato'\naddresses = [5]", "in quotes"),
+        ("name = 'Hanako Sato'\nmail = 'x'", "unknown key \"mail\""),
+    ] {
+        let problems = read("t.toml", &format!("[[tenant]]\nid = 'a'\n[[tenant.person]]\n{lines}\n")).unwrap_err();
+        assert!(problems.to_string().contains(complaint), "{lines}: {problems}");
+    }
+    let many = "[[tenant.person]]\nname = 'Hanako Sato'\n".repeat(201);
+    assert!(
+        read("t.toml", &format!("[[tenant]]\nid = 'a'\n{many}")).unwrap_err().to_string().contains("more than 200")
+    );
+}
+
 fn shared(id: &str, value: &str) -> String {
     format!(
         "[[tenant]]\nid = '{id}'\n[[tenant.outbound_client]]\nnetwork = ['192.0.2.0/24', '2001:db8::/32']\n\

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::rates::OutboundRates;
-use crate::model::{Address, Domain, TenantId};
+use crate::model::{Address, Domain, Person, TenantId};
 
 use super::content::ContentSpec;
 use super::contract::ContractSpec;
@@ -40,6 +40,9 @@ pub struct TenantSpec {
     /// Who is told of what concerns the tenant as a whole; addresses at its own domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub administrators: Vec<Address>,
+    /// Whose names only they may write under.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Person>,
     /// What is agreed on accounts and dates. `None`: every right, no number, no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Box<ContractSpec>>,

@@ -38,6 +38,7 @@ pub async fn checked(text: &[u8]) -> Checked {
         sender: ReversePath::Null,
         recipients: Vec::new(),
         own_domains: Vec::new(),
+        protected: [].into(),
         authentication: None,
         is_relayed: false,
     };

@@ -57,6 +57,32 @@ fn a_virus_is_quarantined_and_the_next_hop_never_sees_it() {
 }
 
 #[test]
+fn a_borrowed_name_is_stamped_for_the_tenant_that_named_the_person() {
+    let mx = FakeMx::start();
+    let person = "[[tenant.person]]\nname = \"山田 太郎\"\naddresses = [\"taro@home.example\"]\n";
+    let tenants = tenant("acme", "acme.example", "queued", &[mx.address()], "\"any\"")
+        + person
+        + &tenant("beta", "beta.example", "queued", &[mx.address()], "\"any\"");
+    let gateway = Gateway::builder().tenants(&tenants).start();
+    // 山田太郎
+    let name = "=?utf-8?B?5bGx55Sw5aSq6YOO?=";
+    let cases = [
+        ("boss@freemail.example", "you@acme.example", true),
+        ("taro@home.example", "you@acme.example", false),
+        ("boss@freemail.example", "you@beta.example", false),
+    ];
+    for (nth, (from, to, is_stamped)) in cases.into_iter().enumerate() {
+        let text = message("urgent", "Please pay the invoice today.\r\n");
+        gateway.send_inbound(from, &[to], &text.replacen("Aoi <aoi@sender.example>", &format!("{name} <{from}>"), 1));
+        let received = mx.wait(nth + 1).pop().unwrap();
+        let said = received.headers().contains("X-Sekisho-Verdict: impersonation");
+        assert_eq!(said, is_stamped, "{from} to {to}: {}", received.headers());
+    }
+    assert!(gateway.cli_ok(&["tenant", "show", "acme"]).contains("[[tenant.person]]\nname = \"山田 太郎\""));
+    gateway.assert_settled();
+}
+
+#[test]
 fn a_virus_does_not_leave() {
     let (mx, gateway) = world();
     gateway.send_outbound("you@acme.example", &["her@partner.example"], &with_file("a file", "a.bin", &eicar()));

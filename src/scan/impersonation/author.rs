@@ -48,8 +48,8 @@ fn name(scene: &Scene<'_>, found: &mut Found) {
     }
     let outside = scene.own(&scene.host).is_none();
     if outside && let Some(person) = scene.known.protected.iter().find(|person| is_name(&person.name, name)) {
-        let address = scene.from.address.to_lowercase();
-        if !person.addresses.iter().any(|own| **own == *address) {
+        let address = &scene.from.address;
+        if !person.addresses.iter().any(|own| own.to_string().eq_ignore_ascii_case(address)) {
             found.add(&s::FROM_NAME_OWN_PERSON, &scene.from.name);
         }
     }
@@ -92,19 +92,20 @@ fn name(scene: &Scene<'_>, found: &mut Found) {
     }
 }
 
-/// The same words, in any order: family names come first in some languages.
+/// All the words of a person's name, in any order, for family names come first in some languages, and whatever else beside a
+/// full one: a title, a firm. One Latin word is many people's, and must be all there is. Japanese names are written with and without a
+/// blank.
 fn is_name(person: &str, name: &str) -> bool {
-    let sorted = |text: &str| {
-        let mut words = text
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
-        words.sort_unstable();
-        words
-    };
+    fn words(text: &str) -> Vec<&str> {
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect()
+    }
     let person = fold(person);
-    !person.trim().is_empty() && (person == name || sorted(&person) == sorted(name))
+    let (own, said) = (words(&person), words(name));
+    let whole = own.concat();
+    let is_full = own.len() > 1 || !whole.is_ascii();
+    !whole.is_empty()
+        && (said.concat() == whole
+            || (is_full && (said.contains(&&*whole) || own.iter().all(|word| said.contains(word)))))
 }
 
 /// Hosts of what looks like addresses in a name.

@@ -18,7 +18,7 @@ use crate::message::fold::fold;
 use crate::message::links::registrable;
 use crate::message::specimen::{Mailbox, Specimen};
 use crate::model::finding::{Detector, Finding, Verdict};
-use crate::model::{Address, Domain};
+use crate::model::{Address, Domain, Person};
 
 use super::symbols::{Symbol, find};
 
@@ -37,14 +37,6 @@ pub struct Known<'a> {
     pub first_contact: bool,
     /// People whose names are borrowed.
     pub protected: &'a [Person],
-}
-
-/// Somebody whose name only they may use.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Person {
-    pub name: Box<str>,
-    /// In lower case.
-    pub addresses: Vec<Box<str>>,
 }
 
 /// Looks for deception; each symbol is found at most once.

@@ -24,7 +24,8 @@ fn symbols(text: &str) -> Vec<String> {
 fn authors_who_are_somebody_else() {
     let own = [Domain::parse("acme.example.jp").unwrap()];
     let recipients = [Address::parse("taro@acme.example.jp").unwrap()];
-    let person = Person { name: "山田 太郎".into(), addresses: vec!["yamada@acme.example.jp".into()] };
+    let person =
+        Person { name: "山田 太郎".into(), addresses: vec![Address::parse("yamada@acme.example.jp").unwrap()] };
     let known = Known {
         own_domains: &own,
         recipients: &recipients,
@@ -36,6 +37,8 @@ fn authors_who_are_somebody_else() {
         ("\"ceo@acme.example.jp\" <x@evil.example.net>", "FROM_NAME_OWN_ADDRESS"),
         ("\"support@other.com\" <x@evil.example.net>", "FROM_NAME_OTHER_ADDRESS"),
         ("太郎 山田 <x@evil.example.net>", "FROM_NAME_OWN_PERSON"),
+        ("山田太郎 <x@evil.example.net>", "FROM_NAME_OWN_PERSON"),
+        ("代表取締役 山田太郎 <x@evil.example.net>", "FROM_NAME_OWN_PERSON"),
         ("acme.example.jp Admin <x@evil.example.net>", "FROM_NAME_OWN_DOMAIN"),
         ("PayPal <service@evil.example.net>", "FROM_NAME_BRAND"),
         ("三井住友カード <info@evil.example.net>", "FROM_NAME_BRAND"),
