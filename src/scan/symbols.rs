@@ -52,7 +52,7 @@ symbols! {
         "The author's name is an address in another domain" "差出人の表示名が別ドメインのメールアドレスです"
     FROM_NAME_OWN_ADDRESS Impersonation Impersonation 3000
         "The author's name is an address of the recipient's organisation, the author is outside" "差出人の表示名が受信側組織のアドレスですが、実際の差出人は外部です"
-    FROM_NAME_OWN_PERSON Impersonation Impersonation 4500
+    FROM_NAME_OWN_PERSON Impersonation Impersonation 4000
         "The author has the name of a protected person and another address" "保護対象の人物と同じ表示名ですが、アドレスが異なります"
     FROM_NAME_OWN_DOMAIN Impersonation Impersonation 1500
         "The author's name is that of the recipient's domain, the author is outside" "差出人の表示名が受信側ドメインの名前ですが、実際の差出人は外部です"

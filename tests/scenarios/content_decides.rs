@@ -72,7 +72,7 @@ fn a_borrowed_name_is_stamped_for_the_tenant_that_named_the_person() {
         ("boss@freemail.example", "you@beta.example", false),
     ];
     for (nth, (from, to, is_stamped)) in cases.into_iter().enumerate() {
-        let text = message("urgent", "Please pay the invoice today.\r\n");
+        let text = message("minutes", "hello\r\n");
         gateway.send_inbound(from, &[to], &text.replacen("Aoi <aoi@sender.example>", &format!("{name} <{from}>"), 1));
         let received = mx.wait(nth + 1).pop().unwrap();
         let said = received.headers().contains("X-Sekisho-Verdict: impersonation");
