@@ -97,7 +97,11 @@ fn in_utf8(html: &str) -> String {
 pub fn rewrite(specimen: &Specimen, index: usize, text: &str, keep: Keep, splices: &mut Splices) {
     let Some(part) = specimen.parts.get(index) else { return };
     let fields = if part.parent.is_none() { &specimen.fields } else { &part.fields };
-    let (encoding, body) = encode::text(text);
+    let (encoding, mut body) = encode::text(text);
+    // The last line of a message ends as all do.
+    if part.encoded.end == specimen.raw.len() && !body.ends_with(b"\r\n") {
+        body.extend(b"\r\n");
+    }
     let mut header = String::new();
     let old = fields.iter().find(|field| is(field, "content-type")).filter(|_| keep == Keep::Parameters);
     encode::push_field(&mut header, "Content-Type", &content_type(specimen, part, old));

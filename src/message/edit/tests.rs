@@ -123,6 +123,19 @@ fn a_stamp_stands_above_each_shown_text() {
 }
 
 #[test]
+fn the_last_line_ends_as_all_do() {
+    for text in ["Subject: x\r\n\r\nhello\r\n", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n"]
+    {
+        let (edited, undone) = edit(text, &stamped("外部からのメールです。送信者のお名前にご注意ください。"));
+        assert!(edited.contains("base64") && undone.is_empty(), "{edited}");
+        assert!(edited.ends_with("\r\n"), "{edited}");
+    }
+    let (edited, _) = edit(MIXED, &stamped("外部からのメールです。"));
+    let blank_before = |text: &str| text.matches("\r\n\r\n--").count();
+    assert!(edited.ends_with("--o--\r\nend\r\n") && blank_before(&edited) == blank_before(MIXED), "{edited}");
+}
+
+#[test]
 fn a_stamp_on_mail_without_mime() {
     for plain in ["From: a@b.example\r\nSubject: x\r\n\r\nhello\r\n", "\r\nhello\r\n"] {
         let (edited, _) = edit(plain, &stamped("note"));
