@@ -412,11 +412,11 @@ impl Parts {
             quarantine: self.quarantine.clone(),
             spool: self.spool.clone(),
             scanner: self.scanner.clone(),
-            lessons: Lessons {
-                scanner: self.scanner.clone(),
-                learns: settings.content.scan.classifier.learn_from_releases,
-                metrics: Arc::clone(&self.metrics),
-            },
+            lessons: Lessons::start(
+                self.scanner.clone(),
+                settings.content.scan.classifier.learn_from_releases,
+                Arc::clone(&self.metrics),
+            ),
             spam: SpamRule(Box::new(move || {
                 let outbound = &running.running.load().settings.outbound;
                 let has_pool = outbound.egress.iter().any(|one| one.pool == Pool::Suspect);

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::lessons::Lessons;
+use super::lessons::{Lessons, words};
 use super::quarantine_outbound::{NotOut, octets, recheck};
 use super::quarantine_release::{as_accepted, verdict_field};
 use crate::admin::Answer;
@@ -26,6 +26,7 @@ use crate::model::finding::Class;
 use crate::model::{Direction, MessageId};
 use crate::quarantine::{self, Chosen, Held, HeldBody, NotDone, Quarantine, QuarantineError, Release, Scope};
 use crate::scan::Scanner;
+use crate::signatures::model::Tokens;
 use crate::spool::{self, About, Body, NewMessage, Spool, SpoolError};
 use crate::telemetry::Metrics;
 use crate::tenant::Snapshot;
@@ -222,17 +223,17 @@ impl HeldMail {
             return Err(NotOut::Never(Category::Malware).into());
         }
         may_send(&self.suspensions, release.held())?;
-        let (message, octets) = self.message(&mut release).await?;
-        let held = release.held();
-        let lesson = (teaches && self.lessons.wants(held)).then(|| (held.tenant.clone(), octets));
+        let teaches = teaches && self.lessons.wants(release.held());
+        let (message, lesson) = self.message(&mut release, teaches).await?;
+        let tenant = release.held().tenant.clone();
         let recipients = message.meta().envelope.recipients.len();
         let (spool, suspensions, reason) = (self.spool.clone(), self.suspensions.clone(), reason.to_owned());
         // Whoever asked may go away meanwhile.
         let handed_over =
             tokio::spawn(async move { hand_over(spool, (release, message), &suspensions, &reason).await });
         handed_over.await.map_err(|_| QuarantineError::Closed)??;
-        if let Some((tenant, octets)) = lesson {
-            self.lessons.good(tenant, octets).await;
+        if let Some(lesson) = lesson {
+            self.lessons.good(tenant, lesson);
         }
         Ok(recipients)
     }
@@ -245,8 +246,8 @@ impl HeldMail {
         signed.map_err(NotOut::from)
     }
 
-    /// As the spool takes it, and its octets.
-    async fn message(&self, release: &mut Release) -> Result<(NewMessage, Bytes), ChangeError> {
+    /// As the spool takes it, and if it teaches, its words.
+    async fn message(&self, release: &mut Release, teaches: bool) -> Result<(NewMessage, Option<Tokens>), ChangeError> {
         let gone = QuarantineError::Gone(release.held().id);
         let held = release.held();
         let direction = held.direction;
@@ -262,9 +263,11 @@ impl HeldMail {
         let authserv_id: Box<str> = self.authserv_id.as_ref().into();
         let read = tokio::task::spawn_blocking(move || {
             let as_it_came = octets(&mut held_body)?;
-            Ok::<_, std::io::Error>((as_accepted(&as_it_came, direction, &authserv_id), held_body))
+            let octets = as_accepted(&as_it_came, direction, &authserv_id);
+            let lesson = teaches.then(|| words(octets.clone()));
+            Ok::<_, std::io::Error>((octets, held_body, lesson))
         });
-        let (octets, held_body) = read.await.map_err(|_| QuarantineError::Closed)?.map_err(NotOut::from)?;
+        let (octets, held_body, lesson) = read.await.map_err(|_| QuarantineError::Closed)?.map_err(NotOut::from)?;
         let (head, checked) = match direction {
             Direction::Inbound => (verdict_field(release.held()), None),
             Direction::Outbound => {
@@ -273,7 +276,6 @@ impl HeldMail {
             }
         };
         let head = Bytes::from(head);
-        let whole = octets.clone();
         let body = match held_body {
             HeldBody::Memory(_) => Body::Memory { head, rest: octets },
             // Written anew from what was looked at.
@@ -288,7 +290,7 @@ impl HeldMail {
             Some(checked) => NewMessage::outbound(checked, id, about, body),
             None => NewMessage::inbound(id, about, body),
         };
-        Ok((message, whole))
+        Ok((message, lesson))
     }
 }
 

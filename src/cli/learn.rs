@@ -23,7 +23,6 @@ use crate::app;
 use crate::config::Settings;
 use crate::message::specimen::{Limits, Specimen};
 use crate::model::TenantId;
-use crate::scan::Scanner;
 use crate::signatures::Layers;
 use crate::signatures::layers::{LayerError, Sums};
 use crate::signatures::model::Tokens;
@@ -48,7 +47,7 @@ pub(super) enum LearnCommand {
 pub(super) struct Lesson {
     #[command(flatten)]
     whose: Whose,
-    /// Messages, directories of messages, or - for stdin
+    /// Messages, Maildirs, other directories of messages, or - for stdin
     #[arg(required = true, value_name = "FILE|-|DIR")]
     places: Vec<PathBuf>,
 }
@@ -78,7 +77,11 @@ pub(super) async fn run(
     | LearnCommand::Forget(whose)) = &command;
     let id = whose.tenant.clone();
     let store = SqliteTenants::open(&settings.data_dir).await?;
-    store.find(&id).await?.ok_or_else(|| Failure::NoTenant(id.clone()))?;
+    // What a tenant left behind may be forgotten when it is gone.
+    let is_known = store.find(&id).await?.is_some() || matches!(command, LearnCommand::Forget(_));
+    if !is_known {
+        return Err(Failure::NoTenant(id));
+    }
     let classifier = &settings.content.scan.classifier;
     let layers = Layers::new(classifier.dir.clone(), 0);
     match command {
@@ -103,6 +106,19 @@ pub(super) async fn run(
     }
 }
 
+/// Every file below a directory; of a Maildir the messages, not the files of whoever serves it nor the folders beside.
+fn mail_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let own = ["cur", "new"].map(|name| dir.join(name));
+    if !own.iter().all(|dir| dir.is_dir()) {
+        return messages(dir);
+    }
+    let mut files = Vec::new();
+    for dir in own {
+        files.extend(messages(&dir)?);
+    }
+    Ok(files)
+}
+
 /// What came of a lesson.
 #[derive(Debug, Default)]
 struct Taken {
@@ -122,7 +138,7 @@ fn teach(
     let mut files = Vec::new();
     for place in &lesson.places {
         match place.is_dir() {
-            true => files.extend(messages(place)?),
+            true => files.extend(mail_in(place)?),
             false => files.push(place.clone()),
         }
     }
@@ -143,7 +159,7 @@ fn teach(
         }
         taken.messages += words.len();
         if !words.is_empty() {
-            sums = layers.teach(tenant, &seed(&scanner, tenant).model, words)?;
+            sums = layers.teach(tenant, &scanner.sets().settled(tenant).model, words)?;
         }
         if let Some(failure) = failed {
             eprintln!("sekisho: {} messages were learned before it", taken.messages);
@@ -152,11 +168,6 @@ fn teach(
     }
     tell((tenant, sums), Some(&taken), style, out)?;
     Ok(exit::OK)
-}
-
-/// The set that judges the tenant's mail, but for one under trial.
-fn seed(scanner: &Scanner, tenant: &TenantId) -> crate::signatures::Picked {
-    scanner.sets().pick(0, Some(tenant))
 }
 
 fn words_of(file: &Path) -> Result<Tokens, Failure> {

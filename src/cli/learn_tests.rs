@@ -76,9 +76,11 @@ async fn what_a_tenant_calls_spam_is_spam_to_that_tenant_alone() {
     let place = Place::new().await;
     place.write("news.eml", NEWS);
     for n in 0..5 {
-        place.write(&format!("junk/{n}.eml"), NEWS);
+        place.write(&format!("junk/cur/{n}.eml"), NEWS);
     }
-    place.write("junk/empty.eml", "From: a@b.example\n\n\n");
+    place.write("junk/new/empty.eml", "From: a@b.example\n\n\n");
+    place.write("junk/uidlist", "3 V1 N6");
+    place.write("junk/.Other/cur/7.eml", NEWS);
     let before = place.symbols("acme").await;
     assert!(!before.contains("CLASSIFIER_SPAM") && !before.contains("CLASSIFIER_SURE"), "{before}");
     let (code, told) = place.run("spam --tenant acme DIR/junk DIR/news.eml").await;
@@ -87,7 +89,7 @@ async fn what_a_tenant_calls_spam_is_spam_to_that_tenant_alone() {
     let after = place.symbols("acme").await;
     assert!(after.contains("CLASSIFIER_SPAM") || after.contains("CLASSIFIER_SURE"), "{after}");
     assert_eq!(place.symbols("beta").await, before, "nobody else's mail is judged by it");
-    let (_, json) = place.run("ham --tenant acme --json DIR/news.eml DIR/junk/empty.eml").await;
+    let (_, json) = place.run("ham --tenant acme --json DIR/news.eml DIR/junk/new/empty.eml").await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["spam"], &json["ham"], &json["learned"]), (&6.into(), &1.into(), &1.into()), "{json}");
     assert_eq!(json["without_words"], 1);
@@ -104,6 +106,8 @@ async fn what_cannot_be_learned_is_told_and_what_came_before_it_stays() {
     place.write("news.eml", NEWS);
     let (code, told) = place.run("spam --tenant gamma DIR/news.eml").await;
     assert_eq!(code, exit::NOT_FOUND, "{told}");
+    place.write("var/classifier/gamma.layer", "of a tenant that is gone");
+    assert_eq!(place.run("forget --tenant gamma").await.1, "gamma: all that was taught is forgotten\n");
     let (code, told) = place.run("spam --tenant acme DIR/news.eml DIR/missing.eml DIR/news.eml").await;
     assert_eq!(code, exit::FAILED);
     assert!(told.contains("missing.eml"), "{told}");

@@ -143,6 +143,7 @@ pub(super) async fn run(
     // What the node counted while it still knew the tenant.
     let store = SqliteAccounts::open(data_dir).await?;
     store.erase(&args.id).await?;
+    forget_lessons(data_dir, &args.id)?;
     let record = Record {
         v: 1,
         tenant: &args.id,

@@ -65,8 +65,9 @@
 //! sekisho learn show --tenant acme                    how much was taught
 //! sekisho learn forget --tenant acme                  all of it; `sekisho tenant purge` does so too
 //! ```
-//! Inbound mail that was held as spam and is released is taken for good at once, unless `classifier.learn_from_releases` is off or the
-//! release says `--no-learn`. A lesson counts for that tenant's inbound mail alone, and not for mail that goes to several tenants at one
+//! Of a Maildir only the messages are read, not the folders beside them. Inbound mail that was held as spam and is released is taken for
+//! good soon after, unless `classifier.learn_from_releases` is off or the release says `--no-learn`; a lesson waits for nobody and nobody
+//! for it, and those not yet learned when a node stops are lost. A lesson counts for that tenant's inbound mail alone, and not for mail that goes to several tenants at one
 //! time; what leaves is judged by the seed: nobody talks their own spam out of it. Taught mail weighs up to 6.5 points, or -4.
 //! The finding's evidence says how much of the opinion is the tenant's own.
 //!

@@ -87,7 +87,7 @@ pub struct Request {
     pub recipients: Vec<Address>,
     /// Domains of the tenants whose mail it is.
     pub own_domains: Vec<Domain>,
-    /// Of those tenants: people whose names are borrowed.
+    /// People of the one tenant whose mail it is, whose names are borrowed.
     pub protected: Arc<[Person]>,
     /// `None`: nobody asked.
     pub authentication: Option<Authentication>,

@@ -72,6 +72,8 @@ struct Cache {
 struct Entry {
     layer: Option<Arc<Layer>>,
     stamp: Option<Stamp>,
+    /// The file is there and could not be read, which may pass: it is tried again at each look.
+    failed: bool,
     looked: Instant,
     turn: u64,
 }
@@ -110,7 +112,7 @@ impl Layers {
         let Some(entry) = cache.entries.get_mut(tenant) else { return AtHand::NotRead };
         entry.turn = turn;
         if now.duration_since(entry.looked) >= FRESH {
-            if Stamp::of(&self.file(tenant)) != entry.stamp {
+            if entry.failed || Stamp::of(&self.file(tenant)) != entry.stamp {
                 return AtHand::NotRead;
             }
             entry.looked = now;
@@ -128,12 +130,15 @@ impl Layers {
         }
         // Before it is read: if it is replaced meanwhile, the next look finds another.
         let stamp = Stamp::of(&self.file(tenant));
-        let layer = self.read(tenant).unwrap_or_else(|error| {
+        let read = self.read(tenant);
+        if let Err(error) = &read
+            && !self.lock().entries.get(tenant).is_some_and(|entry| entry.failed)
+        {
             tracing::warn!(%tenant, %error, "what the tenant's users taught the classifier is not used");
-            None
-        });
-        let layer = layer.filter(|layer| !layer.is_empty()).map(Arc::new);
-        self.keep(tenant, layer.clone(), stamp);
+        }
+        let failed = matches!(read, Err(LayerError::Io { .. }));
+        let layer = read.ok().flatten().filter(|layer| !layer.is_empty()).map(Arc::new);
+        self.keep(tenant, layer.clone(), (stamp, failed));
         layer
     }
 
@@ -175,11 +180,17 @@ impl Layers {
         }
         let _lock = self.alone()?;
         let path = self.file(tenant);
-        match fs::remove_file(&path).and_then(|()| File::open(&self.dir)?.sync_all()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(LayerError::Io { path, source }),
+        let mut was = false;
+        // What a crash left of a writing is its tenant's too.
+        for path in [path.with_extension("new"), path] {
+            match fs::remove_file(&path) {
+                Ok(()) => was = true,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(LayerError::Io { path, source }),
+            }
         }
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(at(&self.dir))?;
+        Ok(was)
     }
 
     fn file(&self, tenant: &TenantId) -> PathBuf {
@@ -210,12 +221,12 @@ impl Layers {
         Layer::from_bytes(&octets).map(Some).map_err(|reason| LayerError::Bad { path, reason })
     }
 
-    fn keep(&self, tenant: &TenantId, layer: Option<Arc<Layer>>, stamp: Option<Stamp>) {
+    fn keep(&self, tenant: &TenantId, layer: Option<Arc<Layer>>, (stamp, failed): (Option<Stamp>, bool)) {
         let size = |layer: &Option<Arc<Layer>>| layer.as_ref().map_or(0, |layer| layer.memory());
         let mut cache = self.lock();
         cache.octets += size(&layer);
         let turn = cache.turn;
-        let entry = Entry { layer, stamp, looked: Instant::now(), turn };
+        let entry = Entry { layer, stamp, failed, looked: Instant::now(), turn };
         if let Some(before) = cache.entries.insert(tenant.clone(), entry) {
             cache.octets = cache.octets.saturating_sub(size(&before.layer));
         }
@@ -245,7 +256,8 @@ impl Stamp {
     /// `None`: there is no file, or none that may be looked at.
     fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
-        let changed = (found.mtime(), found.mtime_nsec());
+        // Of its rights too: whoever may read it now could not before.
+        let changed = (found.ctime(), found.ctime_nsec());
         Some(Self { inode: found.ino(), length: found.len(), changed })
     }
 }

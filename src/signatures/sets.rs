@@ -290,6 +290,13 @@ impl Sets {
         Picked { slot: Arc::clone(&in_force.current), is_pinned: false }
     }
 
+    /// The set for a tenant that is not on trial: its own or the one in force.
+    #[must_use]
+    pub fn settled(&self, tenant: &TenantId) -> Arc<SignatureSet> {
+        let in_force = self.in_force.load();
+        Arc::clone(&in_force.pins.get(tenant).unwrap_or(&in_force.current).set)
+    }
+
     /// What became of a message. Returns the set that was taken back because of it. Never waits.
     pub fn told(&self, picked: &Picked, hit: bool, took: Duration) -> Option<Returned> {
         if picked.is_pinned {

@@ -12,8 +12,8 @@ use crate::model::{Address, Person};
 const KEYS: &[&str] = &["name", "addresses"];
 /// Each is compared with the author of each message.
 const MOST: usize = 200;
-/// Letters of a name; fewer are many people's.
-const LEAST: usize = 3;
+/// Letters of a name in Latin letters, and in others; fewer are many people's.
+const LEAST: (usize, usize) = (3, 2);
 
 type Table<'a, 'i> = (&'a DeTable<'i>, Range<usize>);
 
@@ -48,11 +48,12 @@ fn person<'a, 'i>(source: &'a Source<'i>, table: Table<'a, 'i>, problems: &mut P
 }
 
 fn full_name(text: &str) -> Result<Box<str>, String> {
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let letters = text.chars().filter(|c| c.is_alphabetic());
+    let least = if letters.clone().any(|c| c < '\u{370}') { LEAST.0 } else { LEAST.1 };
     let plain = text.chars().count() <= 200 && !text.chars().any(char::is_control);
-    if plain && letters >= LEAST {
+    if plain && letters.count() >= least {
         Ok(text.trim().into())
     } else {
-        Err(format!("a full name of {LEAST} letters or more, and at most 200 characters, belongs here"))
+        Err("a full name, family name and given name, of at most 200 characters belongs here".to_owned())
     }
 }

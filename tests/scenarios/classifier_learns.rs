@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{FakeMx, Gateway};
+use crate::support::{FakeMx, Gateway, eventually};
 
 /// The seed has hardly an opinion of it.
 fn news(number: u32) -> String {
@@ -44,7 +44,7 @@ fn what_is_taught_counts_at_once_and_a_release_teaches_too() {
     let held: serde_json::Value = serde_json::from_str(held.lines().next().expect("one is held")).unwrap();
     let id = held["id"].as_str().unwrap();
     gateway.cli_ok(&["quarantine", "release", id, "--reason", "they asked for it"]);
-    assert_eq!(gateway.metrics().sum("sekisho_classifier_lessons_total"), 1.0);
+    eventually("the lesson", || gateway.metrics().sum("sekisho_classifier_lessons_total") == 1.0);
     let told = gateway.cli_ok(&["learn", "show", "--tenant", "acme"]);
     assert!(told.starts_with("acme: taught by 6 messages of spam and 1 good ones"), "{told}");
     gateway.assert_settled();

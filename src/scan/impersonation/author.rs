@@ -3,6 +3,7 @@
 use super::{Found, Scene, claims, host_of, lookalike, services};
 use crate::message::fold::fold;
 use crate::message::links::{is_host, registrable};
+use crate::model::Person;
 use crate::scan::symbols as s;
 
 /// Characters of a text that are looked at for letters that look alike.
@@ -47,11 +48,8 @@ fn name(scene: &Scene<'_>, found: &mut Found) {
         return;
     }
     let outside = scene.own(&scene.host).is_none();
-    if outside && let Some(person) = scene.known.protected.iter().find(|person| is_name(&person.name, name)) {
-        let address = &scene.from.address;
-        if !person.addresses.iter().any(|own| own.to_string().eq_ignore_ascii_case(address)) {
-            found.add(&s::FROM_NAME_OWN_PERSON, &scene.from.name);
-        }
+    if outside && is_borrowed(scene.known.protected, name, &scene.from.address) {
+        found.add(&s::FROM_NAME_OWN_PERSON, &scene.from.name);
     }
     for host in hosts_in_addresses(name) {
         let shown = registrable(&host).unwrap_or(&host);
@@ -92,20 +90,40 @@ fn name(scene: &Scene<'_>, found: &mut Found) {
     }
 }
 
+/// Words of an author's name that are compared; a longer one is no name.
+const MAX_WORDS: usize = 40;
+
+/// Whether it is the name of one of these people, and none whose name it is writes from there.
+fn is_borrowed(people: &[Person], name: &str, address: &str) -> bool {
+    if people.is_empty() {
+        return false;
+    }
+    let said: Vec<&str> = words(name).take(MAX_WORDS).collect();
+    let whole = said.concat();
+    let mut owners = people.iter().filter(|person| is_name(&fold(&person.name), &said, &whole)).peekable();
+    let writes_from =
+        |person: &Person| person.addresses.iter().any(|own| own.to_string().eq_ignore_ascii_case(address));
+    owners.peek().is_some() && !owners.any(writes_from)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
 /// All the words of a person's name, in any order, for family names come first in some languages, and whatever else beside a
 /// full one: a title, a firm. One Latin word is many people's, and must be all there is. Japanese names are written with and without a
 /// blank.
-fn is_name(person: &str, name: &str) -> bool {
-    fn words(text: &str) -> Vec<&str> {
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect()
-    }
-    let person = fold(person);
-    let (own, said) = (words(&person), words(name));
-    let whole = own.concat();
-    let is_full = own.len() > 1 || !whole.is_ascii();
-    !whole.is_empty()
-        && (said.concat() == whole
-            || (is_full && (said.contains(&&*whole) || own.iter().all(|word| said.contains(word)))))
+fn is_name(person: &str, said: &[&str], whole: &str) -> bool {
+    let own: Vec<&str> = words(person).collect();
+    let together = own.concat();
+    let is_full = own.len() > 1 || !together.chars().any(is_latin);
+    !together.is_empty()
+        && (whole == together
+            || (is_full && (said.contains(&&*together) || own.iter().all(|word| said.contains(word)))))
+}
+
+fn is_latin(c: char) -> bool {
+    c.is_alphabetic() && c < '\u{370}'
 }
 
 /// Hosts of what looks like addresses in a name.
