@@ -135,5 +135,6 @@ fn request(octets: Bytes) -> Request {
         own_domains: Vec::new(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     }
 }

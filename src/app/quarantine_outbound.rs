@@ -60,6 +60,7 @@ pub(super) async fn recheck(
         own_domains: held.envelope.sender.address().map(|sender| sender.domain().clone()).into_iter().collect(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     };
     let scanned = scanner.scan(request).await.map_err(|_| NotOut::Unseen)?;
     let policy = lenient();

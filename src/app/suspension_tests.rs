@@ -112,6 +112,7 @@ impl World {
             own_domains: Vec::new(),
             authentication: None,
             is_relayed: false,
+            first_contact: false,
         };
         let scanned = self.scanner.scan(request).await.unwrap();
         let policy = ContentPolicy::default_ref(Direction::Outbound);

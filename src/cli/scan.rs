@@ -205,6 +205,7 @@ impl Question {
             own_domains: domains.collect(),
             authentication: None,
             is_relayed: false,
+            first_contact: false,
         };
         let scanned = self.scanner.scan(request).await.map_err(|error| error.to_string())?;
         let ruling = dispose(&Facts {

@@ -159,6 +159,7 @@ fn request(octets: &Bytes, direction: Direction) -> Request {
         own_domains: Vec::new(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     }
 }
 

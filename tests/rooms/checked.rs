@@ -40,6 +40,7 @@ pub async fn checked(text: &[u8]) -> Checked {
         own_domains: Vec::new(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     };
     let scanned = scanner().scan(request).await.unwrap();
     let policy = ContentPolicy::default_ref(Direction::Outbound);
