@@ -163,6 +163,7 @@ fn request(octets: Bytes) -> Request {
         protected: [].into(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     }
 }
 

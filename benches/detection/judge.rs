@@ -83,6 +83,7 @@ impl Judge {
             recipients: vec![recipient],
             authentication: None,
             is_relayed: false,
+            first_contact: false,
         };
         let started = Instant::now();
         let scanned = self.runtime.block_on(self.scanner.scan(request)).unwrap();

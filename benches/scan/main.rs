@@ -136,5 +136,6 @@ fn request(octets: Bytes) -> Request {
         protected: Arc::default(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use sekisho::limits::history::History;
 use sekisho::model::Timestamp;
+use sekisho::sender::correspondents::{Config as CorrespondentsConfig, Correspondents};
 use sekisho::sender::greylist::{Config as GreylistConfig, Greylist};
 use sekisho::sender::reputation::{Config as ReputationConfig, Reputation};
 use sekisho::tables::state_file::decode;
@@ -18,18 +19,22 @@ pub fn check(data: &[u8]) {
     let [choice, count, entries @ ..] = data else { return };
     let dir = std::env::temp_dir().join(format!("sekisho-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a folder");
-    let (file, name) =
-        [("greylist.state", b"SKGREY1\n"), ("reputation.state", b"SKREPU1\n"), ("outbound.state", b"SKOUTB2\n")]
-            [usize::from(*choice) % 3];
+    let now = Timestamp::from_millis(1_795_176_451_000);
+    let (file, name) = [
+        ("greylist.state", b"SKGREY1\n"),
+        ("reputation.state", b"SKREPU1\n"),
+        ("outbound.state", b"SKOUTB2\n"),
+        ("correspondents.state", b"SKCORR1\n"),
+    ][usize::from(*choice) % 4];
     let mut octets = name.to_vec();
     octets.extend_from_slice(&u64::from(*count).to_le_bytes());
     octets.extend_from_slice(entries);
     octets.extend(crc32c::crc32c(&octets).to_le_bytes());
     std::fs::write(dir.join(file), &octets).expect("a file");
-    if choice % 3 == 1 {
+    if choice % 4 == 1 {
         std::fs::write(dir.join("reputation-set.json"), entries).expect("a file");
     }
-    match choice % 3 {
+    match choice % 4 {
         0 => {
             let greylist =
                 Greylist::new(GreylistConfig { most_entries: 1_000, ..Default::default() }, Arc::clone(&METRICS));
@@ -45,11 +50,19 @@ pub fn check(data: &[u8]) {
                 reputation.load(&dir).expect("what we write is read");
             }
         }
-        _ => {
-            let (history, now) = (History::new(1_000), Timestamp::from_millis(1_795_176_451_000));
+        2 => {
+            let history = History::new(1_000);
             if history.load(&dir, now).is_ok() {
                 history.save(&dir).expect("it is written");
                 history.load(&dir, now).expect("what we write is read");
+            }
+        }
+        _ => {
+            let config = CorrespondentsConfig { most_entries: 1_000, ..Default::default() };
+            let correspondents = Correspondents::new(config, Arc::clone(&METRICS));
+            if correspondents.load(&dir, now).is_ok() {
+                correspondents.save(&dir, now).expect("it is written");
+                correspondents.load(&dir, now).expect("what we write is read");
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::model::{Address, Direction};
 use crate::net::listener::{self, ProxyMode, TlsMode};
 use crate::net::server_tls::{CertificateFiles, ClientCertificates};
 use crate::sender::blocklists::{self, Code, List, SelfTest, Zone};
-use crate::sender::{authentication, greylist, harvest, reputation};
+use crate::sender::{authentication, correspondents, greylist, harvest, reputation};
 use crate::smtp::{AuthOffer, Limits, SessionConfig};
 use crate::telemetry::metrics::Limit;
 use crate::{delivery, dns, intake, limits, sender, spool};
@@ -133,6 +133,11 @@ pub(super) fn source(settings: &Settings) -> sender::Config {
             window: own.greylist.window,
             memory: own.greylist.memory,
             most_entries: own.greylist.entries,
+        },
+        correspondents: correspondents::Config {
+            learning: own.first_contact.learning,
+            memory: own.first_contact.memory,
+            most_entries: own.first_contact.entries,
         },
         harvest: harvest::Config {
             most_unknown: own.harvest.unknown_recipients,
@@ -292,8 +297,8 @@ mod tests {
         assert_eq!(outbound(&settings), limits::outbound::Config::default());
         let (got, usual) = (source(&settings), sender::Config::default());
         assert_eq!(
-            (got.lists, got.countries, got.reputation, got.greylist, got.harvest),
-            (usual.lists, usual.countries, usual.reputation, usual.greylist, usual.harvest)
+            (got.lists, got.countries, got.reputation, got.greylist, got.harvest, got.correspondents),
+            (usual.lists, usual.countries, usual.reputation, usual.greylist, usual.harvest, usual.correspondents)
         );
         let got = authentication(&settings);
         assert_eq!(

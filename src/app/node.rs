@@ -256,7 +256,8 @@ impl Node {
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
         accounts::save(&self.parts.accounts, &self.notices).await;
         outbound_control::save(self.parts.outbound, self.parts.data_dir.clone()).await;
-        senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir).await;
+        let now = self.parts.clock.now();
+        senders::save(self.parts.judges, self.parts.lists, self.parts.data_dir, now).await;
         self.parts.log.flush();
     }
 }

@@ -61,6 +61,7 @@ pub(super) async fn recheck(
         protected: [].into(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     };
     let scanned = scanner.scan(request).await.map_err(|_| NotOut::Unseen)?;
     let policy = lenient();

@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::dns::{self, HickoryResolver, Resolver};
 use crate::intake::judging::Judges;
 use crate::limits::Limits;
+use crate::model::Timestamp;
 use crate::sender::Source;
 use crate::sender::authentication::Authenticator;
 use crate::sender::geography::GeographyError;
@@ -42,12 +43,13 @@ pub(super) async fn open(
     clock: Clock,
     metrics: Arc<Metrics>,
 ) -> Result<Judges, StartError> {
+    let now = clock.now();
     let authenticator = Authenticator::build(convert::authentication(settings), Arc::clone(&resolver), clock);
     let limits = Limits::build(&convert::rates(settings), Arc::clone(&metrics));
     let (config, data_dir) = (convert::source(settings), settings.data_dir.clone());
     let opened = tokio::task::spawn_blocking(move || {
         let source = Source::build(config, resolver, metrics)?;
-        source.load(&data_dir);
+        source.load(&data_dir, now);
         Ok::<_, GeographyError>(Arc::new(source))
     });
     let other = |error: String| StartError::Other(error);
@@ -77,11 +79,11 @@ pub(super) async fn keep(judges: Judges, lists: SharedLists, shutdown: Cancellat
 }
 
 /// What is to be found again at the next start.
-pub(super) async fn save(judges: Judges, lists: SharedLists, data_dir: PathBuf) {
+pub(super) async fn save(judges: Judges, lists: SharedLists, data_dir: PathBuf, now: Timestamp) {
     if let Err(error) = write_hits(&judges.hits, &*lists).await {
         tracing::warn!(%error, "the last hits of list entries are lost");
     }
-    let saved = tokio::task::spawn_blocking(move || judges.source.save(&data_dir));
+    let saved = tokio::task::spawn_blocking(move || judges.source.save(&data_dir, now));
     if saved.await.is_err() {
         tracing::warn!("the counters of sources are not saved");
     }

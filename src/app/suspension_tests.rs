@@ -113,6 +113,7 @@ impl World {
             protected: [].into(),
             authentication: None,
             is_relayed: false,
+            first_contact: false,
         };
         let scanned = self.scanner.scan(request).await.unwrap();
         let policy = ContentPolicy::default_ref(Direction::Outbound);

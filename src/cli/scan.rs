@@ -206,6 +206,7 @@ impl Question {
             protected: self.tenant.as_ref().map(|tenant| Arc::clone(&tenant.people)).unwrap_or_default(),
             authentication: None,
             is_relayed: false,
+            first_contact: false,
         };
         let scanned = self.scanner.scan(request).await.map_err(|error| error.to_string())?;
         let ruling = dispose(&Facts {

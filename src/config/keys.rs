@@ -240,6 +240,24 @@ pub static KEYS: &[Key] = &[
         "How many are remembered; about 60 bytes each.",
     ),
     fixed(
+        "first_contact.learning",
+        Kind::Span,
+        "14d",
+        "How long a tenant's mail is watched before anybody is a first contact: by then those who usually write are known.",
+    ),
+    fixed(
+        "first_contact.memory",
+        Kind::Span,
+        "400d",
+        "How long who exchanged mail with a tenant is remembered without further mail.",
+    ),
+    fixed(
+        "first_contact.entries",
+        Kind::Integer(1000, 50_000_000),
+        "1000000",
+        "How many are remembered, of all tenants; about 60 bytes each. While more are known than fit, nobody is a first contact.",
+    ),
+    fixed(
         "harvest.unknown_recipients",
         Kind::Integer(1, 1_000_000),
         "20",

@@ -34,12 +34,12 @@ pub use known_sources::MAX_KNOWN_SOURCES;
 pub use secret::SecretDomain;
 pub use settings::{
     AuthenticationSettings, BudgetSettings, CallAheadSettings, ConcurrencySettings, ContentSettings, CustodySettings,
-    DeliverySettings, DeliveryTimeouts, DnsSettings, EgressSettings, GreylistSettings, HarvestSettings,
-    KnownSourceKind, KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings, ListenerTls, LogFormat,
-    LogSettings, MailLogTarget, ObserveSettings, OutboundSettings, QuarantineSettings, RateSettings, RatesSettings,
-    ReputationSettings, RetrySettings, ScanSettings, ScannerSettings, ScannersSettings, SenderSettings, Settings,
-    SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, SuspensionSettings, TlsFiles, TlsSettings,
-    WidestScope,
+    DeliverySettings, DeliveryTimeouts, DnsSettings, EgressSettings, FirstContactSettings, GreylistSettings,
+    HarvestSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings,
+    ListenerTls, LogFormat, LogSettings, MailLogTarget, ObserveSettings, OutboundSettings, QuarantineSettings,
+    RateSettings, RatesSettings, ReputationSettings, RetrySettings, ScanSettings, ScannerSettings, ScannersSettings,
+    SenderSettings, Settings, SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, SuspensionSettings,
+    TlsFiles, TlsSettings, WidestScope,
 };
 pub use value::Value;
 

@@ -7,8 +7,8 @@ use crate::model::rates::{Limited, OutboundRates};
 
 use super::known_sources;
 use super::settings::{
-    AuthenticationSettings, BulkSettings, GreylistSettings, HarvestSettings, RatesSettings, ReputationSettings,
-    SenderSettings,
+    AuthenticationSettings, BulkSettings, FirstContactSettings, GreylistSettings, HarvestSettings, RatesSettings,
+    ReputationSettings, SenderSettings,
 };
 use super::take::Taker;
 
@@ -24,6 +24,7 @@ pub(super) fn fill(take: &mut Taker<'_>, hostname: Option<&Domain>) -> Option<Se
     let settings = SenderSettings {
         reputation: reputation(take),
         greylist: greylist(take),
+        first_contact: first_contact(take),
         harvest: harvest(take),
         rates: RatesSettings {
             per_client: take.rate("rates.per_client"),
@@ -81,6 +82,20 @@ fn greylist(take: &mut Taker<'_>) -> GreylistSettings {
     if settings.window <= settings.delay {
         let what = "greylist.window is not beyond greylist.delay: nobody could come back in time";
         take.wrong("greylist.window", what, "servers come back after minutes or hours; 24h is usual");
+    }
+    settings
+}
+
+fn first_contact(take: &mut Taker<'_>) -> FirstContactSettings {
+    let settings = FirstContactSettings {
+        learning: bounded(take, "first_contact.learning"),
+        memory: bounded(take, "first_contact.memory"),
+        entries: take.count("first_contact.entries"),
+    };
+    if settings.memory <= settings.learning {
+        let what =
+            "first_contact.memory is not beyond first_contact.learning: who was learned of would be forgotten by then";
+        take.wrong("first_contact.memory", what, "many people write once a year; 400d is usual");
     }
     settings
 }

@@ -274,6 +274,7 @@ pub struct SenderSettings {
     pub authentication: AuthenticationSettings,
     pub reputation: ReputationSettings,
     pub greylist: GreylistSettings,
+    pub first_contact: FirstContactSettings,
     pub harvest: HarvestSettings,
     pub rates: RatesSettings,
     pub bulk: BulkSettings,
@@ -299,6 +300,13 @@ pub struct ReputationSettings {
 pub struct GreylistSettings {
     pub delay: Duration,
     pub window: Duration,
+    pub memory: Duration,
+    pub entries: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstContactSettings {
+    pub learning: Duration,
     pub memory: Duration,
     pub entries: usize,
 }

@@ -88,6 +88,8 @@ fn every_key_does_something() {
             },
             Kind::Size => "\"99MiB\"".into(),
             Kind::Span if key.default.ends_with('s') => "\"7s\"".into(),
+            // Nobody is forgotten before they were learned of.
+            Kind::Span if key.name == "first_contact.memory" => "\"500d\"".into(),
             Kind::Span => "\"3h\"".into(),
             Kind::Words(words) => format!("{:?}", words.iter().find(|word| **word != key.default).unwrap()),
             Kind::Networks => "[\"10.0.0.0/8\"]".into(),
@@ -448,6 +450,9 @@ test_listed = "x"
 test_unlisted = "y"
 [[known_source]]
 name = "bare"
+[first_contact]
+learning = "500d"
+entries = 10
 "#;
     let told = problems(text);
     for (line, expected) in [
@@ -478,12 +483,14 @@ name = "bare"
         (36, "a second known_source is named \"Twin\""),
         (39, "known_source.codes: a text was written where a list of tables belongs"),
         (41, "known_source.test_listed has no effect; remove self_test = \"off\""),
+        (47, "first_contact.entries: 10 is not within 1000 to 50000000"),
     ] {
         let expected = format!("{line}: {expected}");
         assert!(told.iter().any(|line| line.starts_with(&expected)), "{expected:?} is not among {told:#?}");
     }
     for what in [
         "greylist.window is not beyond greylist.delay",
+        "first_contact.memory is not beyond first_contact.learning",
         "known_source bare has no zone",
         "known_source bare has no kind",
         "known_source bare has no codes",

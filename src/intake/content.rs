@@ -222,6 +222,7 @@ impl Connection {
             protected: people(lanes),
             authentication: judged.map(|judged| judged.authentication.clone()),
             is_relayed,
+            first_contact: self.is_first_contact(transaction, lanes, judged),
         }
     }
 
@@ -266,10 +267,7 @@ const MAX_OWN: usize = 1_000;
 
 /// Whether the author is who the header says. Outbound nobody asks.
 fn author(judged: Option<&judging::Judged>) -> Author {
-    let proven = judged.is_some_and(|judged| {
-        let found = &judged.authentication;
-        found.from.as_ref().is_some_and(|from| found.authenticates(from))
-    });
+    let proven = judged.is_some_and(|judged| judged.authentication.proves_author());
     if proven { Author::Authenticated } else { Author::Unproven }
 }
 

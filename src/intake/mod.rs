@@ -10,6 +10,7 @@ mod content;
 mod contract;
 mod deadlines;
 mod draft;
+mod first_contact;
 mod forwards;
 pub mod identity;
 mod ids;

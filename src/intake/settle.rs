@@ -131,10 +131,7 @@ impl Connection {
         };
         let (whole, complete) = match self.identify(transaction, (whole, complete)).await {
             Ok(identified) => identified,
-            Err(reply) => {
-                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
-                return (Settled::Refused { reply, how }, None);
-            }
+            Err(reply) => return (refusal(reply), None),
         };
         let (judges, now) = (&intake.deps.judges, intake.deps.clock.now());
         let Transaction { snapshot, sender, known, .. } = &mut *transaction;
@@ -162,6 +159,7 @@ impl Connection {
         };
         let Explained { whole: content, parts, .. } = explained;
         let is_clean = content.as_deref().is_none_or(Content::is_clean);
+        let is_harmful = content.as_deref().is_some_and(Content::is_harmful);
         if content.as_deref().is_some_and(Content::is_spam)
             && let Some(known) = &mut transaction.known
         {
@@ -174,17 +172,13 @@ impl Connection {
         let explanation = explanation.to_json();
         let mut divided = match outcome {
             Outcome::Divided(divided) => *divided,
-            Outcome::Refused(reply) => {
-                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
-                return (Settled::Refused { reply, how }, Some(explanation));
-            }
+            Outcome::Refused(reply) => return (refusal(reply), Some(explanation)),
         };
         if transaction.client.is_some()
             && let Some(reply) =
                 self.outbound_message(transaction, &outbound::Judged { whole: &whole, divided: &divided })
         {
-            let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
-            return (Settled::Refused { reply, how }, Some(explanation));
+            return (refusal(reply), Some(explanation));
         }
         self.leave_as(transaction, &mut divided);
         let alarmed = divided.alarmed.take();
@@ -197,6 +191,7 @@ impl Connection {
         parcels.quarantine.iter_mut().for_each(|(parcel, _)| transaction.turn(parcel));
         drop(place);
         let leaves = !parcels.deliver.is_empty();
+        let exchange = self.exchange(transaction, &parcels, is_harmful);
         self.give_back_unless_it_leaves(transaction, &parcels);
         let settled = self.settle(transaction, parcels, owed, question.size()).await;
         if matches!(settled, Settled::Kept { .. })
@@ -207,6 +202,7 @@ impl Connection {
         }
         if leaves && matches!(settled, Settled::Kept { .. }) {
             self.saw_sender(transaction);
+            self.saw_exchange(exchange, judged.as_ref(), now);
         }
         if let (Some(tenant), Settled::Kept { .. }) = (alarmed, &settled) {
             intake.told.insert(tenant, now);
@@ -392,10 +388,7 @@ impl Connection {
                     how: MessageResult::HandedOn,
                 })
             }
-            HandedOn::Refused(reply) => {
-                let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
-                Some(Settled::Refused { reply, how })
-            }
+            HandedOn::Refused(reply) => Some(refusal(reply)),
             HandedOn::Mixed => self.fall_back(Fallback::Mixed),
             HandedOn::Unavailable => self.fall_back(Fallback::Unavailable),
             HandedOn::Unknown => Some(deferred(replies::NEXT_HOP_UNKNOWN)),
@@ -498,6 +491,11 @@ async fn whole(intake: &Intake, complete: &Complete) -> Result<(Bytes, Option<Pl
         Ok(Err(error)) => Err(storage_refusal(&error.into())),
         Err(_) => Err(storage_refusal(&SpoolError::Closed)),
     }
+}
+
+fn refusal(reply: Reply) -> Settled {
+    let how = if reply.is_permanent() { MessageResult::Rejected } else { MessageResult::Deferred };
+    Settled::Refused { reply, how }
 }
 
 fn deferred(reply: Reply) -> Settled {

@@ -22,6 +22,7 @@
 //! | `[authentication]` | `authserv_id`, `questions` |
 //! | `[reputation]` | `entries`, `spam_traps` (addresses that nobody has: who writes to one is a spammer) |
 //! | `[greylist]` | `delay`, `window`, `memory`, `entries` |
+//! | `[first_contact]` | `learning`, `memory`, `entries`, see [`sender`](super::sender) |
 //! | `[harvest]` | `unknown_recipients`, `stay` |
 //! | `[rates]` | `per_client`, `per_network`, `per_sender`, `per_recipient` (as `"2000/1m"`, or `"off"`), `entries`; `outbound_client`, `outbound_sender`, `outbound_domain`, `outbound_tenant`, each also with `_messages` and `_bytes`, and `outbound_trial` (as `"500/10m 5000/1d"`), see [`bulk`](super::bulk) |
 //! | `[bulk]` | `sender`, `text`, `records`, `groups`, see [`bulk`](super::bulk) |
@@ -277,6 +278,7 @@
 //! | `reputation_evicted_total` | | records that made room for others |
 //! | `greylist_total` | result | answers of the greylist |
 //! | `greylist_entries` | | its entries |
+//! | `first_contact_entries` | | correspondents and tenants that are remembered, see [`sender`](super::sender) |
 //! | `harvest_detected_total` | | sources found trying recipients at random |
 //! | `reverse_names_total` | result | reverse names looked up |
 //! | `geography_loads_total` | result | loads of the database of countries |

@@ -215,6 +215,12 @@ pub struct Authentication {
 }
 
 impl Authentication {
+    /// Whether the author is who the header says: DMARC passes, or SPF or DKIM is aligned with the author's domain.
+    #[must_use]
+    pub fn proves_author(&self) -> bool {
+        self.from.as_ref().is_some_and(|from| self.authenticates(from))
+    }
+
     /// Whether the message is proven to come from `domain` (or a name below it): DMARC passes for its From domain, or SPF
     /// or DKIM passes for a name of `domain` that the From domain aligns with. A message without one From domain is
     /// nobody's.

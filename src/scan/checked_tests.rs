@@ -160,6 +160,7 @@ fn request(octets: &Bytes, direction: Direction) -> Request {
         protected: Arc::default(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) fn run(
         own_domains: &request.own_domains,
         recipients: &request.recipients,
         authenticated: facts::is_known_authenticated(request),
-        first_contact: false,
+        first_contact: request.first_contact,
         protected: &request.protected,
     };
     if request.direction == Direction::Inbound {
@@ -170,22 +170,23 @@ mod tests {
             protected: Arc::default(),
             authentication: None,
             is_relayed: false,
+            first_contact: false,
         }
     }
 
     fn verdict(on: Detectors, octets: Vec<u8>, time: Duration) -> Verdict {
-        let file = |path: &str, text: &str| PackFile { path: path.into(), octets: text.to_owned().into() };
         let rule = "rule Standard { meta: class = \"malware\" strings: $a = \"STANDARD-ANTIVIRUS\" condition: $a }";
-        let pack = Pack::from_files("x", vec![file("pack.toml", "[pack]\nname = \"x\""), file("a.yar", rule)]).unwrap();
+        verdict_of(on, ("a.yar", rule), &request(octets), time)
+    }
+
+    /// By a pack of one file.
+    fn verdict_of(on: Detectors, (path, text): (&str, &str), request: &Request, time: Duration) -> Verdict {
+        let file = |path: &str, text: &str| PackFile { path: path.into(), octets: text.to_owned().into() };
+        let pack = Pack::from_files("x", vec![file("pack.toml", "[pack]\nname = \"x\""), file(path, text)]).unwrap();
         let set = SignatureSet::compile(1, &[pack]).unwrap();
         let config = Config { on, ..Config::default() };
-        run(
-            (&config, &Metrics::new().scan),
-            (&set, None),
-            (&request(octets), None, Look::Inside),
-            Instant::now() + time,
-        )
-        .1
+        let of = (request, None, Look::Inside);
+        run((&config, &Metrics::new().scan), (&set, None), of, Instant::now() + time).1
     }
 
     /// An archive with the test virus in it, and a program.
@@ -238,6 +239,26 @@ mod tests {
         assert!(!opened(false, Direction::Inbound));
         assert!(opened(false, Direction::Outbound));
         assert!(opened(true, Direction::Inbound), "what it finds may have to be taken out of a file");
+    }
+
+    #[test]
+    fn a_first_contact_is_told_and_rules_may_ask_for_it() {
+        let rule =
+            "[[rule]]\nid = 'STRANGER'\nen = 'a'\nja = 'a'\nclass = 'spam'\nscore = 1.0\nwhen = '@first-contact'\n";
+        for (first_contact, direction, expected) in [
+            (true, Direction::Inbound, &["FIRST_CONTACT", "STRANGER"][..]),
+            (false, Direction::Inbound, &[]),
+            // Whom a tenant writes to is never asked for; no detector of impersonation looks.
+            (true, Direction::Outbound, &["STRANGER"]),
+        ] {
+            let mail = b"From: a@b.example\r\nSubject: s\r\n\r\nx\r\n".to_vec();
+            let request = Request { first_contact, direction, ..request(mail) };
+            let verdict = verdict_of(Detectors::all(), ("a.toml", rule), &request, Duration::from_secs(60));
+            let mut told: Vec<&str> = verdict.findings.iter().map(|finding| &*finding.symbol).collect();
+            told.retain(|symbol| ["FIRST_CONTACT", "STRANGER"].contains(symbol));
+            told.sort_unstable();
+            assert_eq!(told, expected, "{:?}", verdict.findings);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::scanner::Request;
 use crate::model::Direction;
-use crate::model::authentication::{DkimResult, DmarcResult, SpfIdentity, SpfResult};
+use crate::model::authentication::{Authentication, DkimResult, DmarcResult, SpfIdentity, SpfResult};
 use crate::signatures::rules::Facts;
 
 pub(super) fn of(request: &Request) -> Facts {
@@ -16,7 +16,7 @@ pub(super) fn of(request: &Request) -> Facts {
         spf_fail,
         dkim_pass: found.is_some_and(|found| found.dkim.iter().any(|dkim| dkim.result == DkimResult::Pass)),
         dmarc_fail: found.is_some_and(|found| found.dmarc.result == DmarcResult::Fail),
-        first_contact: false,
+        first_contact: request.first_contact,
         outbound: request.direction == Direction::Outbound,
         recipients: u32::try_from(request.recipients.len()).unwrap_or(u32::MAX),
     }
@@ -30,6 +30,5 @@ pub(super) fn is_known_authenticated(request: &Request) -> Option<bool> {
 
 /// Whether the author is who the header says: DMARC passes, or SPF or DKIM is aligned with the author's domain.
 pub(super) fn is_authenticated(request: &Request) -> bool {
-    let Some(found) = &request.authentication else { return false };
-    found.from.as_ref().is_some_and(|from| found.dmarc.result == DmarcResult::Pass || found.authenticates(from))
+    request.authentication.as_ref().is_some_and(Authentication::proves_author)
 }

@@ -93,6 +93,8 @@ pub struct Request {
     pub authentication: Option<Authentication>,
     /// A relay of the operator's brought it: an author who isn't proven here may have been there.
     pub is_relayed: bool,
+    /// The author never exchanged mail with the tenant before; not so where nobody can say.
+    pub first_contact: bool,
 }
 
 /// Nothing was scanned.

@@ -1,4 +1,5 @@
-//! What we know of the sender: whether it is who it says, reputation, known-source lists, reverse name, country, greylist, harvest defence.
+//! What we know of the sender: whether it is who it says, reputation, known-source lists, reverse name, country, greylist,
+//! harvest defence, and who exchanged mail with whom before.
 //!
 //! Facts only. What they lead to is decided in `policy`; this room neither replies nor refuses.
 //!
@@ -8,6 +9,7 @@
 
 pub mod authentication;
 pub mod blocklists;
+pub mod correspondents;
 pub mod geography;
 pub mod greylist;
 pub mod harvest;
@@ -16,6 +18,7 @@ pub mod reverse;
 mod source;
 
 pub use blocklists::Blocklists;
+pub use correspondents::Correspondents;
 pub use geography::Geography;
 pub use greylist::Greylist;
 pub use harvest::Harvest;

@@ -14,12 +14,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::blocklists::{Blocklists, List};
+use super::correspondents::{self, Correspondents};
 use super::geography::{Geography, GeographyError};
 use super::greylist::{self, Greylist};
 use super::harvest::{self, Harvest};
 use super::reputation::{self, Reputation};
 use super::reverse::reverse;
 use crate::dns::Resolver;
+use crate::model::Timestamp;
 use crate::model::sender::Reverse;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ReverseResult;
@@ -35,6 +37,7 @@ pub struct Config {
     pub reputation: reputation::Config,
     pub greylist: greylist::Config,
     pub harvest: harvest::Config,
+    pub correspondents: correspondents::Config,
 }
 
 /// The handle.
@@ -45,6 +48,7 @@ pub struct Source {
     pub reputation: Arc<Reputation>,
     pub greylist: Arc<Greylist>,
     pub harvest: Arc<Harvest>,
+    pub correspondents: Arc<Correspondents>,
     metrics: Arc<Metrics>,
 }
 
@@ -61,6 +65,7 @@ impl Source {
             reputation: Arc::new(Reputation::in_memory(config.reputation, shared())),
             greylist: Arc::new(Greylist::new(config.greylist, shared())),
             harvest: Arc::new(Harvest::new(config.harvest, shared())),
+            correspondents: Arc::new(Correspondents::new(config.correspondents, shared())),
             metrics,
         })
     }
@@ -84,6 +89,7 @@ impl Source {
             loop {
                 self.reputation.measure();
                 self.greylist.measure();
+                self.correspondents.measure();
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(MEASURE) => {}
@@ -94,8 +100,8 @@ impl Source {
     }
 
     /// Takes over what an earlier run saved in `dir`; what is damaged is given up with a warning. Blocks on the disk.
-    pub fn load(&self, dir: &Path) {
-        for loaded in [self.reputation.load(dir), self.greylist.load(dir)] {
+    pub fn load(&self, dir: &Path, now: Timestamp) {
+        for loaded in [self.reputation.load(dir), self.greylist.load(dir), self.correspondents.load(dir, now)] {
             if let Err(error) = loaded {
                 tracing::warn!(%error, "counters of the last run are given up");
             }
@@ -103,8 +109,8 @@ impl Source {
     }
 
     /// Blocks on the disk.
-    pub fn save(&self, dir: &Path) {
-        for saved in [self.reputation.save(dir), self.greylist.save(dir)] {
+    pub fn save(&self, dir: &Path, now: Timestamp) {
+        for saved in [self.reputation.save(dir), self.greylist.save(dir), self.correspondents.save(dir, now)] {
             if let Err(error) = saved {
                 tracing::warn!(%error, "counters could not be saved");
             }
@@ -140,7 +146,6 @@ pub(super) async fn together<T>(futures: impl IntoIterator<Item = impl Future<Ou
 mod tests {
     use super::*;
     use crate::dns::MemoryResolver;
-    use crate::model::Timestamp;
     use crate::model::sender::Listed;
     use crate::model::sender::{Level, Standing};
     use crate::sender::blocklists::{Kind, Zone};
@@ -173,9 +178,9 @@ mod tests {
 
         let (dir, now) = (tempfile::tempdir().unwrap(), Timestamp::from_millis(1_795_176_451_250));
         (0..3).for_each(|_| source.reputation.saw(ip, None, reputation::Observation::Spam, now));
-        source.save(dir.path());
+        source.save(dir.path(), now);
         let again = build();
-        again.load(dir.path());
+        again.load(dir.path(), now);
         assert_eq!(again.reputation.standing(ip, None, Level::default(), now).standing, Standing::Delayed);
     }
 

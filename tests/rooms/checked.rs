@@ -41,6 +41,7 @@ pub async fn checked(text: &[u8]) -> Checked {
         protected: [].into(),
         authentication: None,
         is_relayed: false,
+        first_contact: false,
     };
     let scanned = scanner().scan(request).await.unwrap();
     let policy = ContentPolicy::default_ref(Direction::Outbound);

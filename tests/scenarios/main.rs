@@ -24,6 +24,7 @@ mod end_of_data_variants;
 mod every_rcpt_is_logged;
 mod exactly_once;
 mod explain_smtp;
+mod first_contact;
 mod forwards_are_rewritten;
 mod golden_talks;
 mod greylisting_next_hop;

@@ -22,6 +22,7 @@ use crate::policy::replies;
 use crate::policy::sender::{MessageFacts, Ruling, Together, at_message, together};
 use crate::sender::authentication::budget::Budget;
 use crate::sender::authentication::{Authenticator, from, results};
+use crate::sender::correspondents::Author;
 use crate::sender::reputation::Observation;
 use crate::tenant::Snapshot;
 use crate::tenant::lists::Query;
@@ -47,6 +48,8 @@ pub struct Judged {
     /// Our Authentication-Results field, with its CRLF.
     pub results: String,
     pub authentication: Authentication,
+    /// The one author in the header, if there is one.
+    pub author: Option<ReversePath>,
     /// Fields of the message that claim to be ours: they are not passed on (RFC 8601 section 5).
     pub forged: Vec<std::ops::Range<usize>>,
     /// Nothing was found that later checks should be told.
@@ -68,10 +71,18 @@ impl Judged {
             verdict: Verdict::Refuse(reply),
             results: String::new(),
             authentication: Authentication::default(),
+            author: None,
             forged: Vec::new(),
             is_clean: false,
             told: HashMap::new(),
         }
+    }
+
+    /// The one author, as far as it is proven who it is.
+    #[must_use]
+    pub fn author(&self) -> Option<Author<'_>> {
+        let address = self.author.as_ref()?.address()?;
+        Some(Author { address, is_authenticated: self.authentication.proves_author() })
     }
 }
 
@@ -161,7 +172,7 @@ impl Judges {
             (taken.recipient.clone(), Told { skips: ruling.skips, marks })
         });
         let told = told.collect();
-        Judged { verdict, results, authentication, forged, is_clean, told }
+        Judged { verdict, results, authentication, author, forged, is_clean, told }
     }
 
     /// Somebody has taken the message over: it counts for its source.

@@ -165,6 +165,12 @@ impl Content {
         self.groups.iter().any(|group| group.categories.iter().any(bad))
     }
 
+    /// Whether it is of a kind that makes nobody's acquaintance, for any of its recipients.
+    #[must_use]
+    pub fn is_harmful(&self) -> bool {
+        self.is_spam() || self.groups.iter().any(|group| group.categories.contains(&Category::Impersonation))
+    }
+
     /// Adds a group; beyond [`MAX_GROUPS`] it is only counted.
     pub fn judge(&mut self, mut group: Group) {
         if self.groups.len() >= MAX_GROUPS {

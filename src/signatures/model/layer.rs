@@ -212,8 +212,11 @@ mod tests {
     fn it_forgets_rather_than_grows() {
         let (model, mut layer) = (Model::empty(), Layer::default());
         for n in 0..60_u32 {
-            let text: String =
-                (0..6_000_u32).filter_map(|m| char::from_u32(0x4E00 + (m * 31 + n * 997) % 20_000)).collect();
+            let letters = |line: u32| {
+                (0..100_u32).filter_map(move |m| char::from_u32(0x4E00 + ((line * 100 + m) * 31 + n * 997) % 20_000))
+            };
+            let text: Vec<String> = (0..60).map(|line| letters(line).collect()).collect();
+            let text = text.join("\n");
             layer.learn(&model, &Tokens::of_text("", &text), n % 2 == 0);
             assert!(layer.len() <= MAX_WORDS);
             assert!(n < 30 || layer.len() >= MAX_WORDS / 2, "{n}: {} words", layer.len());
