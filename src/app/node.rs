@@ -475,7 +475,8 @@ impl Parts {
         });
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
-        let kept = senders::keep(self.judges.clone(), Arc::clone(&self.lists), self.shutdown.clone());
+        let with = (self.data_dir.clone(), self.clock.clone());
+        let kept = senders::keep(self.judges.clone(), Arc::clone(&self.lists), with, self.shutdown.clone());
         let keys = signing::follow(Arc::clone(&self.keys), Arc::clone(&self.sealer.keys), self.shutdown.clone());
         let (quarantine, stop) = (self.quarantine.clone(), self.shutdown.clone());
         let expiring = async move { quarantine.keep(stop).await };

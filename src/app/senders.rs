@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -63,16 +64,33 @@ pub(super) async fn open(
     })
 }
 
-/// Writes hits down, tests the known-source lists and forgets what nobody uses, until `shutdown`.
-pub(super) async fn keep(judges: Judges, lists: SharedLists, shutdown: CancellationToken) {
+/// Between two saves of what is known of sources; a crash loses what came since.
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Writes hits down, tests the known-source lists, forgets what nobody uses and saves what is known, until `shutdown`.
+pub(super) async fn keep(
+    judges: Judges,
+    lists: SharedLists,
+    (data_dir, clock): (PathBuf, Clock),
+    shutdown: CancellationToken,
+) {
     let hits = async {
         tokio::select! {
             () = keep_hits(Arc::clone(&judges.hits), lists) => {}
             () = shutdown.cancelled() => {}
         }
     };
+    let saving = async {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => save_sources(&judges, data_dir.clone(), clock.now()).await,
+            }
+        }
+    };
     tokio::join!(
         hits,
+        saving,
         Arc::clone(&judges.limits).watch(shutdown.clone()),
         Arc::clone(&judges.source).watch(shutdown.clone())
     );
@@ -83,7 +101,12 @@ pub(super) async fn save(judges: Judges, lists: SharedLists, data_dir: PathBuf, 
     if let Err(error) = write_hits(&judges.hits, &*lists).await {
         tracing::warn!(%error, "the last hits of list entries are lost");
     }
-    let saved = tokio::task::spawn_blocking(move || judges.source.save(&data_dir, now));
+    save_sources(&judges, data_dir, now).await;
+}
+
+async fn save_sources(judges: &Judges, data_dir: PathBuf, now: Timestamp) {
+    let source = Arc::clone(&judges.source);
+    let saved = tokio::task::spawn_blocking(move || source.save(&data_dir, now));
     if saved.await.is_err() {
         tracing::warn!("the counters of sources are not saved");
     }

@@ -14,8 +14,8 @@ use crate::model::{Address, Direction, TenantId, Timestamp};
 /// Who will have exchanged mail when a message is taken.
 pub(super) enum Exchange {
     Nobody,
-    /// Its author wrote to these.
-    To(Vec<TenantId>),
+    /// Its author wrote to this one.
+    To(TenantId),
     /// A mailbox of the tenant's wrote to these.
     From(TenantId, Vec<Address>),
 }
@@ -43,9 +43,10 @@ impl Connection {
         let delivered = parcels.deliver.iter().map(|(parcel, _)| parcel).filter(|parcel| parcel.direction == own);
         match (own, &transaction.client) {
             (Direction::Inbound, _) => {
-                let mut tenants: Vec<TenantId> = delivered.map(|parcel| parcel.lane.tenant.id.clone()).collect();
-                tenants.dedup();
-                Exchange::To(tenants)
+                // Nobody asked whether it is one to several, and so it makes nobody known.
+                let mut tenants = delivered.map(|parcel| &parcel.lane.tenant.id);
+                let first = tenants.next().cloned();
+                first.filter(|first| tenants.all(|other| other == first)).map_or(Exchange::Nobody, Exchange::To)
             }
             // Whom a tenant's server sends on for is none of its mailboxes, and a notice is no letter.
             (Direction::Outbound, Some(tenant))
@@ -62,9 +63,7 @@ impl Connection {
     pub(super) fn saw_exchange(&self, exchange: Exchange, judged: Option<&Judged>, now: Timestamp) {
         let correspondents = &self.listener.intake.deps.judges.source.correspondents;
         match (exchange, judged.and_then(Judged::author)) {
-            (Exchange::To(tenants), Some(author)) => {
-                tenants.iter().for_each(|tenant| correspondents.wrote(tenant, author, now));
-            }
+            (Exchange::To(tenant), Some(author)) => correspondents.wrote(&tenant, author, now),
             (Exchange::From(tenant, recipients), _) => {
                 recipients.iter().for_each(|recipient| correspondents.was_written_to(&tenant, recipient, now));
             }

@@ -53,28 +53,29 @@
 //!
 //! # First contact
 //!
-//! Mail of an author who never exchanged mail with the tenant has the finding `FIRST_CONTACT` (0.3 points of impersonation;
-//! rules ask for it as `@first-contact`). Alone it means little; it makes other doubts weigh more. It is in the mail log and
-//! the Explanation as any finding.
+//! Mail of an author who never exchanged mail with the tenant has the finding `FIRST_CONTACT`, which has no points of its own: everybody
+//! writes for a first time. Rules ask for it as `@first-contact`, beside other doubts. It is in the mail log and the Explanation as any
+//! finding.
 //!
 //! An author is the one address in From, whatever its case and detail (`+…`). Of one address there are two: the
 //! **authenticated** one (as to rules) and the other, so that a forged From of somebody known is a first contact. An author is
 //! known once mail of theirs was accepted and handed on or queued for a recipient of the tenant; not by what was refused,
 //! discarded or quarantined, nor by what counts as malware, phishing, impersonation or spam for any of its recipients and is
-//! delivered all the same. Both are known once a mailbox of the tenant's wrote to the address; what its server only sends on,
+//! delivered all the same, nor by a message to several tenants. Both are known once a mailbox of the tenant's wrote to the address, but
+//! the second not where the first is known to prove itself; what its server only sends on,
 //! or sends without a sender, does not count. The tenant's own domains are nobody's first contact if authenticated.
 //!
 //! It fails towards saying nothing. There is no first contact:
 //!
-//! - of a tenant whose inbound mail is watched for less than `learning` (14 days), nor of one that had no mail for `memory`
-//!   (400 days);
+//! - of a tenant to which mail was delivered for less than `learning` (14 days), pauses of more than a quarter of that not counted,
+//!   nor of one that had no mail for `memory` (400 days);
 //! - for `learning` after entries were lost: to a full table, to a state file that could not be read (all begins anew), or
-//!   because the file (`correspondents.state`, saved on exit as the greylist is) was more than a day old at the start, as after
-//!   a crash;
+//!   because the file (`correspondents.state`, saved hourly and on exit) was more than a day old at the start;
 //! - in a message for recipients of several tenants, and in one without one author in From.
 //!
 //! Mail of a trusted relay is asked by its From, too; it is authenticated if a signature proves it. Each node knows what went
-//! through it. The keys are those of `[first_contact]`, see [`operations`](super::operations).
+//! through it: behind several nodes, or on one that stands by, somebody known to another is a stranger. All tenants share one table
+//! (`entries`); while it is full, nobody is a stranger. The keys are those of `[first_contact]`, see [`operations`](super::operations).
 //!
 //! # What a tenant may set
 //!

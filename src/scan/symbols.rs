@@ -82,7 +82,7 @@ symbols! {
         "Answers go to a free mail service, the author is elsewhere" "返信先が、差出人と異なるフリーメールです"
     REPLY_TO_LIKE_AUTHOR Impersonation Impersonation 2800
         "Answers go to a domain that looks like the author's" "返信先が差出人のドメインに酷似した別ドメインです"
-    FIRST_CONTACT Impersonation Impersonation 300
+    FIRST_CONTACT Impersonation Impersonation 0
         "The author has never written to this tenant before" "この差出人からの初めてのメールです"
     LINK_TEXT_OTHER_BRAND Impersonation Phishing 3000
         "A link shows a well-known address and leads elsewhere" "表示されている有名サイトのアドレスと、実際のリンク先が異なります"

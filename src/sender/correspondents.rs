@@ -6,7 +6,7 @@
 //!
 //! **Failure**: fails towards saying nothing. Who can't be remembered is no stranger: a tenant that is observed for less than
 //! [`Config::learning`] has no first contacts, and after entries were lost (a full table, a crash) there are none for as long.
-//! **Invariants**: bounded; to ask remembers that the tenant is observed, and nothing of the author.
+//! **Invariants**: bounded; to ask remembers nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// So long a tenant is observed before anybody is a stranger to it.
+    /// So long mail must have been delivered to a tenant, without a pause of a quarter of that, before anybody is a stranger to it.
     pub learning: Duration,
     /// Who is known is kept so long without mail.
     pub memory: Duration,
@@ -78,48 +78,58 @@ impl Correspondents {
     #[must_use]
     pub fn is_first_contact(&self, tenant: &TenantId, author: Author<'_>, now: Timestamp) -> bool {
         let now = seconds(now);
-        let Some(observed) = self.see(tenant_key(tenant), now) else { return false };
-        let since = observed.max(self.lost.load(Ordering::Relaxed));
-        let has_learned = now.saturating_sub(since) >= whole(self.config.learning);
-        has_learned
-            && !self.knows(author_key(tenant, author), now)
-            && !self.knows(partner_key(tenant, author.address), now)
+        self.has_learned(tenant, now) && !self.is_known(tenant, author, now)
+    }
+
+    fn has_learned(&self, tenant: &TenantId, now: Seconds) -> bool {
+        let (learning, lost) = (whole(self.config.learning), self.lost.load(Ordering::Relaxed));
+        let has_learned = |entry: &Entry| {
+            self.is_fresh(entry, now) && entry.last.min(now).saturating_sub(entry.first.max(lost)) >= learning
+        };
+        learning == 0 || self.entries.look(&tenant_key(tenant), has_learned) == Some(true)
+    }
+
+    fn is_known(&self, tenant: &TenantId, author: Author<'_>, now: Seconds) -> bool {
+        let proven = Author { is_authenticated: true, ..author };
+        self.knows(author_key(tenant, author), now)
+            // Whom the tenant writes to, unless somebody else writes under a name that is known to be proven.
+            || (self.knows(partner_key(tenant, author.address), now)
+                && (author.is_authenticated || !self.knows(author_key(tenant, proven), now)))
     }
 
     /// Mail of the author was delivered to the tenant.
     pub fn wrote(&self, tenant: &TenantId, author: Author<'_>, now: Timestamp) {
         let now = seconds(now);
-        self.see(tenant_key(tenant), now);
-        self.see(author_key(tenant, author), now);
+        let learning = whole(self.config.learning);
+        // One mail of long ago taught nothing.
+        let broke_off = |entry: &Entry| {
+            entry.last.saturating_sub(entry.first) < learning && now.saturating_sub(entry.last) > learning / 4
+        };
+        self.see(tenant_key(tenant), now, broke_off);
+        self.see(author_key(tenant, author), now, |_| false);
     }
 
     /// A mailbox of the tenant's wrote to this address: whoever answers is no stranger, authenticated or not.
     pub fn was_written_to(&self, tenant: &TenantId, address: &Address, now: Timestamp) {
-        self.see(partner_key(tenant, address), seconds(now));
+        self.see(partner_key(tenant, address), seconds(now), |_| false);
     }
 
     fn knows(&self, key: u64, now: Seconds) -> bool {
         self.entries.look(&key, |entry| self.is_fresh(entry, now)) == Some(true)
     }
 
-    /// Since when, without a pause too long.
-    fn see(&self, key: u64, now: Seconds) -> Option<Seconds> {
-        let since = self.entries.change(
-            key,
-            now,
-            || Entry::new(now),
-            |entry| {
-                if !self.is_fresh(entry, now) {
-                    *entry = Entry::new(now);
-                }
-                entry.last = now;
-                entry.first
-            },
-        );
+    /// `begins_anew`: besides when it is forgotten.
+    fn see(&self, key: u64, now: Seconds, begins_anew: impl FnOnce(&Entry) -> bool) {
+        let seen = |entry: &mut Entry| {
+            if !self.is_fresh(entry, now) || begins_anew(entry) {
+                *entry = Entry::new(now);
+            }
+            entry.last = now;
+        };
+        self.entries.change(key, now, || Entry::new(now), seen);
         if self.entries.take_evicted() > 0 {
             self.lost.fetch_max(now, Ordering::Relaxed);
         }
-        since
     }
 
     fn is_fresh(&self, entry: &Entry, now: Seconds) -> bool {
@@ -264,19 +274,34 @@ mod tests {
         table.wrote(&tenant("acme"), Author { address: &author, is_authenticated }, now);
     }
 
+    /// Mail on each of so many days.
+    fn daily(table: &Correspondents, from: Timestamp, days: u32) {
+        (0..=days).for_each(|day| wrote(table, "first@client.example", true, from.plus(day * DAY)));
+    }
+
     /// A table that has observed acme for long enough, and the time it is by then.
     fn learned(config: Config) -> (Correspondents, Timestamp) {
         let table = with(config);
-        wrote(&table, "first@client.example", true, START);
-        (table, START.plus(config.learning))
+        daily(&table, START, 14);
+        (table, START.plus(14 * DAY))
     }
 
     #[test]
     fn nobody_is_a_stranger_before_the_tenant_was_observed_for_long_enough() {
         let table = with(Config::default());
-        for (day, first) in [(0, false), (7, false), (13, false), (14, true), (15, true)] {
-            assert_eq!(strange(&table, "aoi@client.example", true, START.plus(day * DAY)), first, "day {day}");
+        for day in 0..=15 {
+            wrote(&table, "first@client.example", true, START.plus(day * DAY));
+            assert_eq!(strange(&table, "aoi@client.example", true, START.plus(day * DAY)), day >= 14, "day {day}");
         }
+        let tested = with(Config::default());
+        wrote(&tested, "first@client.example", true, START);
+        wrote(&tested, "first@client.example", true, START.plus(20 * DAY));
+        assert!(
+            !strange(&tested, "aoi@client.example", true, START.plus(20 * DAY)),
+            "a test long before the mail came"
+        );
+        daily(&tested, START.plus(21 * DAY), 13);
+        assert!(strange(&tested, "aoi@client.example", true, START.plus(34 * DAY)));
         let (later, author) = (START.plus(20 * DAY), address("aoi@client.example"));
         let author = Author { address: &author, is_authenticated: true };
         assert!(!table.is_first_contact(&tenant("beta"), author, later), "each tenant learns for itself");
@@ -306,7 +331,10 @@ mod tests {
 
         let (beta, author) = (tenant("beta"), address("aoi@client.example"));
         let author = Author { address: &author, is_authenticated: true };
-        let _ = table.is_first_contact(&beta, author, START);
+        assert!(!table.is_first_contact(&beta, author, now), "it has learned nothing yet");
+        let (first, is_authenticated) = (address("first@client.example"), true);
+        let first = Author { address: &first, is_authenticated };
+        (0..=14).for_each(|day| table.wrote(&beta, first, START.plus(day * DAY)));
         assert!(table.is_first_contact(&beta, author, now));
     }
 
@@ -316,6 +344,8 @@ mod tests {
         table.was_written_to(&tenant("acme"), &address("Aoi@client.example"), now);
         assert!(!strange(&table, "aoi@client.example", true, now));
         assert!(!strange(&table, "aoi@client.example", false, now));
+        wrote(&table, "aoi@client.example", true, now);
+        assert!(strange(&table, "aoi@client.example", false, now), "who is known to be proven goes on to be");
         table.was_written_to(&tenant("beta"), &address("bob@client.example"), now);
         assert!(strange(&table, "bob@client.example", true, now));
     }
@@ -326,13 +356,14 @@ mod tests {
         wrote(&table, "aoi@client.example", true, now);
         let again = now.plus(400 * DAY);
         assert!(!strange(&table, "aoi@client.example", true, again), "so long it is kept");
-        wrote(&table, "other@client.example", true, now.plus(401 * DAY));
+        wrote(&table, "other@client.example", true, now.plus(399 * DAY));
         assert!(strange(&table, "aoi@client.example", true, now.plus(402 * DAY)));
         let late = now.plus(900 * DAY);
         assert!(
             !strange(&table, "aoi@client.example", true, late),
             "the tenant had no mail for so long: it learns anew"
         );
+        daily(&table, late, 14);
         assert!(strange(&table, "aoi@client.example", true, late.plus(14 * DAY)));
     }
 
@@ -352,9 +383,10 @@ mod tests {
 
         let (again, late) = (loaded(3 * DAY), now.plus(3 * DAY));
         assert!(!strange(&again, "bob@client.example", true, late), "whoever wrote after the save is lost");
+        again.save(dir.path(), late).unwrap();
+        daily(&again, late, 14);
         assert!(strange(&again, "bob@client.example", true, late.plus(14 * DAY)));
         assert!(!strange(&again, "aoi@client.example", true, late.plus(14 * DAY)), "who was saved is known");
-        again.save(dir.path(), late).unwrap();
         let third = with(Config::default());
         third.load(dir.path(), late.plus(DAY)).unwrap();
         assert!(!strange(&third, "bob@client.example", true, late.plus(DAY)), "the loss is saved, too");
@@ -376,6 +408,7 @@ mod tests {
         assert!(!strange(&table, "bob@client.example", true, now));
         table.measure();
         assert_eq!(table.metrics.sender.first_contact_entries.get(), 640);
+        daily(&table, now, 14);
         assert!(strange(&table, "bob@client.example", true, now.plus(14 * DAY)), "the flood is over for long");
 
         let (large, dir) = (learned(Config::default()).0, tempfile::tempdir().unwrap());
