@@ -210,17 +210,20 @@ mod tests {
 
     #[test]
     fn it_forgets_rather_than_grows() {
-        let (model, mut layer) = (Model::empty(), Layer::default());
+        let (model, mut layer, mut most) = (Model::empty(), Layer::default(), 0);
         for n in 0..60_u32 {
             let letters = |line: u32| {
-                (0..100_u32).filter_map(move |m| char::from_u32(0x4E00 + ((line * 100 + m) * 31 + n * 997) % 20_000))
+                let next_to = 31 + 2 * n;
+                (0..100_u32).filter_map(move |m| char::from_u32(0x4E00 + ((line * 100 + m) * next_to) % 20_000))
             };
             let text: Vec<String> = (0..60).map(|line| letters(line).collect()).collect();
             let text = text.join("\n");
             layer.learn(&model, &Tokens::of_text("", &text), n % 2 == 0);
             assert!(layer.len() <= MAX_WORDS);
+            most = most.max(layer.len());
             assert!(n < 30 || layer.len() >= MAX_WORDS / 2, "{n}: {} words", layer.len());
         }
+        assert!(most > MAX_WORDS / 10 * 9, "it had something to forget: {most}");
         let file = layer.to_bytes();
         assert_eq!(Layer::from_bytes(&file).unwrap().to_bytes(), file);
         assert_eq!(Layer::from_bytes(&file[..file.len() - 1]), Err(BadModel::Damaged));
