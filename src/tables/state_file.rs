@@ -9,6 +9,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// More than any table of ours makes; a larger file is no file of ours.
 const MOST_BYTES: u64 = 1 << 30;
@@ -96,8 +97,12 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     fs::read(path).map(Some).map_err(io)
 }
 
+/// Who saves now and then and who saves at the end write beside under the same name.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Written beside, made durable, moved into place.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let put = || -> std::io::Result<()> {
         let fresh = path.with_extension("new");
         let mut file = BufWriter::new(File::create(&fresh)?);
