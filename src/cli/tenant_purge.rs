@@ -84,7 +84,7 @@ struct Record<'r> {
     /// SHA-256 of the tenant as it was kept.
     specification: String,
     erased: Erased,
-    kept: [&'static str; 3],
+    kept: [&'static str; 4],
 }
 
 impl From<ClientError> for Failure {
@@ -153,7 +153,12 @@ pub(super) async fn run(
         reason: &args.reason,
         specification: hex(digest(&SHA256, &stored).as_ref()),
         erased,
-        kept: ["numbers of closed days", "lines of the mail log", "hashes of alike messages, until they fade"],
+        kept: [
+            "numbers of closed days",
+            "lines of the mail log",
+            "hashes of alike messages, until they fade",
+            "hashes of correspondents, until they fade",
+        ],
     };
     let record = serde_json::to_string(&record).map_err(|error| Failure::Other(error.to_string()))?;
     let hash = store.add_purge(&record, chained).await?;
