@@ -191,7 +191,10 @@ impl Connection {
                     self.session.tls_established();
                 }
                 Step::Close(reason) => {
-                    self.flush().await;
+                    let polite = reason == CloseReason::Quit && !self.promised.is_open();
+                    if !(polite && self.transport.flush_at_close(&mut self.out)) {
+                        self.flush().await;
+                    }
                     return (closed_by(reason), reason.as_str());
                 }
             }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use rustix::net::SendFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -73,6 +74,20 @@ impl Transport {
         out.is_empty()
     }
 
+    /// Writes what the socket takes without waiting of the last reply to a client that says goodbye, as [`Transport::flush_now`]
+    /// does, but holds it back: it leaves in one packet with the end of the stream, when this is dropped. Half the work for both
+    /// systems.
+    ///
+    /// Not for a reply that must be heard: what the client may have sent meanwhile and nobody read drops it.
+    pub fn flush_at_close(&mut self, out: &mut BytesMut) -> bool {
+        if let Self::Plain(stream) = self
+            && let Ok(written) = rustix::net::send(&*stream, out, SendFlags::MORE | SendFlags::NOSIGNAL)
+        {
+            out.advance(written);
+        }
+        out.is_empty()
+    }
+
     /// Writes and empties `out`.
     ///
     /// # Errors
@@ -112,5 +127,50 @@ impl Transport {
             Self::Plain(stream) => Some(stream),
             Self::Tls(_) | Self::Gone => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// A client, and the accepting side.
+    async fn pair() -> (std::net::TcpStream, Transport) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, Transport::Plain(listener.accept().await.unwrap().0))
+    }
+
+    #[tokio::test]
+    async fn what_is_flushed_at_close_is_heard_whole_and_then_the_end() {
+        for length in [1, 15, 4_000] {
+            let (mut client, mut transport) = pair().await;
+            let said = vec![b'x'; length];
+            let mut out = BytesMut::from(&*said);
+            assert!(transport.flush_at_close(&mut out));
+            transport.close().await;
+            let mut heard = Vec::new();
+            client.read_to_end(&mut heard).unwrap();
+            assert_eq!(heard, said);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_at_close_is_left_to_the_flush_that_waits() {
+        let (mut client, mut transport) = pair().await;
+        let said = vec![b'x'; 64 << 20];
+        let mut out = BytesMut::from(&*said);
+        assert!(!transport.flush_at_close(&mut out));
+        let reader = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            client.write_all(b"and one more\r\n").unwrap();
+            client.read_to_end(&mut heard).map(|_| heard.len())
+        });
+        transport.flush(&mut out).await.unwrap();
+        transport.read_into(&mut out).await.unwrap();
+        transport.close().await;
+        assert_eq!(reader.join().unwrap().unwrap(), said.len());
     }
 }
