@@ -262,6 +262,10 @@ impl Connection {
         question.answer(&mut self.session, decision, &mut self.out);
         if let (true, Some(tenant), Some(transaction)) = (accepted, tenant, &mut self.transaction) {
             transaction.lanes.push(tenant);
+            // From here on it is a message that will want a sync, and soon.
+            if self.expected.is_none() && !transaction.all_inline() {
+                self.expected = Some(intake.deps.spool.expect());
+            }
             intake.deps.faults.reach(Point::RcptAccepted);
         }
     }
@@ -391,8 +395,6 @@ impl Connection {
         self.draft.clear();
         if decision != Decision::Accept {
             self.end_transaction();
-        } else if self.transaction.as_ref().is_some_and(|transaction| !transaction.all_inline()) {
-            self.expected = Some(self.listener.intake.deps.spool.expect());
         }
         question.answer(&mut self.session, decision, &mut self.out);
         self.listener.intake.deps.faults.reach(Point::BodyStarted);

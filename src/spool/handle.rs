@@ -18,7 +18,7 @@ use super::operator::Filter;
 use super::prepare::{new_draft, prepare};
 use super::queue::{Class, Expected, Request};
 use super::recover::{Recovered, RecoveryReport, recover};
-use super::segment::{Active, fill, preallocate, sync_dir};
+use super::segment::{Active, Filling, Zeros, preallocate, sync_dir};
 use super::shared::{Deps, Dirs, Shared, lock};
 use super::spare;
 use crate::model::receipt::Receipt;
@@ -309,7 +309,7 @@ const FIRST_SEGMENT: u64 = 8 << 20;
 
 fn first_segment(path: &Path, size: u64) -> std::io::Result<()> {
     let file = preallocate(path, size)?;
-    fill(&file, 0, size, &vec![0; 256 << 10])
+    Filling::new(&file, path).fill(0, size, &Zeros::new())
 }
 
 /// Mail is nobody's business but ours.

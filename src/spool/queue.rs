@@ -38,7 +38,7 @@ const SYNCS: u32 = 4;
 /// So many requests need no company.
 const CROWD: usize = 128;
 
-/// Mail whose body is coming in: a group waits a moment for it. Counted until it comes, or until this is dropped.
+/// Mail that is coming in: a group waits a moment for it. Counted until it comes, or until this is dropped.
 #[derive(Debug)]
 pub struct Expected(Option<Arc<Shared>>);
 

@@ -96,21 +96,80 @@ pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// The kernel caches a file in blocks as large as the writes it was made by, and a small write later dirties a whole block:
-/// in larger pieces each commit would bring hundreds of kilobytes to the disk.
+/// What a kernel caches, and a disk takes, as one.
 const PAGE: usize = 4096;
+static EMPTY_PAGE: [u8; PAGE] = [0; PAGE];
 
-/// Writes zeros over a part of a file and syncs them. A sync of later writes there needs no change of the file system's own
-/// records, which takes longer than the data.
-pub(super) fn fill(file: &File, from: u64, length: u64, zeros: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    let mut done = 0;
-    while done < length {
-        let some = usize::try_from(length - done).unwrap_or(usize::MAX).min(zeros.len()).min(PAGE);
-        file.write_all_at(zeros.get(..some).unwrap_or_default(), from + done)?;
-        done += some as u64;
+/// Zeros for [`fill`], where writes past the kernel's cache want them: at the beginning of a page.
+#[derive(Debug)]
+pub(super) struct Zeros {
+    all: Vec<u8>,
+    begin: usize,
+}
+
+impl Zeros {
+    /// Octets of one write.
+    const PIECE: usize = 256 << 10;
+
+    pub(super) fn new() -> Self {
+        let all = vec![0; Self::PIECE + PAGE];
+        // Unaligned they are only slower.
+        let begin = all.as_ptr().align_offset(PAGE).min(PAGE);
+        Self { all, begin }
     }
-    file.sync_data()
+
+    fn some(&self, length: u64) -> &[u8] {
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(Self::PIECE);
+        self.all.get(self.begin..self.begin + length).unwrap_or_default()
+    }
+}
+
+/// A file to be filled with zeros: a sync of later writes there needs no change of the file system's own records, which takes
+/// longer than the data.
+#[derive(Debug)]
+pub(super) struct Filling<'a> {
+    file: &'a File,
+    /// The same without the kernel's cache, which zeros that nobody reads need not go through; `None`: the file system has no such way.
+    direct: Option<File>,
+}
+
+impl<'a> Filling<'a> {
+    pub(super) fn new(file: &'a File, path: &Path) -> Self {
+        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);
+        let direct = OpenOptions::new().write(true).custom_flags(flag).open(path).ok();
+        Self { file, direct }
+    }
+
+    /// Writes zeros over a part of it and syncs them.
+    pub(super) fn fill(&mut self, from: u64, length: u64, zeros: &Zeros) -> io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        let mut done = 0;
+        while done < length {
+            let some = match &self.direct {
+                Some(direct) => {
+                    let some = zeros.some(length - done);
+                    match direct.write_all_at(some, from + done) {
+                        Ok(()) => some,
+                        // Too fine a piece, or a file system that takes the flag and not the writes.
+                        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                            self.direct = None;
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                None => {
+                    // The kernel caches a file in blocks as large as the writes it was made by, and a small write later dirties a
+                    // whole block: in larger pieces each commit would bring hundreds of kilobytes to the disk.
+                    let some = zeros.some((length - done).min(PAGE as u64));
+                    self.file.write_all_at(some, from + done)?;
+                    some
+                }
+            };
+            done += some.len() as u64;
+        }
+        self.file.sync_data()
+    }
 }
 
 /// The segment being written.
@@ -145,17 +204,29 @@ impl Active {
 
     /// Writes all slices at the end. On error nothing of it counts, and the next write overwrites it.
     pub(super) fn write(&mut self, slices: &mut [IoSlice<'_>], length: u64) -> io::Result<()> {
-        let mut result = Ok(());
-        if self.end == 0 {
-            result = self.file.write_all(&self.name.header());
-        }
         let next = self.next() + length;
+        let mut result = self.open_page(next);
+        if self.end == 0 {
+            result = result.and_then(|()| self.file.write_all(&self.name.header()));
+        }
         result = result.and_then(|()| write_all(&mut self.file, slices));
         match result {
             Ok(()) => self.end = next,
             Err(_) => self.rewind()?,
         }
         result
+    }
+
+    /// Writes the page whole in which the end will stand, if nothing of it was written yet: of a page that is written in part the
+    /// kernel reads the rest from the disk first.
+    fn open_page(&self, end: u64) -> io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        let page = end - end % PAGE as u64;
+        let room = usize::try_from(self.limit.saturating_sub(page)).unwrap_or(PAGE).min(PAGE);
+        if page < self.end || page == end {
+            return Ok(());
+        }
+        self.file.write_all_at(EMPTY_PAGE.get(..room).unwrap_or_default(), page)
     }
 
     /// Takes back what was written behind the end.
@@ -197,5 +268,50 @@ mod tests {
         for text in ["spare", "7-1.log", "../00000007-0000000000000001.log", "00000007-0000000000000001.log.bak"] {
             assert_eq!(Name::parse(text), None, "{text}");
         }
+    }
+
+    /// Past the kernel's cache and through it, also where the end is no end of a page.
+    #[test]
+    fn a_file_is_filled_with_zeros_to_its_end_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("filling");
+        for (length, is_direct) in [(3 << 20, true), (3 << 20, false), ((1 << 20) + 1_000, true)] {
+            fs::write(&path, vec![1; length]).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let mut filling = Filling::new(&file, &path);
+            filling.direct = filling.direct.filter(|_| is_direct);
+            let half = 512 << 10;
+            filling.fill(0, half, &Zeros::new()).unwrap();
+            filling.fill(half, length as u64 - half, &Zeros::new()).unwrap();
+            let found = fs::read(&path).unwrap();
+            assert_eq!((found.len(), found.iter().position(|octet| *octet != 0)), (length, None));
+        }
+    }
+
+    #[test]
+    fn groups_stand_behind_each_other_with_zeros_to_the_end_of_the_page() {
+        let dir = tempfile::tempdir().unwrap();
+        let (limit, spare) = (6 * PAGE, dir.path().join("spare"));
+        fs::write(&spare, vec![0xff; limit]).unwrap();
+        let mut active = Active::start(dir.path(), &spare, 1).unwrap();
+        let mut wanted = active.name.header().to_vec();
+        for (octet, length) in [(1, 100), (2, 2 * PAGE), (3, PAGE - 164), (4, 3), (5, PAGE - 3), (6, 100)] {
+            let group = vec![octet; length];
+            active.write(&mut [IoSlice::new(&group)], length as u64).unwrap();
+            wanted.extend(&group);
+            let found = fs::read(dir.path().join(active.name.file_name())).unwrap();
+            let page = wanted.len().next_multiple_of(PAGE);
+            assert_eq!((active.end, found.len()), (wanted.len() as u64, limit));
+            assert!(found[..wanted.len()] == wanted, "up to {octet}");
+            assert!(found[wanted.len()..page].iter().all(|octet| *octet == 0), "behind {octet}");
+            assert!(found[page..].iter().all(|octet| *octet == 0xff), "far behind {octet}");
+        }
+        // The last page of a file that ends within one.
+        let left = vec![7; limit - wanted.len()];
+        active.write(&mut [IoSlice::new(&left)], left.len() as u64).unwrap();
+        assert_eq!(
+            (active.room(), fs::metadata(dir.path().join(active.name.file_name())).unwrap().len()),
+            (0, limit as u64)
+        );
     }
 }
