@@ -24,7 +24,8 @@ impl Connection {
     pub(super) fn is_first_contact(&self, transaction: &Transaction, lanes: &[Lane], judged: Option<&Judged>) -> bool {
         let deps = &self.listener.intake.deps;
         let ([lane], Some(author)) = (lanes, judged.and_then(Judged::author)) else { return false };
-        if transaction.direction(self.listener.config.direction) != Direction::Inbound {
+        let is_inbound = transaction.direction(self.listener.config.direction) == Direction::Inbound;
+        if !(is_inbound && deps.scanner.looks_inside(Direction::Inbound)) {
             return false;
         }
         // The tenant's own people, wherever they write from.

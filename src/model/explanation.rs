@@ -298,16 +298,17 @@ fn plain(text: &str) -> Box<str> {
     if is_plain(text) {
         return text.into();
     }
-    let kept = text.chars().take(MAX_TEXT);
-    let plain = kept.map(|c| {
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '?' } else { c }
-    });
-    plain.collect::<String>().into()
+    text.chars().take(MAX_TEXT).map(|c| if writes_over(c) { '?' } else { c }).collect::<String>().into()
 }
 
-/// Nearly every text is that of a name or a number, or one of our own sentences.
+/// Nearly every text is: the name of something, a number, or one of our own sentences, half of which are Japanese.
 fn is_plain(text: &str) -> bool {
-    text.len() <= MAX_TEXT && text.bytes().all(|octet| (0x20..0x7f).contains(&octet))
+    text.len() <= MAX_TEXT
+        && (text.bytes().all(|octet| (0x20..0x7f).contains(&octet)) || !text.chars().any(writes_over))
+}
+
+fn writes_over(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn tidy(text: &mut Box<str>) {

@@ -208,6 +208,12 @@ impl Scanner {
         self.0.scan(request, None)
     }
 
+    /// Whether anybody looks into mail of this direction, beyond its frame.
+    #[must_use]
+    pub fn looks_inside(&self, direction: Direction) -> bool {
+        self.0.look(direction) == Look::Inside
+    }
+
     /// Longest time for one message in this process.
     #[must_use]
     pub fn time(&self) -> Duration {

@@ -121,7 +121,7 @@ impl MailLog {
         if shared.kind == Kind::Nowhere {
             return;
         }
-        let mut line = Vec::with_capacity(USUAL_LINE);
+        let mut line = Vec::with_capacity(USUAL_LINE + event.explanation.map_or(0, str::len));
         event_json::write(event, &mut line);
         shared.add(&line);
     }
@@ -231,7 +231,6 @@ impl Shared {
 
     fn write(&self, sink: &mut Sink, taken: &mut Vec<u8>, torn: &mut bool, lost: u64) {
         let bytes = taken.len() as u64;
-        let lines = taken.iter().filter(|byte| **byte == b'\n').count() as u64;
         if lost > 0 {
             let reason = format!("mail log lost {lost} lines");
             let alert = Event { reason: Some(&reason), ..Event::new(EventName::Alert, Clock::System.now()) };
@@ -241,6 +240,9 @@ impl Shared {
         *torn = match result.and_then(|()| sink.write(taken)) {
             Ok(()) => false,
             Err(error) => {
+                // Without the line that says how many were lost before: they are still to be told.
+                let ours = u64::from(lost > 0);
+                let lines = (memchr::memchr_iter(b'\n', taken).count() as u64).saturating_sub(ours);
                 tracing::error!(%error, lines, "mail log lines lost");
                 self.lost.inc_by(lines);
                 self.lock().lost_since += lines + lost;

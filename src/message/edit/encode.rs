@@ -24,9 +24,10 @@ pub fn push_field(out: &mut String, name: &str, value: &str) {
             out.push(' ');
             width += 1;
         }
-        let word: String = word.chars().take(900).map(clean).collect();
-        out.push_str(&word);
-        width += word.len();
+        // All of it is ASCII by then.
+        let before = out.len();
+        out.extend(word.chars().take(900).map(clean));
+        width += out.len() - before;
     }
     out.push_str("\r\n");
 }
