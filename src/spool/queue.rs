@@ -3,12 +3,12 @@
 //! Mail starts a group at once. Outcomes alone don't while mail is coming in: they wait for it a moment, because each sync
 //! they cause makes the next mail wait for two.
 //!
-//! A group waits a moment for mail that is [`Expected`]: a sync costs processor time, and who comes during one waits for two.
+//! A group waits a moment for mail that is [`Expected`]: a sync costs processor time, and who comes during one waits for two. What
+//! did not come in such a moment is waited for no more: a client that stands still, or is far away, keeps nobody twice.
 //!
 //! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
 //! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,21 +40,26 @@ const CROWD: usize = 128;
 
 /// Mail that is coming in: a group waits a moment for it. Counted until it comes, or until this is dropped.
 #[derive(Debug)]
-pub struct Expected(Option<Arc<Shared>>);
+pub struct Expected {
+    /// `None`: it is here.
+    shared: Option<Arc<Shared>>,
+    /// How many waits had ended without what they waited for when this began.
+    since: u64,
+}
 
 impl Expected {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        shared.queue.coming.fetch_add(1, Ordering::Relaxed);
-        Self(Some(Arc::clone(shared)))
+        let since = lock(&shared.queue.waiting).expect();
+        Self { shared: Some(Arc::clone(shared)), since }
     }
 }
 
 impl Drop for Expected {
     fn drop(&mut self) {
-        if let Some(shared) = self.0.take()
-            && shared.queue.coming.fetch_sub(1, Ordering::Relaxed) == 1
-        {
-            shared.queue.nudge(lock(&shared.queue.waiting));
+        if let Some(shared) = self.shared.take() {
+            let mut waiting = lock(&shared.queue.waiting);
+            waiting.is_here(self.since);
+            shared.queue.nudge(waiting);
         }
     }
 }
@@ -159,6 +164,12 @@ struct Waiting {
     moves: Vec<Move>,
     /// Of the requests, those that don't wait for company.
     urgent: usize,
+    /// How much mail is [`Expected`].
+    coming: usize,
+    /// Of that, what a wait ended without.
+    late: usize,
+    /// Waits that did.
+    missed: u64,
     /// The last wait for what was expected brought nothing, for the clients may be slow: nobody waits for them again until mail
     /// comes in company by itself.
     in_vain: bool,
@@ -187,16 +198,33 @@ impl Waiting {
         self.closed || self.urgent > 0 || !self.moves.is_empty() || self.requests.len() >= ENOUGH
     }
 
-    fn needs_no_company(&self, coming: usize) -> bool {
-        self.closed || coming == 0 || self.count() >= CROWD
+    fn expect(&mut self) -> u64 {
+        self.coming += 1;
+        self.missed
     }
 
-    fn wakes(&self, coming: usize) -> bool {
+    /// What was expected since then came, or will not come.
+    fn is_here(&mut self, since: u64) {
+        self.coming -= 1;
+        self.late -= usize::from(since < self.missed);
+    }
+
+    /// All that is still to come is late.
+    fn miss(&mut self) {
+        self.missed += 1;
+        self.late = self.coming;
+    }
+
+    fn needs_no_company(&self) -> bool {
+        self.closed || self.coming <= self.late || self.count() >= CROWD
+    }
+
+    fn wakes(&self) -> bool {
         match self.sleep {
             Sleep::Awake => false,
             Sleep::Anything => true,
             Sleep::Urgent => self.is_urgent(),
-            Sleep::Company => self.needs_no_company(coming),
+            Sleep::Company => self.needs_no_company(),
         }
     }
 }
@@ -215,8 +243,6 @@ pub(super) struct Last {
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
-    /// How much mail is [`Expected`].
-    pub(super) coming: AtomicUsize,
 }
 
 impl Queue {
@@ -224,11 +250,19 @@ impl Queue {
         self.push_expected(request, None);
     }
 
+    /// How much mail is [`Expected`].
+    #[cfg(test)]
+    pub(super) fn coming(&self) -> usize {
+        lock(&self.waiting).coming
+    }
+
     /// What was expected is here.
     pub(super) fn push_expected(&self, request: Request, expected: Option<Expected>) {
         let mut waiting = lock(&self.waiting);
-        if expected.and_then(|mut expected| expected.0.take()).is_some() {
-            self.coming.fetch_sub(1, Ordering::Relaxed);
+        if let Some(mut expected) = expected
+            && expected.shared.take().is_some()
+        {
+            waiting.is_here(expected.since);
         }
         if waiting.closed {
             drop(waiting);
@@ -254,7 +288,7 @@ impl Queue {
 
     /// Wakes the committer, once: a wake-up is a system call.
     fn nudge(&self, mut waiting: MutexGuard<'_, Waiting>) {
-        let wakes = waiting.wakes(self.coming.load(Ordering::Relaxed));
+        let wakes = waiting.wakes();
         if wakes {
             waiting.sleep = Sleep::Awake;
         }
@@ -315,9 +349,12 @@ impl Queue {
         let until = Instant::now() + patience;
         let alone = waiting.count();
         let mut is_over = false;
-        while !is_over && !waiting.needs_no_company(self.coming.load(Ordering::Relaxed)) {
+        while !is_over && !waiting.needs_no_company() {
             waiting.sleep = Sleep::Company;
             (waiting, is_over) = self.sleep(waiting, Some(until));
+        }
+        if is_over {
+            waiting.miss();
         }
         waiting.in_vain = is_over && waiting.count() == alone;
         waiting
