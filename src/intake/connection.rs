@@ -180,6 +180,7 @@ impl Connection {
                 Step::Reset => self.end_transaction(),
                 Step::Refused(refused) => self.session_refused(&refused),
                 Step::StartTls => {
+                    self.forget_client();
                     if !self.flush().await {
                         return LOST;
                     }
@@ -187,12 +188,12 @@ impl Connection {
                     if self.handshake(tls).await.is_err() {
                         return LOST;
                     }
-                    self.forget_client();
                     self.session.tls_established();
                 }
                 Step::Close(reason) => {
-                    let polite = reason == CloseReason::Quit && !self.promised.is_open();
-                    if !(polite && self.transport.flush_at_close(&mut self.out)) {
+                    // What became of a message must be heard, even by who sent more behind its QUIT.
+                    let is_all = reason == CloseReason::Quit && self.out.starts_with(b"221");
+                    if !(is_all && self.transport.flush_at_close(&mut self.out)) {
                         self.flush().await;
                     }
                     return (closed_by(reason), reason.as_str());

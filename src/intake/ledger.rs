@@ -40,12 +40,6 @@ impl Promised {
         self.unwritten = self.unwritten.saturating_add(1);
     }
 
-    /// Whether a message of ours waits for its 250 to be written.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.unwritten > 0
-    }
-
     /// All replies were written.
     pub fn kept(&mut self) {
         self.unwritten = 0;

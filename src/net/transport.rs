@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use rustix::net::SendFlags;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -66,12 +65,7 @@ impl Transport {
     ///
     /// Goes to the system itself: of a socket accepted this instant the runtime doesn't know yet that it can be written.
     pub fn flush_now(&mut self, out: &mut BytesMut) -> bool {
-        if let Self::Plain(stream) = self
-            && let Ok(written) = SockRef::from(&*stream).send(out)
-        {
-            out.advance(written);
-        }
-        out.is_empty()
+        self.send(out, SendFlags::empty())
     }
 
     /// Writes what the socket takes without waiting of the last reply to a client that says goodbye, as [`Transport::flush_now`]
@@ -80,8 +74,12 @@ impl Transport {
     ///
     /// Not for a reply that must be heard: what the client may have sent meanwhile and nobody read drops it.
     pub fn flush_at_close(&mut self, out: &mut BytesMut) -> bool {
+        self.send(out, SendFlags::MORE)
+    }
+
+    fn send(&self, out: &mut BytesMut, how: SendFlags) -> bool {
         if let Self::Plain(stream) = self
-            && let Ok(written) = rustix::net::send(&*stream, out, SendFlags::MORE | SendFlags::NOSIGNAL)
+            && let Ok(written) = rustix::net::send(stream, out, how | SendFlags::NOSIGNAL)
         {
             out.advance(written);
         }

@@ -59,7 +59,10 @@ impl Drop for Expected {
         if let Some(shared) = self.shared.take() {
             let mut waiting = lock(&shared.queue.waiting);
             waiting.is_here(self.since);
-            shared.queue.nudge(waiting);
+            // Nobody else waits for what does not come.
+            if matches!(waiting.sleep, Sleep::Company) {
+                shared.queue.nudge(waiting);
+            }
         }
     }
 }

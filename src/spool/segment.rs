@@ -13,6 +13,8 @@ use std::path::Path;
 
 use rustix::fs::FallocateFlags;
 
+use super::error::is_full;
+
 /// Bytes before the first frame.
 pub const SEGMENT_HEADER: usize = 64;
 const MAGIC: &[u8; 8] = b"\x00SEKISHO";
@@ -100,7 +102,7 @@ pub(super) fn preallocate(path: &Path, size: u64) -> io::Result<File> {
 const PAGE: usize = 4096;
 static EMPTY_PAGE: [u8; PAGE] = [0; PAGE];
 
-/// Zeros for [`fill`], where writes past the kernel's cache want them: at the beginning of a page.
+/// Zeros for [`Filling::fill`], where writes past the kernel's cache want them: at the beginning of a page.
 #[derive(Debug)]
 pub(super) struct Zeros {
     all: Vec<u8>,
@@ -150,12 +152,12 @@ impl<'a> Filling<'a> {
                     let some = zeros.some(length - done);
                     match direct.write_all_at(some, from + done) {
                         Ok(()) => some,
-                        // Too fine a piece, or a file system that takes the flag and not the writes.
-                        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                        Err(error) if is_full(&error) => return Err(error),
+                        // Too fine a piece, or a file system that takes the flag and not the writes; a broken disk shows again.
+                        Err(_) => {
                             self.direct = None;
                             continue;
                         }
-                        Err(error) => return Err(error),
                     }
                 }
                 None => {
