@@ -26,10 +26,10 @@
 //! # The log on disk
 //!
 //! The spool is a segment log. Many transactions share one write and one sync (group commit): with 16 waiting, a message of 5 KB
-//! costs about a sixteenth of a sync. Under load a group waits up to 0.8 ms for mail that has its first recipient, for each
-//! once, and for nobody else. A frame says of itself where it belongs (segment epoch, sequence) and what it must be (checksums over header and
-//! payload, an end mark), so reading needs no other file to judge it. A mail that contains the bytes of a frame can't be taken
-//! for one, because the epoch is random.
+//! costs about a sixteenth of a sync. Under load a group waits up to 0.8 ms for mail that has its first recipient, for a client
+//! that stands still a few times, and for nobody else. A frame says of itself where it belongs (segment epoch, sequence) and
+//! what it must be (checksums over header and payload, an end mark), so reading needs no other file to judge it. A mail that
+//! contains the bytes of a frame can't be taken for one, because the epoch is random.
 //!
 //! | on disk | holds |
 //! |---|---|

@@ -4,7 +4,7 @@
 //! they cause makes the next mail wait for two.
 //!
 //! A group waits a moment for mail that is [`Expected`]: a sync costs processor time, and who comes during one waits for two. What
-//! did not come in such a moment is waited for no more: a client that stands still, or is far away, keeps nobody twice.
+//! did not come in [`CHANCES`] such moments is waited for no more: a client that stands still, or is far away, keeps nobody for long.
 //!
 //! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
 //! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others.
@@ -35,6 +35,8 @@ const PROMISE: Duration = Duration::from_millis(20);
 const COMPANY: Duration = Duration::from_micros(800);
 /// The same in syncs: where those are quick, so is the wait.
 const SYNCS: u32 = 4;
+/// So many waits may end without what they waited for before it counts as late. With a hundred quick clients a message misses some.
+const CHANCES: u64 = 16;
 /// So many requests need no company.
 const CROWD: usize = 128;
 
@@ -169,9 +171,11 @@ struct Waiting {
     urgent: usize,
     /// How much mail is [`Expected`].
     coming: usize,
-    /// Of that, what a wait ended without.
+    /// Of that, what has had its chances.
     late: usize,
-    /// Waits that did.
+    /// The rest of it, by the waits that had ended in vain when it began.
+    since: [usize; CHANCES as usize],
+    /// Waits that ended without what they waited for.
     missed: u64,
     /// The last wait for what was expected brought nothing, for the clients may be slow: nobody waits for them again until mail
     /// comes in company by itself.
@@ -203,19 +207,25 @@ impl Waiting {
 
     fn expect(&mut self) -> u64 {
         self.coming += 1;
+        *self.begun(self.missed) += 1;
         self.missed
     }
 
     /// What was expected since then came, or will not come.
     fn is_here(&mut self, since: u64) {
         self.coming -= 1;
-        self.late -= usize::from(since < self.missed);
+        *if self.missed - since < CHANCES { self.begun(since) } else { &mut self.late } -= 1;
     }
 
-    /// All that is still to come is late.
+    /// One chance less for all that is still to come.
     fn miss(&mut self) {
         self.missed += 1;
-        self.late = self.coming;
+        self.late += std::mem::take(self.begun(self.missed));
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "a remainder is within")]
+    fn begun(&mut self, since: u64) -> &mut usize {
+        &mut self.since[(since % CHANCES) as usize]
     }
 
     fn needs_no_company(&self) -> bool {

@@ -220,7 +220,7 @@ async fn a_group_waits_for_mail_that_is_expected_and_no_longer() {
         gathered(2).1 < Duration::from_micros(700)
     });
     assert!(at_once, "on a busy machine any one may take longer, not all");
-    // Mail that came in company promises more, but nobody waits for it twice.
+    // Mail that came in company promises more, but nobody waits for it for ever.
     for promises in [false, true] {
         let newer = promises.then(|| Expected::new(&shared));
         let of_two = |_| {
