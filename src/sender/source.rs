@@ -87,9 +87,7 @@ impl Source {
         let lists = Arc::clone(&self.lists).watch(shutdown.clone());
         let measure = async {
             loop {
-                self.reputation.measure();
-                self.greylist.measure();
-                self.correspondents.measure();
+                self.measure();
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(MEASURE) => {}
@@ -99,13 +97,21 @@ impl Source {
         tokio::join!(lists, measure);
     }
 
-    /// Takes over what an earlier run saved in `dir`; what is damaged is given up with a warning. Blocks on the disk.
+    fn measure(&self) {
+        self.reputation.measure();
+        self.greylist.measure();
+        self.correspondents.measure();
+    }
+
+    /// Takes over what an earlier run saved in `dir`, and tells the gauges of it: the first scrape may come before [`Self::watch`]
+    /// gets to it. What is damaged is given up with a warning. Blocks on the disk.
     pub fn load(&self, dir: &Path, now: Timestamp) {
         for loaded in [self.reputation.load(dir), self.greylist.load(dir), self.correspondents.load(dir, now)] {
             if let Err(error) = loaded {
                 tracing::warn!(%error, "counters of the last run are given up");
             }
         }
+        self.measure();
     }
 
     /// Blocks on the disk.
@@ -180,7 +186,9 @@ mod tests {
         (0..3).for_each(|_| source.reputation.saw(ip, None, reputation::Observation::Spam, now));
         source.save(dir.path(), now);
         let again = build();
+        metrics.sender.sources.set(0);
         again.load(dir.path(), now);
+        assert!(metrics.sender.sources.get() > 0, "told before anybody watches");
         assert_eq!(again.reputation.standing(ip, None, Level::default(), now).standing, Standing::Delayed);
     }
 
