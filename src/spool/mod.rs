@@ -34,6 +34,7 @@ pub mod record;
 mod recover;
 pub mod segment;
 mod shared;
+mod space;
 mod spare;
 #[cfg(test)]
 mod tests;

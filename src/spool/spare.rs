@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::segment::{Active, Filling, Zeros, preallocate};
+use super::segment::Active;
 use super::shared::{Dirs, Shared, lock};
+use super::space::{Filling, Zeros, preallocate};
 
 /// Filled with one sync.
 const CHUNK: u64 = 512 << 10;
