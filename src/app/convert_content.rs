@@ -12,11 +12,17 @@ use crate::signatures::published::Published;
 use crate::signatures::sets;
 use crate::{quarantine, scan};
 
-pub(super) fn scan(settings: &ContentSettings) -> scan::Config {
+/// `threads`: those that serve connections; `None`: nobody is served.
+pub(super) fn scan(settings: &ContentSettings, threads: Option<usize>) -> scan::Config {
     let ScanSettings { workers, patience, time, off, budgets, passwords, classifier } = &settings.scan;
     let plain = scan::Config::default();
     scan::Config {
         workers: workers.unwrap_or(plain.workers),
+        short_here: match threads {
+            // One is left to serve connections, unless no other processor would do the work meanwhile.
+            Some(threads) if plain.workers > 1 => threads.saturating_sub(1),
+            _ => plain.short_here,
+        },
         patience: *patience,
         time: *time,
         limits: Limits {
@@ -103,7 +109,7 @@ mod tests {
     fn the_defaults_of_the_settings_are_those_of_the_rooms() {
         let settings = content(MINIMAL);
         let layers = Some(std::path::Path::new("/d").join(crate::signatures::layers::DIR));
-        assert_eq!(scan(&settings), scan::Config { layers, ..scan::Config::default() });
+        assert_eq!(scan(&settings, None), scan::Config { layers, ..scan::Config::default() });
         assert_eq!(quarantine(&settings.quarantine), quarantine::Config::new("/d/quarantine"));
     }
 
@@ -113,7 +119,9 @@ mod tests {
                     unpacked_size = '2MiB'\nratio = 12\nparts = 13\ndepth = 14\n[classifier]\nmemory = '5MiB'\n[quarantine]\nkeep = '1d'\nmin_free = '1MiB'\nmessages = 1000\n\
                     tenant_messages = 1001\ntenant_size = '3MiB'\n";
         let settings = content(&format!("{MINIMAL}{text}"));
-        let scan = scan(&settings);
+        let processors = scan::Config::default().workers;
+        let scan = scan(&settings, Some(6));
+        assert_eq!(scan.short_here, if processors > 1 { 5 } else { 1 });
         assert_eq!((scan.workers, scan.patience.as_secs(), scan.time.as_secs()), (3, 1, 2));
         assert!(!scan.on.has(Detector::Yara) && scan.on.has(Detector::Hashes));
         let Limits { parts, depth, files, layers, file_octets, unpacked_octets, ratio, .. } = scan.limits;

@@ -31,7 +31,7 @@ pub(super) async fn open(settings: &Settings, deps: Deps) -> Result<(Scanner, Qu
     let (sets, refreshed) = sets.map_err(|error| other(error.to_string()))?.map_err(|faults| other(listed(&faults)))?;
     tell(&refreshed, &metrics);
     let external = convert_content::external(&settings.content.scanners).map_err(other)?;
-    let config = convert_content::scan(&settings.content);
+    let config = convert_content::scan(&settings.content, Some(settings.threads()));
     let scanner = Scanner::build(config, Arc::new(sets), external, metrics, settings.hostname.as_str());
     Ok((scanner, quarantine))
 }
@@ -40,7 +40,7 @@ pub(super) async fn open(settings: &Settings, deps: Deps) -> Result<(Scanner, Qu
 /// their defaults.
 pub(super) fn scanner(settings: Option<&Settings>) -> Result<Scanner, StartError> {
     let other = StartError::Other;
-    let config = settings.map(|settings| convert_content::scan(&settings.content)).unwrap_or_default();
+    let config = settings.map(|settings| convert_content::scan(&settings.content, None)).unwrap_or_default();
     let base = starter::set().map_err(|faults| other(listed(&faults)))?;
     let sets = match settings.filter(|settings| settings.content.signatures.dir.is_dir()) {
         Some(settings) => {

@@ -29,6 +29,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     }
     let data_dir = take.path("data_dir").unwrap_or_default();
     let drain_timeout = take.span("drain_timeout");
+    let threads = take.optional_count("threads");
     let postmaster = postmaster(&mut take, hostname.as_ref());
     let tls = TlsSettings {
         files: take.tls_files("tls.certificate", "tls.key"),
@@ -66,6 +67,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         data_dir,
         postmaster: postmaster?,
         drain_timeout,
+        threads,
         listeners,
         observe,
         accounts,

@@ -67,6 +67,13 @@ pub static KEYS: &[Key] = &[
     )
     .or("postmaster@hostname"),
     fixed("drain_timeout", Kind::Span, "30s", "How long transactions under way may take to end at SIGTERM."),
+    fixed(
+        "threads",
+        Kind::Integer(1, 1024),
+        "",
+        "Threads that serve connections, of clients and to next hops. Looking into mail and the disk have threads of their own.",
+    )
+    .or("half as many as there are processors"),
     // -- seeing
     fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),
     fixed("log.mail", Kind::PathOrStdout, "", "The mail log (one JSON object per line): a file, or \"stdout\".")

@@ -39,7 +39,7 @@ pub use settings::{
     ListenerTls, LogFormat, LogSettings, MailLogTarget, ObserveSettings, OutboundSettings, QuarantineSettings,
     RateSettings, RatesSettings, ReputationSettings, RetrySettings, ScanSettings, ScannerSettings, ScannersSettings,
     SenderSettings, Settings, SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, SuspensionSettings,
-    TlsFiles, TlsSettings, WidestScope,
+    TlsFiles, TlsSettings, WidestScope, usual_threads,
 };
 pub use value::Value;
 

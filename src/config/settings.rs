@@ -24,6 +24,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub postmaster: Address,
     pub drain_timeout: Duration,
+    /// See [`Self::threads`].
+    pub threads: Option<usize>,
     pub listeners: Vec<ListenerSettings>,
     pub observe: ObserveSettings,
     pub accounts: AccountSettings,
@@ -40,6 +42,21 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     pub outbound: OutboundSettings,
     pub content: ContentSettings,
+}
+
+impl Settings {
+    /// Threads that serve connections.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(usual_threads)
+    }
+}
+
+/// Half as many as there are processors: the other half is busy with looking into mail, which takes longer than all else. A thread
+/// that serves few connections falls asleep after each word of a client's, and to wake it costs more than the word.
+#[must_use]
+pub fn usual_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
 /// How accounts are counted.

@@ -41,6 +41,8 @@ const HIT: Score = Score(5_000);
 pub struct Config {
     /// Messages scanned at one time.
     pub workers: usize,
+    /// How many of those at one time on the threads that serve connections: short ones alone.
+    pub short_here: usize,
     /// Longest wait for a place; then 451.
     pub patience: Duration,
     /// Longest time for one message in this process.
@@ -58,8 +60,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
         Self {
-            workers: std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get),
+            workers,
+            short_here: workers,
             patience: Duration::from_secs(60),
             time: Duration::from_secs(20),
             limits: Limits::default(),
@@ -137,7 +141,7 @@ impl Scanner {
         metrics: Arc<Metrics>,
         hostname: &str,
     ) -> Self {
-        let pool = Pool::new(config.workers, config.patience);
+        let pool = Pool::new(config.workers, config.short_here, config.patience);
         metrics.scan.running.of(Threads::All).set(i64::try_from(config.workers).unwrap_or(i64::MAX));
         let external = External::new(external.only(config.on));
         let (hostname, lately) = (hostname.into(), Lately::default());
@@ -157,6 +161,7 @@ impl Scanner {
         let waiting = Waiting::new(&self.0.metrics);
         let light = self.0.light(&request);
         let is_light = light.is_some();
+        let is_trifle = is_light && !self.looks_inside(request.direction);
         let work = move || {
             drop(waiting);
             let running = inner.metrics.scan.running.of(Threads::Busy);
@@ -170,7 +175,13 @@ impl Scanner {
             scanned
         };
         let is_short = is_light && self.0.lately.is_short();
-        let here = async { if is_short { self.0.pool.run_short(work).await } else { self.0.pool.run(work).await } };
+        let here = async {
+            match (is_short, is_trifle) {
+                (true, true) => self.0.pool.run_trifle(work).await,
+                (true, false) => self.0.pool.run_short(work).await,
+                (false, _) => self.0.pool.run(work).await,
+            }
+        };
         let elsewhere = async {
             match &question {
                 Some(question) => self.0.external.ask(question).await,
