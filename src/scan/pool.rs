@@ -211,6 +211,8 @@ mod tests {
 
     use super::*;
 
+    type Waits<'a> = Pin<Box<dyn Future<Output = Result<(), PoolError>> + 'a>>;
+
     const PATIENCE: Duration = Duration::from_secs(5);
 
     fn thread_id() -> ThreadId {
@@ -246,7 +248,7 @@ mod tests {
     async fn who_finds_no_place_in_time_is_told_and_its_work_never_runs() {
         let pool = Pool::new(1, 1, PATIENCE);
         let held = hold(&pool);
-        let mut all: [Pin<Box<dyn Future<Output = Result<(), PoolError>>>>; 3] = [
+        let mut all: [Waits<'_>; 3] = [
             Box::pin(pool.run(|| panic!("must not run"))),
             Box::pin(pool.run_short(|| panic!("must not run"))),
             Box::pin(pool.run_trifle(|| panic!("must not run"))),
