@@ -41,14 +41,16 @@ pub struct Observe {
 impl Observe {
     /// # Errors
     /// [`AdminError::Bind`].
-    pub async fn start(
+    pub fn start(
         config: &Config,
         metrics: Arc<Metrics>,
         health: Arc<dyn Health>,
         stop: CancellationToken,
     ) -> Result<Self, AdminError> {
         let failed = |source| AdminError::Bind { place: config.bind.to_string(), source };
-        let listener = TcpListener::bind(config.bind).await.map_err(failed)?;
+        let listener = std::net::TcpListener::bind(config.bind).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let router = routes(metrics, health);
         let task = tokio::spawn(async move {
@@ -133,7 +135,7 @@ mod tests {
     async fn observed(health: Sick) -> (Observe, CancellationToken) {
         let stop = CancellationToken::new();
         let config = Config { bind: "127.0.0.1:0".parse().unwrap() };
-        (Observe::start(&config, Metrics::new(), Arc::new(health), stop.clone()).await.unwrap(), stop)
+        (Observe::start(&config, Metrics::new(), Arc::new(health), stop.clone()).unwrap(), stop)
     }
 
     #[tokio::test]

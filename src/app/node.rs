@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -145,11 +146,17 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
-    /// Starts everything; mail is accepted when this returns.
+    /// Starts everything; mail is accepted when this returns. What goes over all tenants or the whole queue, and operators, are for
+    /// `housekeeping`: nobody's mail waits for it.
     ///
     /// # Errors
     /// [`StartError`]; nothing keeps running then.
-    pub async fn start(file: Option<&Path>, loaded: Loaded, overrides: Overrides) -> Result<Self, StartError> {
+    pub async fn start(
+        file: Option<&Path>,
+        loaded: Loaded,
+        overrides: Overrides,
+        housekeeping: &Handle,
+    ) -> Result<Self, StartError> {
         let settings = &loaded.settings;
         create_private(&settings.data_dir)
             .map_err(|source| StartError::DataDir { path: settings.data_dir.clone(), source })?;
@@ -206,8 +213,11 @@ impl Node {
         });
         parts.metrics.config.last_reload_successful.set(1);
         let stop_admin = CancellationToken::new();
-        let (observe, control) = parts.start_admin(settings, &reloader, next_hop, &stop_admin).await?;
-        let helpers = parts.start_helpers(settings, store, look_for_sets);
+        let ((observe, control), helpers) = {
+            let _entered = housekeeping.enter();
+            let admin = parts.start_admin(settings, &reloader, next_hop, &stop_admin)?;
+            (admin, parts.start_helpers(settings, store, look_for_sets))
+        };
         let notices = parts.notices(settings);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
             let limits = admission::Config {
@@ -379,7 +389,7 @@ impl Parts {
         }
     }
 
-    async fn start_admin(
+    fn start_admin(
         &self,
         settings: &Settings,
         reloader: &Arc<Reloader>,
@@ -444,7 +454,7 @@ impl Parts {
             None => None,
             Some(bind) => {
                 let config = observe::Config { bind };
-                Some(Observe::start(&config, Arc::clone(&self.metrics), health, stop.clone()).await.map_err(other)?)
+                Some(Observe::start(&config, Arc::clone(&self.metrics), health, stop.clone()).map_err(other)?)
             }
         };
         Ok((observe, control))

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -10,18 +11,18 @@ use super::node::{Node, Overrides, StartError};
 use super::reload::Reloader;
 use crate::config::Loaded;
 
-/// Runs until a signal ends it.
+/// Runs until a signal ends it, mail in the runtime it is called in.
 ///
 /// # Errors
 /// [`StartError`]; nothing keeps running then.
-pub async fn run(file: &Path, loaded: Loaded) -> Result<(), StartError> {
+pub async fn run(file: &Path, loaded: Loaded, housekeeping: &Handle) -> Result<(), StartError> {
     let hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let node = Node::start(Some(file), loaded, Overrides::default()).await?;
+    let node = Node::start(Some(file), loaded, Overrides::default(), housekeeping).await?;
     let stop = CancellationToken::new();
-    let reloading = tokio::spawn(obey_hangups(hangup, node.reloader()));
-    let stopping = tokio::spawn(obey_stops(terminate, interrupt, stop.clone()));
+    let reloading = housekeeping.spawn(obey_hangups(hangup, node.reloader()));
+    let stopping = housekeeping.spawn(obey_stops(terminate, interrupt, stop.clone()));
     tell_manager(&[sd_notify::NotifyState::Ready]);
     node.run(stop).await;
     reloading.abort();

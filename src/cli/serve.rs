@@ -1,7 +1,9 @@
-//! `sekisho serve` and `sekisho demo`: hands over to the composition and waits until it ends.
+//! `sekisho serve` and `sekisho demo`: makes the threads, hands over to the composition and waits until it ends.
 
+use std::io;
 use std::path::Path;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::exit;
@@ -10,26 +12,45 @@ use crate::app;
 use crate::config::{Loaded, usual_threads};
 
 pub(super) fn run(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
-    let runtime = runtime(loaded.settings.threads())?;
-    runtime.block_on(app::serve::run(file, loaded)).map_err(|error| Failure::Other(error.to_string()))?;
-    // Work that the drain time did not see ended is on disk; nobody waits for it.
-    runtime.shutdown_background();
+    let threads = Threads::start(loaded.settings.threads())?;
+    let served = threads.serving.block_on(app::serve::run(file, loaded, threads.housekeeping.handle()));
+    served.map_err(|error| Failure::Other(error.to_string()))?;
+    threads.end();
     Ok(exit::OK)
 }
 
 pub(super) fn demo() -> Result<u8, Failure> {
-    let runtime = runtime(usual_threads())?;
+    let threads = Threads::start(usual_threads())?;
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    runtime.spawn(async move {
+    threads.housekeeping.spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
         stopped.cancel();
     });
-    runtime.block_on(app::demo::run(stop)).map_err(|error| Failure::Other(error.to_string()))?;
-    runtime.shutdown_background();
+    let shown = threads.serving.block_on(app::demo::run(stop, threads.housekeeping.handle()));
+    shown.map_err(|error| Failure::Other(error.to_string()))?;
+    threads.end();
     Ok(exit::OK)
 }
 
-fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+struct Threads {
+    /// Connections, of clients and to next hops.
+    serving: Runtime,
+    /// What goes over all tenants or the whole queue, and what operators ask: it may take long, and no mail waits for it.
+    housekeeping: Runtime,
+}
+
+impl Threads {
+    fn start(serving: usize) -> io::Result<Self> {
+        let threads = |count: usize, name: &str| {
+            Builder::new_multi_thread().worker_threads(count).thread_name(name).enable_all().build()
+        };
+        Ok(Self { serving: threads(serving, "mail")?, housekeeping: threads(1, "housekeeping")? })
+    }
+
+    /// Work that the drain time did not see ended is on disk; nobody waits for it.
+    fn end(self) {
+        self.serving.shutdown_background();
+        self.housekeeping.shutdown_background();
+    }
 }

@@ -71,9 +71,9 @@ pub static KEYS: &[Key] = &[
         "threads",
         Kind::Integer(1, 1024),
         "",
-        "Threads that serve connections, of clients and to next hops. Looking into mail and the disk have threads of their own.",
+        "Threads that serve connections, of clients and to next hops. They look into short messages as well, as long as one of them is left.",
     )
-    .or("half as many as there are processors"),
+    .or("half as many as there are processors, rounded up"),
     // -- seeing
     fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),
     fixed("log.mail", Kind::PathOrStdout, "", "The mail log (one JSON object per line): a file, or \"stdout\".")

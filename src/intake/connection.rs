@@ -34,6 +34,8 @@ use crate::telemetry::{Event, EventName};
 const KEEP: usize = 8 * 1024;
 /// A client that doesn't read our replies is cut after this.
 const WRITE_TIME: Duration = Duration::from_secs(60);
+/// What a client sent at once is answered in so many steps, of some 30 us, before others get their turn.
+const STEPS_AT_ONCE: u32 = 16;
 
 /// How a connection ended: for the metrics, and in a word for the log.
 type End = (Closed, &'static str);
@@ -161,13 +163,20 @@ impl Connection {
         self.session.greet(Decision::Accept, &mut self.out);
         let shutdown = listener.intake.deps.shutdown.clone();
         let mut drain = std::pin::pin!(shutdown.cancelled());
+        let mut steps = 0;
         loop {
+            // Thousands of commands may have come at once: others are served in between.
+            steps += 1;
+            if steps % STEPS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
             let step = self.session.step(&mut self.input, &mut self.out, &mut self.draft.memory);
             if !self.draft.is_empty() {
                 self.body_arrived();
             }
             match step {
                 Step::Read => {
+                    steps = 0;
                     if shutdown.is_cancelled() && self.session.idle() {
                         return self.say_goodbye().await;
                     }

@@ -4,6 +4,7 @@
 //! would let out; what the content keeps back is remembered of its sender and charged to nobody.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -27,6 +28,8 @@ use crate::tenant::Tenant;
 
 /// A refused message of more octets is not read once more for its sketch.
 const MOST_READ_AGAIN: usize = 256 << 10;
+/// What was not read by then, as pictures that unpack to millions of points, is not in the sketch.
+const TIME_TO_READ: Duration = Duration::from_secs(1);
 
 impl Connection {
     pub(super) fn rates_at_mail(&self, tenant: &Tenant, sender: &ReversePath) -> Decision {
@@ -52,7 +55,7 @@ impl Connection {
 
     /// Compares the message with others before its fate is told. What its content keeps back for good is remembered here, because
     /// nobody asks about it again.
-    pub(super) fn weigh_outbound(
+    pub(super) async fn weigh_outbound(
         &self,
         transaction: &mut Transaction,
         envelope: &Envelope,
@@ -67,7 +70,7 @@ impl Connection {
             // Put off: it comes again.
             Outcome::Refused(reply) if !reply.is_permanent() => return,
             Outcome::Refused(_) if whole.len() <= MOST_READ_AGAIN => {
-                read = Specimen::parse(whole.clone(), &SpecimenLimits::default(), &|| false);
+                read = read_again(whole.clone()).await;
                 &read
             }
             Outcome::Refused(_) => {
@@ -134,6 +137,13 @@ impl Connection {
             self.listener.intake.deps.outbound.give_back(paid);
         }
     }
+}
+
+/// Not on a thread that serves connections. What breaks it is like nothing else.
+async fn read_again(whole: Bytes) -> Specimen {
+    let until = Instant::now() + TIME_TO_READ;
+    let read = move || Specimen::parse(whole, &SpecimenLimits::default(), &|| Instant::now() >= until);
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
 /// For the Explanation.

@@ -165,7 +165,7 @@ impl Connection {
         {
             judges.saw_spam(&self.who(&transaction.sender), known, now);
         }
-        self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref());
+        self.weigh_outbound(transaction, question.envelope(), (&whole, &outcome), content.as_deref()).await;
         let judgements = if one.is_none() { transaction.judgements_of(tenants) } else { Vec::new() };
         let explanation = self.explain(transaction, one.as_deref(), (judged.as_ref(), content), now);
         transaction.explain_parts(&explanation, judgements, parts);

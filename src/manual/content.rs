@@ -90,6 +90,6 @@
 //!
 //! How much of a message is looked at is the operator's setting, `[scan]`: files, layers, ratio, sizes, time. Beyond a budget the rest
 //! is not looked at and the message is `unscannable`; the explanation says what and why. The work is done by a bounded number of
-//! threads (`scan.workers`), that of short messages also by those that serve connections (`threads`), of which one is always left to
-//! do so. When all are taken messages wait (`scan.patience`), then clients get 451: a full gateway is slow and lets nothing
+//! threads (`scan.workers`), that of short messages also by those that serve connections (`threads`), though never by all of them at a
+//! time, if there are several processors. When all are taken messages wait (`scan.patience`), then clients get 451: a full gateway is slow and lets nothing
 //! through unseen.

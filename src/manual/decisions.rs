@@ -25,3 +25,6 @@ pub mod d0007 {}
 
 #[doc = include_str!("decisions/0008-held-mail-is-files.md")]
 pub mod d0008 {}
+
+#[doc = include_str!("decisions/0009-half-the-threads.md")]
+pub mod d0009 {}

@@ -126,6 +126,10 @@ impl Pool {
             self.begin(work);
             return HandedIn(None);
         }
+        // Who lost patience came first.
+        while state.waiting.front().is_some_and(|ticket| ticket.is_empty()) {
+            state.waiting.pop_front();
+        }
         let ticket = Arc::new(Ticket(Mutex::new(Some(work))));
         state.waiting.push_back(Arc::clone(&ticket));
         HandedIn(Some(ticket))
@@ -172,6 +176,10 @@ impl Ticket {
     fn take(&self) -> Option<Work> {
         lock(&self.0).take()
     }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.0).is_none()
+    }
 }
 
 impl fmt::Debug for Ticket {
@@ -213,7 +221,7 @@ mod tests {
 
     type Waits<'a> = Pin<Box<dyn Future<Output = Result<(), PoolError>> + 'a>>;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn thread_id() -> ThreadId {
         thread::current().id()
@@ -235,9 +243,16 @@ mod tests {
 
     /// The place of what was held is given back by its own thread.
     async fn all_free(pool: &Pool) {
-        while running(pool) > 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| running(pool) == 0).await;
+    }
+
+    async fn until(is_so: impl Fn() -> bool) {
+        let looking = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.expect("it comes true");
     }
 
     async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
@@ -306,9 +321,7 @@ mod tests {
                 tokio::spawn(async move { if n % 2 == 0 { pool.run(work).await } else { pool.run_trifle(work).await } })
             })
             .collect();
-        while lock(&pool.0.state).waiting.len() < 50 {
-            tokio::task::yield_now().await;
-        }
+        until(|| lock(&pool.0.state).waiting.len() == 50).await;
         drop(held);
         for one in all {
             assert_eq!(one.await.unwrap(), Ok(()));

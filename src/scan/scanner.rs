@@ -159,24 +159,28 @@ impl Scanner {
         let question = (!self.0.external.is_empty()).then(|| self.question(&request));
         let inner = Arc::clone(&self.0);
         let waiting = Waiting::new(&self.0.metrics);
-        let light = self.0.light(&request);
-        let is_light = light.is_some();
-        let is_trifle = is_light && !self.looks_inside(request.direction);
+        let is_frame = self.0.look(request.direction) == Look::Frame;
+        // To take it apart is work as well.
+        let may_be_here = is_frame || self.0.config.short_here > 0 && self.0.lately.is_short();
+        let begun = Instant::now();
+        let light = if may_be_here { self.0.light(&request) } else { None };
+        let (taking_apart, is_light) = (begun.elapsed(), light.is_some());
         let work = move || {
             drop(waiting);
             let running = inner.metrics.scan.running.of(Threads::Busy);
             running.inc();
             let begun = Instant::now();
+            let light = if may_be_here { light } else { inner.light(&request) };
+            let is_short = !is_frame && light.is_some();
             let scanned = catch_unwind(AssertUnwindSafe(|| inner.scan(&request, light)));
-            if is_light {
-                inner.lately.took(begun.elapsed());
+            if is_short {
+                inner.lately.took(taking_apart + begun.elapsed());
             }
             running.dec();
             scanned
         };
-        let is_short = is_light && self.0.lately.is_short();
         let here = async {
-            match (is_short, is_trifle) {
+            match (is_light, is_frame) {
                 (true, true) => self.0.pool.run_trifle(work).await,
                 (true, false) => self.0.pool.run_short(work).await,
                 (false, _) => self.0.pool.run(work).await,

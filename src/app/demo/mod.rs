@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use mail_send::SmtpClientBuilder;
 use mail_send::smtp::message::Message;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::letters::{LETTERS, Letter, Way};
@@ -49,7 +50,7 @@ struct Places {
 ///
 /// # Errors
 /// [`DemoError`]; nothing keeps running then.
-pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
+pub async fn run(stop: CancellationToken, housekeeping: &Handle) -> Result<(), DemoError> {
     let dir = Scratch::new()?;
     let hop = NextHop::start().await?;
     let places = Places { inbound: free(2525)?, outbound: free(2587)?, observe: free(9925)? };
@@ -66,7 +67,7 @@ pub async fn run(stop: CancellationToken) -> Result<(), DemoError> {
         MailLogTarget::File(path) => path.clone(),
         MailLogTarget::Stdout => PathBuf::new(),
     };
-    let node = Node::start(None, loaded, overrides).await?;
+    let node = Node::start(None, loaded, overrides, housekeeping).await?;
     introduce(places, hop.addr, &dir.0);
     for (number, letter) in (1..).zip(&LETTERS) {
         println!("{number}. {}: {} -> {}", letter.what, letter.from, letter.to);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::{Judges, Mode, SenderKnown, Taken, Who};
 use crate::model::authentication::{Authentication, DmarcResult, Spf};
@@ -29,6 +30,8 @@ use crate::tenant::lists::Query;
 
 /// From here on a message is authenticated aside.
 const LARGE: usize = 256 << 10;
+/// So many at one time, each of which may wait for name servers in a thread of its own; there are 512 for all that is done aside.
+static PLACES_ASIDE: Semaphore = Semaphore::const_new(128);
 /// For all questions together; the client waits ten minutes at most (RFC 5321 section 4.5.3.2.6), and others for its place.
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -212,6 +215,7 @@ impl Judges {
         if message.len() < LARGE {
             return Some(authenticated(&self.authenticator, message, spf, &known.budget).await);
         }
+        let _place = PLACES_ASIDE.acquire().await.ok()?;
         let (authenticator, message) = (Arc::clone(&self.authenticator), message.clone());
         let (spf, budget) = (spf.map(<[_]>::to_vec), Arc::clone(&known.budget));
         let runtime = Handle::current();
