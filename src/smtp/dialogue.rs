@@ -147,7 +147,7 @@ impl Session {
         let reply = match self.recipient(argument) {
             Ok(recipient) if self.is_full() => {
                 // Not counted as an error: the client may still finish this transaction and send the others separately.
-                if !(self.is_far_beyond() && self.one_idle_more(out)) {
+                if !self.one_put_off_too_many(out) {
                     replies::TOO_MANY_RECIPIENTS.write_to(out);
                 }
                 let refused = RcptRefused {
@@ -180,12 +180,12 @@ impl Session {
     }
 
     /// A client with a long list may name it all in one go and learn from the replies; one that goes on and on only makes us
-    /// talk. True for each recipient put off after [`SURPLUS`] times the limit.
-    fn is_far_beyond(&mut self) -> bool {
+    /// talk: each recipient put off after [`SURPLUS`] times the limit is an idle command. True if that was one too many.
+    pub(super) fn one_put_off_too_many(&mut self, out: &mut BytesMut) -> bool {
         let most = self.config.limits.recipients().saturating_mul(SURPLUS);
         let Some(transaction) = &mut self.transaction else { return false };
         transaction.surplus = transaction.surplus.saturating_add(1);
-        transaction.surplus as usize > most
+        transaction.surplus as usize > most && self.one_idle_more(out)
     }
 
     fn data(&mut self, argument: &str) -> Result<Option<Step>, Reply> {

@@ -166,6 +166,10 @@ impl RcptQuestion {
     }
 
     pub fn answer(self, session: &mut Session, decision: Decision, out: &mut BytesMut) {
+        let is_put_off = matches!(decision, Decision::Defer(_)) && session.is_current(self.ticket);
+        if is_put_off && session.one_put_off_too_many(out) {
+            return;
+        }
         if session.decided(self.ticket, decision, out) {
             replies::RECIPIENT_OK.write_to(out);
             session.add(self.recipient);

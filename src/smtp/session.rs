@@ -272,7 +272,7 @@ impl Session {
         ticket
     }
 
-    fn is_current(&self, ticket: Ticket) -> bool {
+    pub(super) fn is_current(&self, ticket: Ticket) -> bool {
         matches!(self.state, State::Asking(current) if current == ticket)
     }
 

@@ -1,10 +1,10 @@
 //! What must hold for every input: cuts don't matter, odd ends of data don't end a message, and what the session takes is what
 //! a naive reading of RFC 5321 takes.
 
-use super::talk::{Asked, Talk, accept_all};
+use super::talk::{Asked, Say, Talk, accept_all};
 use proptest::prelude::*;
-use sekisho::model::Direction;
-use sekisho::smtp::{CloseReason, SessionConfig, Start};
+use sekisho::model::{Decision, Direction, Enhanced, Reply};
+use sekisho::smtp::{CloseReason, Question, SessionConfig, Start};
 
 const ENVELOPE: &[u8] = b"MAIL FROM:<a@client.example>\r\nRCPT TO:<b@acme.example>\r\n";
 
@@ -273,6 +273,26 @@ fn recipients_far_beyond_the_limit_end_the_session() {
     let put_off = said.matches("452 4.5.3").count();
     assert!((1000..=1000 + idle).contains(&put_off), "{put_off}");
     assert_eq!(said.matches("421 4.7.0").count(), 1);
+    assert!(said.ends_with("without a message\r\n"), "nothing follows the 421");
+}
+
+#[test]
+fn recipients_put_off_without_end_end_the_session_too() {
+    let mut config = SessionConfig::new("mx.gateway.example", Direction::Inbound);
+    config.limits.recipients = 1; // never below 100
+    let idle = config.limits.commands_without_mail as usize;
+    let greylist = |question: &Question| match question {
+        Question::Rcpt(_) => Say::Decide(Decision::Defer(Reply::new(450, Enhanced(4, 7, 1), "come again"))),
+        question => accept_all(question),
+    };
+    let mut talk = Talk::new(config, Start::default(), greylist);
+    talk.send(b"HELO c\r\n");
+    talk.send(b"MAIL FROM:<>\r\n");
+    talk.send(&b"RCPT TO:<b@acme.example>\r\n".repeat(2000));
+    let said = String::from_utf8(talk.said()).unwrap();
+    let put_off = said.matches("450 4.7.1").count();
+    assert!((1000..=1000 + idle).contains(&put_off), "{put_off}");
+    assert_eq!(talk.closed, Some(CloseReason::TooManyCommands));
     assert!(said.ends_with("without a message\r\n"), "nothing follows the 421");
 }
 
