@@ -215,11 +215,13 @@ impl Judges {
         if message.len() < LARGE {
             return Some(authenticated(&self.authenticator, message, spf, &known.budget).await);
         }
-        let _place = PLACES_ASIDE.acquire().await.ok()?;
+        let place = PLACES_ASIDE.acquire().await.ok()?;
         let (authenticator, message) = (Arc::clone(&self.authenticator), message.clone());
         let (spf, budget) = (spf.map(<[_]>::to_vec), Arc::clone(&known.budget));
         let runtime = Handle::current();
         let aside = tokio::task::spawn_blocking(move || {
+            // The thread works on even if nobody waits for it any more.
+            let _place = place;
             runtime.block_on(authenticated(&authenticator, &message, spf.as_deref(), &budget))
         });
         aside.await.ok()
