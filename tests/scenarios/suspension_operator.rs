@@ -136,6 +136,8 @@ fn queued_mail_is_held_and_goes_on_when_the_measure_is_lifted() {
     assert_eq!(world.suspension(&["show", &id])[0]["held"], 2);
     world.dest.come_up();
     assert_eq!(world.dest.one().from, "hanako@acme.example");
+    // A kill before the outcome is on disk would deliver it again.
+    eventually("the delivery is settled", || world.gateway.metrics().sum("sekisho_recipients_queued") == 0.0);
     // Neither a restart nor a kill forgets.
     world.gateway.kill();
     world.gateway.serve();
