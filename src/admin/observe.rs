@@ -85,7 +85,11 @@ fn routes(metrics: Arc<Metrics>, health: Arc<dyn Health>) -> Router {
 async fn show_metrics(State(deps): State<Deps>) -> Response {
     let ready = deps.health.not_ready().is_empty() && deps.health.dead().is_empty();
     deps.metrics.config.ready.set(i64::from(ready));
-    ([(header::CONTENT_TYPE, EXPOSITION)], deps.metrics.render()).into_response()
+    // With thousands of tenants the text is long, and mail is served on this thread.
+    match tokio::task::spawn_blocking(move || deps.metrics.render()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn livez(State(deps): State<Deps>) -> Response {

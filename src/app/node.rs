@@ -13,7 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::{self, Delivered, Notices};
@@ -213,10 +213,13 @@ impl Node {
         });
         parts.metrics.config.last_reload_successful.set(1);
         let stop_admin = CancellationToken::new();
-        let ((observe, control), helpers) = {
+        // Who can't serve mail shall not look well.
+        let observe = parts.start_observe(settings, &stop_admin)?;
+        let serving = Handle::current();
+        let (control, helpers) = {
             let _entered = housekeeping.enter();
-            let admin = parts.start_admin(settings, &reloader, next_hop, &stop_admin)?;
-            (admin, parts.start_helpers(settings, store, look_for_sets))
+            let control = parts.start_control(settings, &reloader, next_hop, &stop_admin)?;
+            (control, parts.start_helpers(settings, store, look_for_sets, &serving))
         };
         let notices = parts.notices(settings);
         let accepting = sockets.into_iter().zip(listeners).zip(&settings.listeners).map(|((socket, listener), own)| {
@@ -252,9 +255,15 @@ impl Node {
         if tokio::time::timeout(self.drain, drained).await.is_err() {
             tracing::warn!("the drain time is over; connections still open are cut");
         }
-        for helper in self.helpers {
-            helper.abort();
-        }
+        let aborts: Vec<_> = self.helpers.iter().map(JoinHandle::abort_handle).collect();
+        let ended = async {
+            for helper in self.helpers {
+                let _ = helper.await;
+            }
+        };
+        // What they have to write down they write now.
+        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        aborts.iter().for_each(AbortHandle::abort);
         self.stop_admin.cancel();
         let ended = async {
             self.control.ended().await;
@@ -389,19 +398,24 @@ impl Parts {
         }
     }
 
-    fn start_admin(
-        &self,
-        settings: &Settings,
-        reloader: &Arc<Reloader>,
-        probe: Arc<ByDelivery>,
-        stop: &CancellationToken,
-    ) -> Result<(Option<Observe>, Control), StartError> {
-        let other = |error: crate::admin::AdminError| StartError::Other(error.to_string());
+    fn start_observe(&self, settings: &Settings, stop: &CancellationToken) -> Result<Option<Observe>, StartError> {
         let health = Arc::new(NodeHealth {
             spool: self.spool.clone(),
             admission: Arc::clone(&self.admission),
             shutdown: self.shutdown.clone(),
         });
+        let Some(bind) = settings.observe.bind else { return Ok(None) };
+        let started = Observe::start(&observe::Config { bind }, Arc::clone(&self.metrics), health, stop.clone());
+        started.map(Some).map_err(|error| StartError::Other(error.to_string()))
+    }
+
+    fn start_control(
+        &self,
+        settings: &Settings,
+        reloader: &Arc<Reloader>,
+        probe: Arc<ByDelivery>,
+        stop: &CancellationToken,
+    ) -> Result<Control, StartError> {
         let queue = Arc::new(SpoolQueue { spool: self.spool.clone() });
         let reputation = Arc::new(Records {
             reputation: Arc::clone(&self.judges.source.reputation),
@@ -449,15 +463,7 @@ impl Parts {
         });
         let ports =
             Ports { queue, reload: Arc::clone(reloader) as Arc<_>, reputation, explain, quarantine, suspension };
-        let control = Control::start(&settings.data_dir, ports, stop.clone()).map_err(other)?;
-        let observe = match settings.observe.bind {
-            None => None,
-            Some(bind) => {
-                let config = observe::Config { bind };
-                Some(Observe::start(&config, Arc::clone(&self.metrics), health, stop.clone()).map_err(other)?)
-            }
-        };
-        Ok((observe, control))
+        Control::start(&settings.data_dir, ports, stop.clone()).map_err(|error| StartError::Other(error.to_string()))
     }
 
     fn start_helpers(
@@ -465,10 +471,12 @@ impl Parts {
         settings: &Settings,
         store: SharedTenants,
         look_for_sets: Arc<Notify>,
+        serving: &Handle,
     ) -> Vec<JoinHandle<()>> {
         let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
         let live = Arc::clone(&self.snapshot);
         let follower = Follower::new(store, Arc::clone(&live)).with_lists(Arc::clone(&self.lists));
+        let stop = self.shutdown.clone();
         let following = follower.run(move |step| match step {
             Ok(Step::Unchanged) => {}
             Ok(Step::Live { version, tenants, entries }) => {
@@ -483,6 +491,12 @@ impl Parts {
                 log.log(&Event { reason: Some(&reason), ..Event::new(EventName::Alert, clock.now()) });
             }
         });
+        let following = async move {
+            tokio::select! {
+                () = following => {}
+                () = stop.cancelled() => {}
+            }
+        };
         let memory =
             resources::watch_memory(Arc::clone(&self.admission), settings.limits.memory_reserve, self.shutdown.clone());
         let with = (self.data_dir.clone(), self.clock.clone());
@@ -497,9 +511,12 @@ impl Parts {
         let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
         let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);
         let measuring = Arc::clone(&self.suspensions).run(self.shutdown.clone());
-        let helpers = [tokio::spawn(following), tokio::spawn(memory), tokio::spawn(kept), tokio::spawn(keys)];
-        let others = [tokio::spawn(expiring), tokio::spawn(sets), tokio::spawn(counted), tokio::spawn(outbound)];
-        helpers.into_iter().chain(others).chain([tokio::spawn(measuring)]).collect()
+        // Questions to the DNS go out where connections are served: who asks first keeps the way to a name server for all.
+        let watching = Arc::clone(&self.judges.source).watch(self.shutdown.clone());
+        let served = [serving.spawn(memory), serving.spawn(watching)];
+        let kept = [tokio::spawn(following), tokio::spawn(kept), tokio::spawn(keys), tokio::spawn(expiring)];
+        let others = [tokio::spawn(sets), tokio::spawn(counted), tokio::spawn(outbound), tokio::spawn(measuring)];
+        served.into_iter().chain(kept).chain(others).collect()
     }
 
     fn delivered(&self) -> Arc<dyn delivery::Observer> {

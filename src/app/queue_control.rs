@@ -17,17 +17,20 @@ impl QueueControl for SpoolQueue {
     fn list(&self, filter: Filter) -> Answer<'_, Result<Vec<Entry>, QueueError>> {
         Box::pin(async move {
             let limit = filter.limit.unwrap_or(USUAL_LIMIT);
-            let items = self.spool.list(&branches_of(&filter), limit);
-            let mut ids: Vec<MessageId> = items.into_iter().map(|item| item.id).collect();
-            ids.dedup();
-            // A message may leave between the two looks; then it isn't listed.
-            Ok(ids.into_iter().filter_map(|id| Some(entry(id, self.spool.show(id)?))).collect())
+            let found = self.aside(move |spool| {
+                let items = spool.list(&branches_of(&filter), limit);
+                let mut ids: Vec<MessageId> = items.into_iter().map(|item| item.id).collect();
+                ids.dedup();
+                // A message may leave between the two looks; then it isn't listed.
+                ids.into_iter().filter_map(|id| Some(entry(id, spool.show(id)?))).collect()
+            });
+            found.await
         })
     }
 
     fn summary(&self, filter: Filter) -> Answer<'_, Result<Vec<Destination>, QueueError>> {
         Box::pin(async move {
-            let sums = self.spool.summary(&branches_of(&filter));
+            let sums = self.aside(move |spool| spool.summary(&branches_of(&filter))).await?;
             let mut destinations: Vec<_> = sums.into_iter().filter_map(destination).collect();
             destinations.sort_by_key(|destination| std::cmp::Reverse(destination.recipients));
             Ok(destinations)
@@ -57,6 +60,13 @@ impl QueueControl for SpoolQueue {
 }
 
 impl SpoolQueue {
+    /// What goes over the whole queue keeps nobody waiting who asks something else.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Spool) -> T + Send + 'static) -> Result<T, QueueError> {
+        let spool = self.spool.clone();
+        let done = tokio::task::spawn_blocking(move || work(&spool)).await;
+        done.map_err(|error| unavailable(std::io::Error::other(error).into()))
+    }
+
     /// The filter, and the ids that are not here.
     fn selected(&self, selection: Selection) -> (spool::Filter, Vec<MessageId>) {
         let none = spool::Filter::default();

@@ -67,7 +67,7 @@ pub(super) async fn open(
 /// Between two saves of what is known of sources; a crash loses what came since.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// Writes hits down, tests the known-source lists, forgets what nobody uses and saves what is known, until `shutdown`.
+/// Writes hits down, forgets what nobody uses and saves what is known, until `shutdown`.
 pub(super) async fn keep(
     judges: Judges,
     lists: SharedLists,
@@ -88,12 +88,7 @@ pub(super) async fn keep(
             }
         }
     };
-    tokio::join!(
-        hits,
-        saving,
-        Arc::clone(&judges.limits).watch(shutdown.clone()),
-        Arc::clone(&judges.source).watch(shutdown.clone())
-    );
+    tokio::join!(hits, saving, Arc::clone(&judges.limits).watch(shutdown.clone()));
 }
 
 /// What is to be found again at the next start.

@@ -22,7 +22,7 @@ pub async fn run(file: &Path, loaded: Loaded, housekeeping: &Handle) -> Result<(
     let node = Node::start(Some(file), loaded, Overrides::default(), housekeeping).await?;
     let stop = CancellationToken::new();
     let reloading = housekeeping.spawn(obey_hangups(hangup, node.reloader()));
-    let stopping = housekeeping.spawn(obey_stops(terminate, interrupt, stop.clone()));
+    let stopping = tokio::spawn(obey_stops(terminate, interrupt, stop.clone()));
     tell_manager(&[sd_notify::NotifyState::Ready]);
     node.run(stop).await;
     reloading.abort();

@@ -198,7 +198,7 @@ fn a_script_that_many_actions_name_is_looked_at_once() {
 #[test]
 fn scripts_count_towards_what_is_unpacked() {
     let script = flate("", &vec![b' '; 4 << 20]);
-    let objects = [vec![catalog(), pages()], actions(500, |index| format!("{} 0 R", 503 + index)), vec![script; 500]];
+    let objects = [vec![catalog(), pages()], actions(160, |index| format!("{} 0 R", 163 + index)), vec![script; 160]];
     let scan = scan("a.pdf", pdf(&objects.concat()), &[]);
     // The one that would be too much is given up within, as if it were packed too well.
     assert_eq!(scan.reasons(), [Reason::Ratio]);
