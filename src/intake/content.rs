@@ -316,8 +316,8 @@ fn fingerprint(transaction: &Transaction, lanes: &[Lane], octets: &Bytes) -> u64
 
 fn fingerprint_of<'a>(sender: Option<&Address>, to: impl Iterator<Item = &'a Address>, octets: &Bytes) -> u64 {
     let mut hasher = DefaultHasher::new();
-    sender.map(ToString::to_string).hash(&mut hasher);
-    let mut recipients: Vec<String> = to.map(ToString::to_string).collect();
+    sender.hash(&mut hasher);
+    let mut recipients: Vec<&Address> = to.collect();
     recipients.sort_unstable();
     recipients.hash(&mut hasher);
     (octets.len(), crc32c::crc32c(octets)).hash(&mut hasher);

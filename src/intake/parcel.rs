@@ -85,10 +85,6 @@ impl From<Unsigned> for Unmade {
 
 /// The message with one set of changes.
 struct Edition {
-    edits: Edits,
-    /// Of the message as it came.
-    check: Option<Checked>,
-    /// Of this one.
     checked: Option<Checked>,
     /// Our fields of the content.
     fields: String,
@@ -111,11 +107,12 @@ impl Connection {
         let shown =
             Shown { subject: specimen.subject().into(), from: specimen.field("From").unwrap_or_default().into() };
         let specimen = Arc::new(specimen);
-        let editions = self.editions(&shares, Arc::clone(&specimen), &whole, judged, now).await?;
+        let (editions, of_shares) = self.editions(&shares, Arc::clone(&specimen), &whole, judged, now).await?;
         // A large message has one file; whoever gets it unchanged gets a link to it.
         let store = Store::new(whole, complete, self);
         let mut parcels = Parcels::default();
-        for Share { lane, fate, copies, category, checked } in shares {
+        for (Share { lane, fate, copies, category, .. }, edition) in shares.into_iter().zip(of_shares) {
+            let edition = edition.and_then(|at| editions.get(at));
             let parcel = |lane, fields: &str, body, direction| Parcel {
                 lane,
                 fields: fields.to_owned(),
@@ -126,11 +123,7 @@ impl Connection {
             let own = self.listener.config.direction;
             // What could not be changed as it must be stays here, and everybody is told so.
             let fate = match fate {
-                Fate::Deliver(edits)
-                    if editions.iter().any(|one| one.edits == edits && one.check == checked && one.is_left_in) =>
-                {
-                    Fate::Quarantine(category)
-                }
+                Fate::Deliver(_) if edition.is_some_and(|edition| edition.is_left_in) => Fate::Quarantine(category),
                 fate => fate,
             };
             if let Some(notice) = notice::of(self, &lane, (&fate, &copies.notify), &specimen, now) {
@@ -144,12 +137,8 @@ impl Connection {
                     let body = store.as_it_came().await?;
                     parcels.quarantine.push((parcel(lane, fields, body, own), category));
                 }
-                Fate::Deliver(edits) => {
-                    let Some(edition) =
-                        editions.iter().find(|edition| edition.edits == edits && edition.check == checked)
-                    else {
-                        return Err(SpoolError::Closed.into());
-                    };
+                Fate::Deliver(_) => {
+                    let Some(edition) = edition else { return Err(SpoolError::Closed.into()) };
                     if !copies.bcc.is_empty() {
                         parcels.more += copies.bcc.len();
                         let lane = Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.copied_to(&copies.bcc) };
@@ -165,7 +154,7 @@ impl Connection {
         Ok(parcels)
     }
 
-    /// One for each set of changes. What differs in our fields alone is changed and sealed once.
+    /// One for each set of changes, and which of them each share gets. What differs in our fields alone is changed and sealed once.
     async fn editions(
         &self,
         shares: &[Share],
@@ -173,18 +162,25 @@ impl Connection {
         whole: &Bytes,
         judged: Option<&Judged>,
         now: Timestamp,
-    ) -> Result<Vec<Edition>, Unsigned> {
+    ) -> Result<(Vec<Edition>, Vec<Option<usize>>), Unsigned> {
         let deps = &self.listener.intake.deps;
-        let mut all: Vec<(&Edits, &Option<Checked>, &Tenant)> = Vec::new();
+        let mut all: Vec<Wanted<'_>> = Vec::new();
+        let mut of_shares = Vec::with_capacity(shares.len());
         let mut plain: Vec<(Edits, Option<Checked>)> = Vec::new();
         for share in shares {
-            let Fate::Deliver(edits) = &share.fate else { continue };
-            if all.iter().any(|(other, check, _)| *other == edits && *check == &share.checked) {
+            let Fate::Deliver(edits) = &share.fate else {
+                of_shares.push(None);
+                continue;
+            };
+            let known = all.iter().position(|other| other.edits == edits && other.check == &share.checked);
+            of_shares.push(Some(known.unwrap_or(all.len())));
+            if known.is_some() {
                 continue;
             }
-            all.push((edits, &share.checked, &share.lane.tenant));
-            let asked = (without_fields(edits), share.checked.clone());
-            if !plain.contains(&asked) {
+            let asked = (edits.without_fields(), share.checked.clone());
+            let made = plain.iter().position(|other| *other == asked).unwrap_or(plain.len());
+            all.push(Wanted { edits, check: &share.checked, tenant: &share.lane.tenant, made });
+            if made == plain.len() {
                 plain.push(asked);
             }
         }
@@ -213,10 +209,10 @@ impl Connection {
             made.push((made_of, fields));
         }
         let mut editions = Vec::with_capacity(all.len());
-        for (edits, check, tenant) in all {
-            let plain = without_fields(edits);
-            let of_these = |(made, _): &&(Made, String)| made.edits == plain && made.check == *check;
-            let Some((made, fields)) = made.iter().find(of_these) else { continue };
+        for Wanted { edits, tenant, made: at, .. } in all {
+            // Never missing: each is made, or left in.
+            let left_in = (Made::left_in(), String::new());
+            let (made, fields) = made.get(at).unwrap_or(&left_in);
             let mut fields = format!("{fields}{}", edit::fields(&edits.fields));
             if self.listener.config.direction == Direction::Outbound && !made.changed.is_left_in {
                 // As it leaves, with our fields: only the trace fields come before it.
@@ -227,15 +223,13 @@ impl Connection {
                 fields.insert_str(0, &signatures);
             }
             editions.push(Edition {
-                edits: edits.clone(),
-                check: check.clone(),
                 checked: made.checked.clone(),
                 fields,
                 octets: made.changed.octets.clone(),
                 is_left_in: made.changed.is_left_in,
             });
         }
-        Ok(editions)
+        Ok((editions, of_shares))
     }
 
     /// Makes a parcel durable in the quarantine.
@@ -278,15 +272,17 @@ impl Connection {
     }
 }
 
-fn without_fields(edits: &Edits) -> Edits {
-    Edits { fields: Vec::new(), ..edits.clone() }
+/// A set of changes that somebody gets.
+struct Wanted<'a> {
+    edits: &'a Edits,
+    check: &'a Option<Checked>,
+    tenant: &'a Tenant,
+    /// Which of those that are made, our own fields aside.
+    made: usize,
 }
 
 /// A set of changes that was made, our own fields aside: those go before the message.
 struct Made {
-    edits: Edits,
-    /// Of the message as it came, and as it is now.
-    check: Option<Checked>,
     checked: Option<Checked>,
     changed: Changed,
 }
@@ -299,22 +295,21 @@ async fn make(
     forged: Vec<Range<usize>>,
     time: Duration,
 ) -> Vec<Made> {
-    let size = whole.len();
-    let asked = wanted.clone();
-    let work = move || asked.into_iter().map(|asked| make_one(&specimen, &whole, asked, &forged)).collect();
+    let (size, count) = (whole.len(), wanted.len());
+    let work = move || wanted.into_iter().map(|wanted| make_one(&specimen, &whole, wanted, &forged)).collect();
     if size < LARGE {
         return work();
     }
     match tokio::time::timeout(time, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(made)) => made,
         // Nobody knows what would have come of it: it is kept as it came.
-        _ => wanted.into_iter().map(Made::left_in).collect(),
+        _ => std::iter::repeat_with(Made::left_in).take(count).collect(),
     }
 }
 
 impl Made {
-    fn left_in((edits, check): (Edits, Option<Checked>)) -> Self {
-        Self { edits, check, checked: None, changed: Changed::left_in() }
+    fn left_in() -> Self {
+        Self { checked: None, changed: Changed::left_in() }
     }
 }
 
@@ -327,10 +322,10 @@ fn make_one(
     match &check {
         // Under its check, or it is kept here.
         Some(under) => match under.edited(specimen, whole, &edits, forged) {
-            Some(Edited { checked, changed }) => Made { edits, check, checked: Some(checked), changed },
-            None => Made::left_in((edits, check)),
+            Some(Edited { checked, changed }) => Made { checked: Some(checked), changed },
+            None => Made::left_in(),
         },
-        None => Made { changed: changed(specimen, whole, &edits, forged), edits, check, checked: None },
+        None => Made { changed: changed(specimen, whole, &edits, forged), checked: None },
     }
 }
 

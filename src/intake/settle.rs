@@ -25,7 +25,7 @@ use crate::message::received::{self, Trace};
 use crate::model::explanation::Explanation;
 use crate::model::explanation::content::Content;
 use crate::model::receipt::{AcceptedReply, Receipt};
-use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, TenantId, Timestamp};
+use crate::model::{Address, Direction, MessageId, Origin, Remote, Reply, ReversePath, TenantId, Timestamp};
 use crate::policy::{message, replies};
 use crate::quarantine::{Chosen, Scope};
 use crate::scan::Checked;
@@ -51,6 +51,30 @@ enum Settled {
         reply: Reply,
         how: MessageResult,
     },
+}
+
+/// What the mail log says of a message once it is durable.
+struct Told {
+    id: MessageId,
+    tenant: TenantId,
+    sender: ReversePath,
+    recipients: usize,
+    size: u64,
+    name: EventName,
+}
+
+impl Told {
+    fn of(message: &NewMessage) -> Self {
+        let meta = message.meta();
+        Self {
+            id: message.id(),
+            tenant: meta.tenant.clone(),
+            sender: meta.envelope.sender.clone(),
+            recipients: meta.envelope.recipients.len(),
+            size: meta.size,
+            name: if meta.kind == Kind::Notice { EventName::Notice } else { EventName::Queued },
+        }
+    }
 }
 
 impl Connection {
@@ -183,7 +207,10 @@ impl Connection {
         self.leave_as(transaction, &mut divided);
         let alarmed = divided.alarmed.take();
         let mut parcels = match self.parcels(divided, (whole, complete), judged.as_ref(), now).await {
-            Ok(parcels) => Parcels { explanation: one.map(|_| explanation.as_str().into()), ..parcels },
+            Ok(parcels) => {
+                let whose = one.filter(|_| !parcels.quarantine.is_empty());
+                Parcels { explanation: whose.map(|_| explanation.as_str().into()), ..parcels }
+            }
             Err(Unmade::Storage(error)) => return (storage_refusal(&error), Some(explanation)),
             Err(Unmade::Unsigned) => return (deferred(replies::UNSIGNED), Some(explanation)),
         };
@@ -404,17 +431,17 @@ impl Connection {
         let id = messages.first().map(NewMessage::id).ok_or(SpoolError::Closed)?;
         let expected = self.expected.take();
         let deps = &self.listener.intake.deps;
-        let logged: Vec<_> = messages.iter().map(|m| (m.id(), m.meta().clone())).collect();
+        let told: Vec<Told> = messages.iter().map(Told::of).collect();
         let receipts = deps.spool.commit_expected(messages, expected).await?;
-        for (id, meta) in &logged {
+        for Told { id, tenant, sender, recipients, size, name } in &told {
             deps.log.log(&Event {
                 message: Some(*id),
-                tenant: Some(&meta.tenant),
+                tenant: Some(tenant),
                 helo: Some(self.helo()),
-                sender: Some(&meta.envelope.sender),
-                recipients: u32::try_from(meta.envelope.recipients.len()).ok(),
-                size: Some(meta.size),
-                ..self.event(if meta.kind == Kind::Notice { EventName::Notice } else { EventName::Queued })
+                sender: Some(sender),
+                recipients: u32::try_from(*recipients).ok(),
+                size: Some(*size),
+                ..self.event(*name)
             });
         }
         Ok((id, receipts))

@@ -7,6 +7,8 @@
 use super::specimen::{Ambiguity, Mailbox, Specimen};
 use super::{charset, words};
 
+/// Fields of one name that are read.
+const MAX_FIELDS: usize = 10;
 /// Mailboxes of one field that are kept.
 const MAX_MAILBOXES: usize = 1_000;
 /// Characters of a name or an address that are kept.
@@ -96,11 +98,22 @@ impl Iterator for Mailboxes<'_> {
     type Item = Mailbox;
 
     fn next(&mut self) -> Option<Mailbox> {
+        self.pieces().map(Pieces::mailbox)
+    }
+
+    /// Without decoding them.
+    fn count(mut self) -> usize {
+        std::iter::from_fn(|| self.pieces()).count()
+    }
+}
+
+impl Mailboxes<'_> {
+    fn pieces(&mut self) -> Option<Pieces> {
         let mut pieces = Pieces::default();
         while let Some(c) = self.rest.peek().copied() {
             // A second bracket begins another mailbox.
             if c == '<' && pieces.address.is_some() {
-                return Some(pieces.mailbox());
+                return Some(pieces);
             }
             self.rest.next();
             match c {
@@ -119,7 +132,7 @@ impl Iterator for Mailboxes<'_> {
                     pieces.phrase.push(',');
                     pieces.raw.push(',');
                 }
-                ',' | ';' => return Some(pieces.mailbox()),
+                ',' | ';' => return Some(pieces),
                 '\r' | '\n' => {}
                 c => {
                     pieces.phrase.push(c);
@@ -127,7 +140,7 @@ impl Iterator for Mailboxes<'_> {
                 }
             }
         }
-        (!pieces.is_empty()).then(|| pieces.mailbox())
+        (!pieces.is_empty()).then_some(pieces)
     }
 }
 
@@ -173,7 +186,7 @@ impl Specimen {
     /// Of every field of this name.
     #[must_use]
     pub fn mailboxes(&self, name: &str) -> Vec<Mailbox> {
-        let fields = self.fields_named(name).take(10);
+        let fields = self.fields_named(name).take(MAX_FIELDS);
         fields.flat_map(|field| mailboxes(&self.undecoded(field.raw.clone()))).take(MAX_MAILBOXES).collect()
     }
 
@@ -213,7 +226,11 @@ impl Specimen {
     /// Notes more than one author, or none: mail programs show one or the other, and checks of authenticity look at one.
     pub(super) fn note_authors(&mut self) {
         let fields = self.fields_named("From").count();
-        let authors = self.from().len();
+        let authors: usize = self
+            .fields_named("From")
+            .take(MAX_FIELDS)
+            .map(|field| Mailboxes::new(&self.undecoded(field.raw.clone())).count())
+            .sum();
         let is_one = fields == 1 && (authors == 1 || (authors > 1 && self.field("Sender").is_some()));
         if !is_one {
             self.ambiguities.push(Ambiguity::Author);

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest local part (RFC 5321 section 4.5.3.1.1), in octets.
@@ -34,8 +34,8 @@ pub enum AddressError {
 }
 
 /// A domain in its comparable form: lower-case A-labels without a final dot, or `[address literal]`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Domain(Box<str>);
 
 impl Domain {
@@ -119,9 +119,9 @@ impl TryFrom<String> for Domain {
     }
 }
 
-impl From<Domain> for String {
-    fn from(domain: Domain) -> Self {
-        domain.0.into()
+impl Serialize for Domain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -138,8 +138,8 @@ impl fmt::Debug for Domain {
 }
 
 /// A mailbox address. The local part keeps its case and is quoted only where it must be.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Address {
     local: Box<str>,
     domain: Domain,
@@ -235,13 +235,31 @@ fn parse_quoted(text: &str) -> Result<(String, &str), AddressError> {
 
 /// Dot-string of RFC 5321 section 4.1.2, with UTF-8 as RFC 6531 section 3.3 allows.
 fn is_dot_string(local: &str) -> bool {
-    let is_atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
+    let is_atext = |b: u8| ATEXT.get(usize::from(b)).copied().unwrap_or(false);
     local.split('.').all(|atom| {
         !atom.is_empty()
             && (atom.bytes().all(is_atext)
-                || atom.chars().all(|c| u8::try_from(c).is_ok_and(|b| b.is_ascii() && is_atext(b)) || is_utf8_atext(c)))
+                || atom.chars().all(|c| u8::try_from(c).is_ok_and(is_atext) || is_utf8_atext(c)))
     })
 }
+
+/// Which octets are atext (RFC 5322 section 3.2.3).
+#[allow(clippy::indexing_slicing, reason = "evaluated when compiled")]
+const ATEXT: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"!#$%&'*+-/=?^_`{|}~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    let mut octet = 0_u8;
+    while octet < 0x80 {
+        table[octet as usize] |= octet.is_ascii_alphanumeric();
+        octet += 1;
+    }
+    table
+};
 
 fn is_utf8_atext(c: char) -> bool {
     !c.is_ascii() && !c.is_whitespace()
@@ -254,16 +272,18 @@ impl TryFrom<String> for Address {
     }
 }
 
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
-        address.to_string()
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_dot_string(&self.local) {
-            return write!(f, "{}@{}", self.local, self.domain);
+            f.write_str(&self.local)?;
+            f.write_str("@")?;
+            return f.write_str(&self.domain.0);
         }
         f.write_str("\"")?;
         for c in self.local.chars() {
@@ -283,8 +303,8 @@ impl fmt::Debug for Address {
 }
 
 /// The reverse-path of MAIL FROM: a mailbox, or `<>` for notifications that must never be answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum ReversePath {
     Null,
     Mailbox(Address),
@@ -307,9 +327,9 @@ impl TryFrom<String> for ReversePath {
     }
 }
 
-impl From<ReversePath> for String {
-    fn from(path: ReversePath) -> Self {
-        path.to_string()
+impl Serialize for ReversePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

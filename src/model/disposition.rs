@@ -179,6 +179,18 @@ pub struct Edits {
 }
 
 impl Edits {
+    /// The others.
+    #[must_use]
+    pub fn without_fields(&self) -> Self {
+        Self {
+            fields: Vec::new(),
+            tag: self.tag.clone(),
+            stamp: self.stamp.clone(),
+            instead: self.instead.clone(),
+            strip: self.strip.clone(),
+        }
+    }
+
     /// Whether nothing is changed but reserved fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::authentication::Authentication;
 use super::rule::{Consulted, Rule, Skips};
 use super::sender::{Country, Listed, Reverse, ZoneAnswer};
-use super::{Address, MessageId, Reply, ReversePath, TenantId, Timestamp};
+use super::{Address, MessageId, Reply, ReversePath, TenantId, Timestamp, json};
 
 /// Most questions to the DNS that are kept (the budget of one message).
 pub const MAX_ASKED: usize = 64;
@@ -287,9 +287,11 @@ impl Explanation {
     /// The JSON form, in one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut json = Vec::with_capacity(USUAL_JSON);
-        let written = serde_json::to_writer(&mut json, self);
-        written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_default()
+        let mut json = String::with_capacity(USUAL_JSON);
+        match json::append(self, &mut json) {
+            Ok(()) => json,
+            Err(_) => String::new(),
+        }
     }
 }
 
@@ -303,8 +305,10 @@ fn plain(text: &str) -> Box<str> {
 
 /// Nearly every text is: the name of something, a number, or one of our own sentences, half of which are Japanese.
 fn is_plain(text: &str) -> bool {
+    // All of them are looked at, many at a time. What writes over is ASCII, or begins with one of two octets.
+    let may_write_over = |octet: u8| (octet < 0x20) | (octet == 0x7f) | (octet == 0xc2) | (octet == 0xe2);
     text.len() <= MAX_TEXT
-        && (text.bytes().all(|octet| (0x20..0x7f).contains(&octet)) || !text.chars().any(writes_over))
+        && (!text.bytes().fold(false, |may, octet| may | may_write_over(octet)) || !text.chars().any(writes_over))
 }
 
 fn writes_over(c: char) -> bool {

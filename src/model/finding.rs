@@ -60,9 +60,13 @@ impl Sum for Score {
 /// `5.2`, `-0.001`: at least one decimal, at most three.
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{:.3}", self.points());
-        let text = text.trim_end_matches('0');
-        if text.ends_with('.') { write!(f, "{text}0") } else { f.write_str(text) }
+        let (whole, part) = (self.0.unsigned_abs() / 1_000, self.0.unsigned_abs() % 1_000);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        match part {
+            part if part % 100 == 0 => write!(f, "{sign}{whole}.{}", part / 100),
+            part if part % 10 == 0 => write!(f, "{sign}{whole}.{:02}", part / 10),
+            part => write!(f, "{sign}{whole}.{part:03}"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Names one message for good: 48 bits of milliseconds, 80 bits of randomness, printed as 26 characters of Crockford's
 /// base 32, so that names sort by time and are safe in file names, headers and shells.
@@ -68,7 +68,7 @@ impl FromStr for MessageId {
 }
 
 impl Serialize for MessageId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
@@ -81,8 +81,8 @@ impl<'de> Deserialize<'de> for MessageId {
 }
 
 /// Names one tenant: 1 to 64 of `a-z 0-9 - _ .`, starting with a letter or digit. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TenantId(std::sync::Arc<str>);
 
 /// The text is no tenant id.
@@ -119,9 +119,9 @@ impl TryFrom<String> for TenantId {
     }
 }
 
-impl From<TenantId> for String {
-    fn from(id: TenantId) -> Self {
-        id.0.as_ref().to_owned()
+impl Serialize for TenantId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod explanation;
 pub mod finding;
 pub mod ids;
+pub mod json;
 pub mod lists;
 pub mod origin;
 pub mod outcome;

@@ -34,15 +34,20 @@ impl Changed {
 /// no part of the message: they go before it.
 #[must_use]
 pub fn changed(specimen: &Specimen, whole: &Bytes, edits: &Edits, without: &[Range<usize>]) -> Changed {
-    let edits = Edits { fields: Vec::new(), ..edits.clone() };
+    let edits = edits.without_fields();
     // What was taken apart is not this message: nothing may be made of it. It is kept as it came.
-    if specimen.raw != *whole {
+    if !is_same(&specimen.raw, whole) {
         return Changed::left_in();
     }
     let edited = edit::apply_without(specimen, without, &edits, &edit::Style::default());
     let is_left_in = edited.undone.iter().any(|undone| matches!(undone.what, edit::What::Strip(_)));
     let is_unstamped = edited.undone.iter().any(|undone| undone.what == edit::What::Stamp);
-    Changed { octets: (edited.octets != *whole).then_some(edited.octets), is_left_in, is_unstamped }
+    Changed { octets: (!is_same(&edited.octets, whole)).then_some(edited.octets), is_left_in, is_unstamped }
+}
+
+/// Nearly always it is the same octets in the same place: then they need not be compared.
+fn is_same(one: &Bytes, other: &Bytes) -> bool {
+    (one.as_ptr(), one.len()) == (other.as_ptr(), other.len()) || one == other
 }
 
 /// The message without some ranges, which rise and don't overlap.

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use super::event::{Event, deceives};
-use crate::model::{Remote, Reply, Timestamp, TlsFacts};
+use crate::model::{Remote, Reply, TenantId, Timestamp, TlsFacts};
 
 /// Longest text of one member, in characters; a longer one ends in `…`.
 pub(super) const MAX_TEXT: usize = 512;
@@ -23,11 +23,11 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     let mut line = Line(out);
     line.number("connection", event.connection.map(|id| id.0));
     line.text("message", event.message.as_ref());
-    line.text("tenant", event.tenant);
+    line.string("tenant", event.tenant.map(TenantId::as_str));
     line.plain("direction", event.direction.map(|direction| direction.as_str()));
-    line.text("listener", event.listener.as_ref());
+    line.string("listener", event.listener);
     line.ip("ip", event.ip);
-    line.text("helo", event.helo.as_ref());
+    line.string("helo", event.helo);
     line.text("sender", event.sender);
     line.text("recipient", event.recipient);
     line.reply(event.reply);
@@ -36,7 +36,7 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     line.number("recipients", event.recipients.map(u64::from));
     line.number("attempt", event.attempt.map(u64::from));
     line.time("next_attempt", event.next_attempt);
-    line.text("reason", event.reason.filter(|reason| !reason.is_empty()));
+    line.string("reason", event.reason.filter(|reason| !reason.is_empty()));
     line.tls(event.tls);
     line.number("duration_ms", event.duration_ms);
     if let Some(explanation) = event.explanation.filter(|json| !json.is_empty()) {
@@ -65,6 +65,16 @@ impl Line<'_> {
         self.0.push(b'"');
         // Writing to memory can't fail; a text cut short stops the formatting early, which is the other case of Err.
         let _ = write!(Escaped { out: self.0, left: MAX_TEXT }, "{value}");
+        self.0.push(b'"');
+    }
+
+    /// The same without the formatter.
+    fn string(&mut self, name: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        self.name(name);
+        self.0.push(b'"');
+        // An error is a text cut short.
+        let _ = Escaped { out: self.0, left: MAX_TEXT }.write_str(value);
         self.0.push(b'"');
     }
 
@@ -118,7 +128,7 @@ impl Line<'_> {
         let Some(remote) = remote else { return };
         self.name("remote");
         self.0.push(b'{');
-        self.text("host", Some(&remote.host));
+        self.string("host", Some(&remote.host));
         self.ip("ip", Some(remote.ip));
         self.number("port", Some(u64::from(remote.port)));
         self.0.push(b'}');
@@ -128,9 +138,9 @@ impl Line<'_> {
         let Some(tls) = tls else { return };
         self.name("tls");
         self.0.push(b'{');
-        self.text("version", Some(&tls.version));
-        self.text("cipher", Some(&tls.cipher));
-        self.text("client_certificate", tls.client_certificate.as_ref());
+        self.string("version", Some(&tls.version));
+        self.string("cipher", Some(&tls.cipher));
+        self.string("client_certificate", tls.client_certificate.as_deref());
         self.0.push(b'}');
     }
 }
@@ -143,8 +153,9 @@ struct Escaped<'a> {
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let plain = |b: u8| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\';
-        if text.len() <= self.left && text.bytes().all(plain) {
+        // All octets are looked at, many at a time.
+        let plain = |b: u8| (b >= 0x20) & (b < 0x7f) & (b != b'"') & (b != b'\\');
+        if text.len() <= self.left && text.bytes().fold(true, |all, b| all & plain(b)) {
             self.left -= text.len();
             self.out.extend_from_slice(text.as_bytes());
             return Ok(());
@@ -191,10 +202,14 @@ fn decimal(mut value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(20 - used..).unwrap_or_default());
 }
 
-fn padded(value: u64, width: u32, out: &mut Vec<u8>) {
-    for place in (0..width).rev() {
-        out.push(b'0' + (value / 10u64.pow(place) % 10) as u8);
+/// The last digits of `value`.
+fn padded<const WIDTH: usize>(mut value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0u8; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
     }
+    out.extend_from_slice(&digits);
 }
 
 /// RFC 3339 in UTC with milliseconds. The civil calendar from a day count after H. Hinnant's `civil_from_days`.
@@ -209,17 +224,17 @@ fn timestamp(at: Timestamp, out: &mut Vec<u8>) {
     let day = of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    padded(year, 4, out);
+    padded::<4>(year, out);
     for (separator, value) in [(b'-', month), (b'-', day), (b'T', of_day / 3_600_000)] {
         out.push(separator);
-        padded(value, 2, out);
+        padded::<2>(value, out);
     }
     for value in [of_day / 60_000 % 60, of_day / 1000 % 60] {
         out.push(b':');
-        padded(value, 2, out);
+        padded::<2>(value, out);
     }
     out.push(b'.');
-    padded(of_day % 1000, 3, out);
+    padded::<3>(of_day % 1000, out);
     out.push(b'Z');
 }
 

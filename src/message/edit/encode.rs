@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 const WIDTH: usize = 78;
 /// Octets of one encoded word before they are encoded: 75 with all around it, less the name of the field.
 const WORD: usize = 39;
+/// Of a word that can't be folded.
+const LONGEST_WORD: usize = 900;
 
 /// `Name: value`, folded at blanks.
 pub fn push_field(out: &mut String, name: &str, value: &str) {
@@ -26,7 +28,11 @@ pub fn push_field(out: &mut String, name: &str, value: &str) {
         }
         // All of it is ASCII by then.
         let before = out.len();
-        out.extend(word.chars().take(900).map(clean));
+        if word.len() <= LONGEST_WORD && word.bytes().all(|octet| octet.is_ascii_graphic()) {
+            out.push_str(word);
+        } else {
+            out.extend(word.chars().take(LONGEST_WORD).map(clean));
+        }
         width += out.len() - before;
     }
     out.push_str("\r\n");
@@ -37,7 +43,7 @@ pub fn push_field(out: &mut String, name: &str, value: &str) {
 pub fn subject(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(2_000).collect();
     let plain = text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) && !text.contains("=?");
-    if plain && text.split(' ').all(|word| word.len() < 900) {
+    if plain && text.split(' ').all(|word| word.len() < LONGEST_WORD) {
         let mut line = String::new();
         push_field(&mut line, "Subject", &text);
         // Blanks run together only where the line is too long for one.

@@ -24,8 +24,8 @@ pub struct Embedded {
 pub fn find(text: &[u8]) -> Vec<Embedded> {
     let mut found = Vec::new();
     let mut at = 0;
-    // Most texts have none: one quick look.
-    if memchr::memmem::find(text, b"begin").is_none() && memchr::memmem::find(text, b"=ybegin").is_none() {
+    // Most texts have none: one quick look for either, `begin` or `=ybegin`.
+    if memchr::memmem::find(text, b"begin").is_none() {
         return found;
     }
     while let Some((here, next)) = line(text, at) {

@@ -5,6 +5,8 @@
 //! [`KEPT`] copies of it; a small one may have more of both. Texts beyond [`Limits::text`] are not kept: they are not looked at
 //! to the end by anybody.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
 
 use super::heading::{self, Heading, Media};
@@ -63,7 +65,7 @@ pub fn walk(specimen: &mut Specimen, limits: &Limits, time_up: TimeUp<'_>) {
     let raw = specimen.raw.clone();
     let place = Place { prefix: String::new(), number: 1, parent: None, depth: 0, of_message: true, second: false };
     let mut walk = Walk {
-        hint: hint(&raw),
+        hint: OnceCell::new(),
         work: raw.len().saturating_mul(WORK).saturating_add(FREE_WORK),
         room: raw.len().saturating_mul(KEPT).saturating_add(FREE_KEPT),
         text_room: limits.text,
@@ -91,8 +93,8 @@ struct Walk<'a> {
     time_up: TimeUp<'a>,
     /// A stack, the next in document order on top.
     todo: Vec<Todo>,
-    /// The charset that the message names first.
-    hint: Option<String>,
+    /// The charset that the message names first, once somebody asked.
+    hint: OnceCell<Option<String>>,
     work: usize,
     /// Octets that may still be kept.
     room: usize,
@@ -117,6 +119,14 @@ fn hint(raw: &[u8]) -> Option<String> {
 }
 
 impl Walk<'_> {
+    /// For `text`, if it can't be read without.
+    fn hint(&self, text: &[u8]) -> Option<&str> {
+        if text.is_ascii() && !text.contains(&0x1b) {
+            return None;
+        }
+        self.hint.get_or_init(|| hint(&self.specimen.raw)).as_deref()
+    }
+
     fn note(&mut self, odd: Ambiguity) {
         if !self.specimen.ambiguities.contains(&odd) {
             self.specimen.ambiguities.push(odd);
@@ -180,11 +190,11 @@ impl Walk<'_> {
         }
         let body = data.slice(block.body.min(data.len())..);
         let at = at.map(|at| at + block.body);
+        let mut fields = fields;
         if is_root {
             self.specimen.body = block.body;
-            self.specimen.fields = fields.clone();
+            self.specimen.fields = std::mem::take(&mut fields);
         }
-        let fields = if is_root { Vec::new() } else { fields };
         let first = self.todo.len();
         for (index, media) in heading.medias.iter().enumerate() {
             let mut place = place.clone();
@@ -225,7 +235,7 @@ impl Walk<'_> {
         let mut fields = Vec::with_capacity(block.fields.len().min(most));
         for field in block.fields.iter().take(most) {
             let raw = data.get(field.value.clone()).unwrap_or_default();
-            let value = words::decode(raw.trim_ascii(), self.hint.as_deref());
+            let value = words::decode(raw.trim_ascii(), self.hint(raw));
             fields.push(HeaderField {
                 name: String::from_utf8_lossy(data.get(field.name.clone()).unwrap_or_default()).into(),
                 raw: at.map_or(0..0, |at| at + field.value.start..at + field.value.end),
@@ -306,7 +316,7 @@ impl Walk<'_> {
             self.text(&mut part, media);
         }
         let embedded = if part.kind == PartKind::Text { embedded::find(&part.octets) } else { Vec::new() };
-        let (path, names_hint) = (part.path.clone(), self.hint.clone());
+        let path = part.path.clone();
         let stands_at = (identity && !part.encoded.is_empty()).then_some(part.encoded.start);
         let parent = self.push(part);
         for (number, file) in embedded.into_iter().enumerate() {
@@ -321,7 +331,7 @@ impl Walk<'_> {
                 kind: PartKind::File,
                 content_type: "application/octet-stream".into(),
                 charset: None,
-                names: vec![words::decode(&file.name, names_hint.as_deref()).into()],
+                names: vec![words::decode(&file.name, self.hint(&file.name)).into()],
                 is_attachment: true,
                 fields: Vec::new(),
                 encoded: stands_at.map_or(0..0, |at| at + file.place.start..at + file.place.end),

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Summary, plain};
+use super::{Summary, plain, tidy};
 use crate::model::disposition::{Category, Copies, Disposition};
 use crate::model::finding::{Detector, Score, Verdict};
 use crate::model::{Address, Direction};
@@ -183,7 +183,8 @@ impl Content {
         if let Disposition::Deliver(edits) = &mut group.disposition {
             edits.fields.clear();
         }
-        group.summary = Summary { en: plain(&group.summary.en), ja: plain(&group.summary.ja) };
+        tidy(&mut group.summary.en);
+        tidy(&mut group.summary.ja);
         self.groups.push(group);
     }
 }

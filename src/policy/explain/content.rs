@@ -30,7 +30,10 @@ pub fn content_group(
         categories: ruling.categories.clone(),
         steps: ruling.steps.clone(),
         decided_by: ruling.decided_by,
-        disposition: ruling.disposition.clone(),
+        disposition: match &ruling.disposition {
+            Disposition::Deliver(edits) => Disposition::Deliver(edits.without_fields()),
+            other => other.clone(),
+        },
         copies: ruling.copies.clone(),
         summary: Summary { en: sentence(Language::English), ja: sentence(Language::Japanese) },
     }

@@ -44,7 +44,7 @@ pub struct MessageFacts<'a> {
 /// Judges the message.
 #[must_use]
 pub fn at_message(facts: &MessageFacts<'_>) -> Ruling {
-    let mut walk = Walk::default();
+    let mut walk = Walk::new();
     let of_sender = match facts.sender.address() {
         Some(sender) => proof(facts.authentication, sender.domain()),
         None => Proof::Unproven,

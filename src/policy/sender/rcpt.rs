@@ -39,7 +39,7 @@ const SPARED_BY_SENDER: &[Stage] =
 /// Judges one recipient.
 #[must_use]
 pub fn at_rcpt(facts: &RcptFacts<'_>) -> Ruling {
-    let mut walk = Walk::default();
+    let mut walk = Walk::new();
     let known = match facts.sender.address() {
         // A relay's address passes SPF for the relay alone.
         Some(sender) if !facts.client.is_relay => by_spf(facts.spf, sender.domain().as_str()),

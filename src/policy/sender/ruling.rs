@@ -83,15 +83,22 @@ pub fn together(rulings: &[Ruling]) -> Together {
 }
 
 /// The steps of a judgement while they are taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Walk {
     pub(super) consulted: Vec<Consulted>,
 }
+
+/// As many steps as most judgements take.
+const USUAL_STEPS: usize = 12;
 
 /// A rule that speaks against the mail, and what it would answer.
 pub(super) type Objection = (Decision, Rule);
 
 impl Walk {
+    pub(super) fn new() -> Self {
+        Self { consulted: Vec::with_capacity(USUAL_STEPS) }
+    }
+
     pub(super) fn note(&mut self, stage: Stage, effect: Effect) {
         self.consulted.push(Consulted { stage, rule: None, effect });
     }

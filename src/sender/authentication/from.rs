@@ -100,6 +100,10 @@ struct Text(Vec<(char, bool)>);
 
 impl Text {
     fn push(&mut self, c: char) {
+        if self.0.capacity() == 0 {
+            // A usual address fits at once.
+            self.0.reserve(48);
+        }
         self.0.push((c, false));
     }
 
