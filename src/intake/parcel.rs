@@ -210,9 +210,8 @@ impl Connection {
         }
         let mut editions = Vec::with_capacity(all.len());
         for Wanted { edits, tenant, made: at, .. } in all {
-            // Never missing: each is made, or left in.
-            let left_in = (Made::left_in(), String::new());
-            let (made, fields) = made.get(at).unwrap_or(&left_in);
+            // Never missing; a share without an edition would be put off.
+            let Some((made, fields)) = made.get(at) else { break };
             let mut fields = format!("{fields}{}", edit::fields(&edits.fields));
             if self.listener.config.direction == Direction::Outbound && !made.changed.is_left_in {
                 // As it leaves, with our fields: only the trace fields come before it.
@@ -395,6 +394,14 @@ mod tests {
         assert!(made[0].changed.is_left_in && made[0].changed.octets.is_none());
         let made = make(specimen(&whole), whole, vec![(edits, None)], Vec::new(), Duration::from_secs(60)).await;
         assert!(!made[0].changed.is_left_in && made[0].changed.octets.is_some());
+    }
+
+    #[tokio::test]
+    async fn as_many_are_left_in_as_were_wanted() {
+        let whole = Bytes::from(format!("From: a@b.example\r\n\r\n{}", "x y\r\n".repeat(200_000)));
+        let wanted = ["one", "two"].map(|stamp| (Edits { stamp: Some(stamp.into()), ..Edits::default() }, None));
+        let made = make(specimen(&whole), whole, wanted.to_vec(), Vec::new(), Duration::ZERO).await;
+        assert_eq!(made.iter().map(|made| made.changed.is_left_in).collect::<Vec<_>>(), [true, true]);
     }
 
     #[tokio::test]

@@ -7,8 +7,6 @@
 use super::specimen::{Ambiguity, Mailbox, Specimen};
 use super::{charset, words};
 
-/// Fields of one name that are read.
-const MAX_FIELDS: usize = 10;
 /// Mailboxes of one field that are kept.
 const MAX_MAILBOXES: usize = 1_000;
 /// Characters of a name or an address that are kept.
@@ -90,6 +88,10 @@ struct Pieces {
     phrase: String,
     /// The same with its quotes.
     raw: String,
+    /// What `raw` holds, so that nobody looks through it at every comma: characters that are no blanks, an `@`, a `[`.
+    has_words: bool,
+    has_at: bool,
+    has_bracket: bool,
     comment: String,
     address: Option<String>,
 }
@@ -120,24 +122,18 @@ impl Mailboxes<'_> {
                 '"' => {
                     let text = self.quoted();
                     pieces.phrase.push_str(&text);
-                    pieces.raw.extend(["\"", &text, "\""]);
+                    pieces.quote(&text);
                 }
                 '(' => pieces.comment = self.comment(),
                 '<' => pieces.address = Some(self.angle()),
                 // A group's name, unless it is part of an address without brackets.
-                ':' if pieces.address.is_none() && !pieces.raw.contains(['@', '[']) => pieces = Pieces::default(),
+                ':' if pieces.address.is_none() && !pieces.has_at && !pieces.has_bracket => pieces = Pieces::default(),
                 ',' | ';' if pieces.is_empty() => {}
                 // `Bee, Ann <a@b.example>` without quotes is one author, not two.
-                ',' if pieces.address.is_none() && !pieces.raw.contains('@') => {
-                    pieces.phrase.push(',');
-                    pieces.raw.push(',');
-                }
+                ',' if pieces.address.is_none() && !pieces.has_at => pieces.push(','),
                 ',' | ';' => return Some(pieces),
                 '\r' | '\n' => {}
-                c => {
-                    pieces.phrase.push(c);
-                    pieces.raw.push(c);
-                }
+                c => pieces.push(c),
             }
         }
         (!pieces.is_empty()).then_some(pieces)
@@ -146,7 +142,26 @@ impl Mailboxes<'_> {
 
 impl Pieces {
     fn is_empty(&self) -> bool {
-        self.address.is_none() && self.raw.trim().is_empty()
+        self.address.is_none() && !self.has_words
+    }
+
+    fn push(&mut self, c: char) {
+        self.phrase.push(c);
+        self.raw.push(c);
+        self.note(c);
+    }
+
+    /// A quoted string, for `raw`.
+    fn quote(&mut self, text: &str) {
+        self.raw.extend(["\"", text, "\""]);
+        self.has_words = true;
+        text.chars().for_each(|c| self.note(c));
+    }
+
+    fn note(&mut self, c: char) {
+        self.has_words |= !c.is_whitespace();
+        self.has_at |= c == '@';
+        self.has_bracket |= c == '[';
     }
 
     fn mailbox(self) -> Mailbox {
@@ -186,7 +201,7 @@ impl Specimen {
     /// Of every field of this name.
     #[must_use]
     pub fn mailboxes(&self, name: &str) -> Vec<Mailbox> {
-        let fields = self.fields_named(name).take(MAX_FIELDS);
+        let fields = self.fields_named(name).take(10);
         fields.flat_map(|field| mailboxes(&self.undecoded(field.raw.clone()))).take(MAX_MAILBOXES).collect()
     }
 
@@ -225,22 +240,42 @@ impl Specimen {
 
     /// Notes more than one author, or none: mail programs show one or the other, and checks of authenticity look at one.
     pub(super) fn note_authors(&mut self) {
-        let fields = self.fields_named("From").count();
-        let authors: usize = self
-            .fields_named("From")
-            .take(MAX_FIELDS)
-            .map(|field| Mailboxes::new(&self.undecoded(field.raw.clone())).count())
-            .sum();
-        let is_one = fields == 1 && (authors == 1 || (authors > 1 && self.field("Sender").is_some()));
-        if !is_one {
+        if !self.has_one_author() {
             self.ambiguities.push(Ambiguity::Author);
         }
+    }
+
+    fn has_one_author(&self) -> bool {
+        let mut fields = self.fields_named("From");
+        let (Some(field), None) = (fields.next(), fields.next()) else { return false };
+        let authors = Mailboxes::new(&self.undecoded(field.raw.clone())).count();
+        authors == 1 || (authors > 1 && self.field("Sender").is_some())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::specimen::Limits;
+
+    #[test]
+    fn one_author_is_plain_and_everything_else_is_noted() {
+        for (header, is_plain) in [
+            ("From: a@b.example\r\n", true),
+            ("From: A <a@b.example>\r\n", true),
+            ("From: \"b@c.example\" <a@b.example>\r\n", true),
+            ("From: a@b.example, c@d.example\r\nSender: e@f.example\r\n", true),
+            ("From: a@b.example, c@d.example\r\n", false),
+            ("From: a@b.example\r\nFrom: a@b.example\r\n", false),
+            ("From:\r\n", false),
+            ("From: group:;\r\n", false),
+            ("To: a@b.example\r\n", false),
+        ] {
+            let message = format!("{header}\r\nx\r\n").into_bytes();
+            let specimen = Specimen::parse(message.into(), &Limits::default(), &|| false);
+            assert_eq!(!specimen.ambiguities.contains(&Ambiguity::Author), is_plain, "{header}");
+        }
+    }
 
     fn read(value: &str) -> Vec<(String, String)> {
         mailboxes(value).into_iter().map(|mailbox| (mailbox.name.into(), mailbox.address.into())).collect()

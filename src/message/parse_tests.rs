@@ -162,9 +162,33 @@ fn bombs_are_bounded() {
         assert!(specimen.parts.len() <= 1_000, "{name}");
         assert!(!specimen.unchecked.is_empty() || !specimen.ambiguities.is_empty(), "{name} is no clean mail");
     }
+    // Each comma or colon asks what stands before it.
+    let long = "a".repeat(400_000);
+    for author in [
+        format!("{long}@{}", ":".repeat(400_000)),
+        "a,".repeat(400_000),
+        format!("{}{}", " ".repeat(400_000), ",".repeat(400_000)),
+    ] {
+        let bomb = format!("From: {author}\r\nTo: {author}\r\n\r\nx");
+        assert!(Specimen::parse(bomb.into(), &Limits::default(), &|| false).recipients_named() < 2);
+    }
     let to = format!("From: a@b.example\r\nTo: {}\r\n\r\nx", "a@b.example,\r\n ".repeat(60_000));
     let specimen = Specimen::parse(to.into(), &Limits::default(), &|| false);
     assert_eq!(specimen.recipients_named(), 60_000);
+}
+
+/// What has no charset of its own is read in that of the message, wherever that stands.
+#[test]
+fn raw_fields_are_read_in_the_charset_that_the_message_names() {
+    let subject = "\u{6e2c}\u{8a66}";
+    let (raw, _, _) = encoding_rs::BIG5.encode(subject);
+    let message = [
+        b"From: a@b.example\r\nSubject: ".as_slice(),
+        &raw,
+        b"\r\nContent-Type: text/plain; charset=big5\r\n\r\nx\r\n",
+    ];
+    let specimen = Specimen::parse(message.concat().into(), &Limits::default(), &|| false);
+    assert_eq!(specimen.subject(), subject);
 }
 
 #[test]

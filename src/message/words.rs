@@ -12,6 +12,13 @@ use super::mime::transfer;
 /// A field's value: unfolded, encoded words decoded, raw octets read in the likeliest charset (`hint`: that of the message).
 #[must_use]
 pub fn decode(raw: &[u8], hint: Option<&str>) -> String {
+    // Most are one line of plain letters.
+    let is_more = |octet: u8| !octet.is_ascii() | matches!(octet, b'=' | b'\r' | b'\n' | 0x1b);
+    if !raw.iter().fold(false, |more, octet| more | is_more(*octet))
+        && let Ok(text) = std::str::from_utf8(raw)
+    {
+        return text.to_owned();
+    }
     let mut line = Vec::with_capacity(raw.len());
     line.extend(raw.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
     let mut out = String::with_capacity(line.len());

@@ -278,21 +278,32 @@ impl Serialize for Address {
     }
 }
 
+impl Address {
+    /// As it is displayed, without the formatter: records hold several of every message.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        if is_dot_string(&self.local) {
+            out.write_str(&self.local)?;
+        } else {
+            out.write_str("\"")?;
+            for c in self.local.chars() {
+                if matches!(c, '"' | '\\') {
+                    out.write_str("\\")?;
+                }
+                out.write_char(c)?;
+            }
+            out.write_str("\"")?;
+        }
+        out.write_str("@")?;
+        out.write_str(&self.domain.0)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_dot_string(&self.local) {
-            f.write_str(&self.local)?;
-            f.write_str("@")?;
-            return f.write_str(&self.domain.0);
-        }
-        f.write_str("\"")?;
-        for c in self.local.chars() {
-            if matches!(c, '"' | '\\') {
-                f.write_str("\\")?;
-            }
-            write!(f, "{c}")?;
-        }
-        write!(f, "\"@{}", self.domain)
+        self.write_to(f)
     }
 }
 

@@ -363,6 +363,15 @@ mod tests {
     }
 
     #[test]
+    fn what_writes_over_is_seen_in_any_company() {
+        for c in ('\0'..='\u{ff}').chain('\u{2000}'..='\u{2070}').chain(['\u{ff1a}', 'あ']) {
+            let text = format!("日本語 abc {c} def");
+            assert_eq!(is_plain(&text), !writes_over(c), "{c:?}");
+        }
+        assert!(is_plain(&"x".repeat(MAX_TEXT)) && !is_plain(&"x".repeat(MAX_TEXT + 1)));
+    }
+
+    #[test]
     fn texts_from_outside_hold_no_control_or_direction_characters() {
         let mut explanation = empty();
         explanation.ask(Asked::new("a\u{202e}b", "TXT", "x\u{1b}[2Jy\n"));
@@ -400,6 +409,7 @@ mod tests {
             summary: Summary { en: long.clone(), ja: long },
         });
         let json = explanation.to_json();
+        assert_eq!(json, serde_json::to_string(&explanation).unwrap());
         assert!(json.len() < 320 << 10, "{}", json.len());
         assert!(!json.contains("\\r"), "a control character is left");
     }

@@ -357,6 +357,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn points_have_one_decimal_at_least_and_three_at_most() {
+        for (score, text) in [
+            (0, "0.0"),
+            (50, "0.05"),
+            (1_020, "1.02"),
+            (10_000, "10.0"),
+            (-500, "-0.5"),
+            (-1, "-0.001"),
+            (i32::MAX, "2147483.647"),
+            (i32::MIN, "-2147483.648"),
+        ] {
+            assert_eq!(Score(score).to_string(), text);
+        }
+    }
+
+    #[test]
     fn points_are_read_and_written_exactly() {
         let written = |points: f64| Score::from_points(points).to_string();
         assert_eq!([5.0, 0.1, -0.001, 3.25].map(written), ["5.0", "0.1", "-0.001", "3.25"]);

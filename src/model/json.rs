@@ -296,10 +296,14 @@ impl ser::SerializeMap for Members<'_> {
         self.next();
         let begin = self.out.len();
         key.serialize(Writer(self.out))?;
-        // A number as a key stands in quotes, as everywhere.
-        if !self.out.get(begin..).is_some_and(|key| key.starts_with('"')) {
-            self.out.insert(begin, '"');
-            self.out.push('"');
+        match self.out.as_bytes().get(begin) {
+            Some(b'"') => {}
+            // A number as a key stands in quotes, as everywhere.
+            Some(b'0'..=b'9' | b'-') => {
+                self.out.insert(begin, '"');
+                self.out.push('"');
+            }
+            _ => return Err(ser::Error::custom("key must be a string")),
         }
         self.out.push(':');
         Ok(())
@@ -359,6 +363,8 @@ mod tests {
         is_as_the_library_writes(&(1.5_f64, f32::NAN, 'x', '"', true, u64::MAX, i64::MIN));
         is_as_the_library_writes(&BTreeMap::from([(1, "a"), (2, "b")]));
         is_as_the_library_writes(&BTreeMap::from([("x\"", Vec::<u8>::new())]));
+        is_as_the_library_writes(&BTreeMap::<u8, u8>::new());
+        assert!(append(&BTreeMap::from([((1, 2), 3)]), &mut String::new()).is_err());
         is_as_the_library_writes(&[Address::parse("\"a\\\"b c\"@acme.example").unwrap()]);
         is_as_the_library_writes(&(ReversePath::Null, Domain::parse("acme.example").unwrap()));
     }

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use super::event::{Event, deceives};
-use crate::model::{Remote, Reply, TenantId, Timestamp, TlsFacts};
+use crate::model::{Address, Remote, Reply, ReversePath, TenantId, Timestamp, TlsFacts};
 
 /// Longest text of one member, in characters; a longer one ends in `…`.
 pub(super) const MAX_TEXT: usize = 512;
@@ -28,8 +28,11 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     line.string("listener", event.listener);
     line.ip("ip", event.ip);
     line.string("helo", event.helo);
-    line.text("sender", event.sender);
-    line.text("recipient", event.recipient);
+    match event.sender {
+        Some(ReversePath::Null) => line.plain("sender", Some("")),
+        sender => line.address("sender", sender.and_then(ReversePath::address)),
+    }
+    line.address("recipient", event.recipient);
     line.reply(event.reply);
     line.remote(event.remote);
     line.number("size", event.size);
@@ -41,7 +44,7 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) {
     line.number("duration_ms", event.duration_ms);
     if let Some(explanation) = event.explanation.filter(|json| !json.is_empty()) {
         line.name("explanation");
-        out.extend_from_slice(explanation.as_bytes());
+        json(explanation, out);
     }
     out.extend_from_slice(b"}\n");
 }
@@ -75,6 +78,15 @@ impl Line<'_> {
         self.0.push(b'"');
         // An error is a text cut short.
         let _ = Escaped { out: self.0, left: MAX_TEXT }.write_str(value);
+        self.0.push(b'"');
+    }
+
+    fn address(&mut self, name: &str, value: Option<&Address>) {
+        let Some(value) = value else { return };
+        self.name(name);
+        self.0.push(b'"');
+        // Never cut short: it is no longer than `MAX_TEXT`.
+        let _ = value.write_to(&mut Escaped { out: self.0, left: MAX_TEXT });
         self.0.push(b'"');
     }
 
@@ -154,7 +166,7 @@ struct Escaped<'a> {
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // All octets are looked at, many at a time.
-        let plain = |b: u8| (b >= 0x20) & (b < 0x7f) & (b != b'"') & (b != b'\\');
+        let plain = |b: u8| (0x20..0x7f).contains(&b) & (b != b'"') & (b != b'\\');
         if text.len() <= self.left && text.bytes().fold(true, |all, b| all & plain(b)) {
             self.left -= text.len();
             self.out.extend_from_slice(text.as_bytes());
@@ -174,6 +186,25 @@ impl Write for Escaped<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// JSON that is made already. An address in it may hold what deceives; that stands within a string, where it may be escaped.
+fn json(text: &str, out: &mut Vec<u8>) {
+    let octets = text.as_bytes();
+    // What these characters begin with; few others do, even in Japanese.
+    let may_deceive = memchr::memchr3(0xc2, 0xd8, 0xe2, octets).is_some()
+        || memchr::memchr(0x7f, octets).is_some()
+        || memchr::memmem::find(octets, "\u{feff}".as_bytes()).is_some();
+    if !may_deceive {
+        return out.extend_from_slice(octets);
+    }
+    for c in text.chars() {
+        if deceives(c) {
+            unicode_escape(c, out);
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
     }
 }
 
@@ -243,7 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Address, ConnectionId, Direction, Enhanced, MessageId, ReversePath, TenantId};
+    use crate::model::{ConnectionId, Direction, Enhanced, MessageId};
     use crate::telemetry::event::EventName;
 
     fn line(event: &Event<'_>) -> String {
@@ -306,6 +337,19 @@ mod tests {
         let helo = value["helo"].as_str().unwrap();
         assert_eq!(helo.chars().count(), MAX_TEXT + 1);
         assert!(helo.ends_with('…'));
+    }
+
+    #[test]
+    fn what_deceives_is_escaped_in_an_explanation_too() {
+        for c in ['\u{7f}', '\u{85}', '\u{61c}', '\u{200f}', '\u{2028}', '\u{202e}', '\u{2069}', '\u{feff}'] {
+            let explanation = format!("{{\"sender\":\"a{c}日本語：b@x.example\"}}");
+            let event =
+                Event { explanation: Some(&explanation), ..Event::new(EventName::Judged, Timestamp::from_millis(0)) };
+            let line = line(&event);
+            assert!(!line.trim_end().chars().any(deceives), "{c:?}");
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(value["explanation"]["sender"], format!("a{c}日本語：b@x.example"));
+        }
     }
 
     proptest! {

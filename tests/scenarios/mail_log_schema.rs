@@ -144,6 +144,10 @@ fn hostile_words_stay_within_their_line() {
     client.ask("EHLO \"},{\"event\":\"forged\"}");
     client.command("EHLO client.example", 250);
     client.ask("MAIL FROM:<\u{202e}@sender.example> SMTPUTF8");
+    client.ask("RCPT TO:<nobody\u{202e}@elsewhere.example>");
+    client.ask("RCPT TO:<you\u{202e}@acme.example>");
+    client.data(message("hostile", "x\r\n"));
+    client.command("MAIL FROM:<\u{202e}@sender.example> SMTPUTF8", 250);
     client.ask("RSET");
     client.command("MAIL FROM:<\"a\\\"b\"@sender.example>", 250);
     client.ask("RCPT TO:<\"\\\"\"@acme.example>");

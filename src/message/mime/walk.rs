@@ -121,7 +121,7 @@ fn hint(raw: &[u8]) -> Option<String> {
 impl Walk<'_> {
     /// For `text`, if it can't be read without.
     fn hint(&self, text: &[u8]) -> Option<&str> {
-        if text.is_ascii() && !text.contains(&0x1b) {
+        if std::str::from_utf8(text).is_ok() && !text.contains(&0x1b) {
             return None;
         }
         self.hint.get_or_init(|| hint(&self.specimen.raw)).as_deref()
