@@ -1,4 +1,6 @@
 //! `sekisho serve` and `sekisho demo`: makes the threads, hands over to the composition and waits until it ends.
+//!
+//! **Failure**: where the way threads are scheduled can't be chosen, they are scheduled as usual, which takes more of the processor.
 
 use std::io;
 use std::path::Path;
@@ -42,6 +44,7 @@ struct Threads {
 
 impl Threads {
     fn start(serving: usize) -> io::Result<Self> {
+        interrupt_nobody();
         let threads = |count: usize, name: &str| {
             Builder::new_multi_thread().worker_threads(count).thread_name(name).enable_all().build()
         };
@@ -52,5 +55,23 @@ impl Threads {
     fn end(self) {
         self.serving.shutdown_background();
         self.housekeeping.shutdown_background();
+    }
+}
+
+/// From now on this thread, and those it starts, interrupt nobody who computes when they are woken (SCHED_BATCH of sched(7)); in
+/// everything else they are like others. Woken for the first message of several the committer lets the others come as well:
+/// see decision 10. What an operator has chosen for the process stays.
+fn interrupt_nobody() {
+    #[cfg(target_os = "linux")]
+    {
+        use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, get_scheduler, set_scheduler};
+        let me = Pid::current_thread();
+        let chosen = get_scheduler(me).and_then(|found| match found {
+            Scheduler::SCHED_NORMAL => set_scheduler(me, Scheduler::SCHED_BATCH, SchedulerParams { priority: 0 }),
+            _ => Ok(()),
+        });
+        if let Err(error) = chosen {
+            tracing::debug!(%error, "threads are scheduled as usual, not for throughput");
+        }
     }
 }

@@ -28,3 +28,6 @@ pub mod d0008 {}
 
 #[doc = include_str!("decisions/0009-half-the-threads.md")]
 pub mod d0009 {}
+
+#[doc = include_str!("decisions/0010-threads-interrupt-nobody.md")]
+pub mod d0010 {}

@@ -63,6 +63,7 @@ mod slow_client_is_cut;
 mod starttls_injection;
 mod suspension_operator;
 mod the_harness_itself;
+mod threads_interrupt_nobody;
 mod tls_listeners;
 mod trusted_relays;
 mod unknown_recipient_list;
