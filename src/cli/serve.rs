@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::exit;
 use super::failure::Failure;
 use crate::app;
-use crate::config::{Loaded, usual_threads};
+use crate::config::{Loaded, Scheduling, usual_threads};
 
 pub(super) fn run(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
-    let threads = Threads::start(loaded.settings.threads())?;
+    let threads = Threads::start(loaded.settings.threads(), loaded.settings.scheduling)?;
     let served = threads.serving.block_on(app::serve::run(file, loaded, threads.housekeeping.handle()));
     served.map_err(|error| Failure::Other(error.to_string()))?;
     threads.end();
@@ -22,7 +22,7 @@ pub(super) fn run(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
 }
 
 pub(super) fn demo() -> Result<u8, Failure> {
-    let threads = Threads::start(usual_threads())?;
+    let threads = Threads::start(usual_threads(), Scheduling::default())?;
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     threads.housekeeping.spawn(async move {
@@ -43,8 +43,10 @@ struct Threads {
 }
 
 impl Threads {
-    fn start(serving: usize) -> io::Result<Self> {
-        interrupt_nobody();
+    fn start(serving: usize, scheduling: Scheduling) -> io::Result<Self> {
+        if scheduling == Scheduling::Batch {
+            interrupt_nobody();
+        }
         let threads = |count: usize, name: &str| {
             Builder::new_multi_thread().worker_threads(count).thread_name(name).enable_all().build()
         };

@@ -13,8 +13,8 @@ use super::outbound;
 use super::sender;
 use super::settings::{
     AccountSettings, CallAheadSettings, ConcurrencySettings, CustodySettings, DeliverySettings, DeliveryTimeouts,
-    DnsSettings, LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Settings,
-    SmtpSettings, SmtpTimeouts, SpoolSettings, TlsSettings,
+    DnsSettings, LimitSettings, LogFormat, LogSettings, MailLogTarget, ObserveSettings, RetrySettings, Scheduling,
+    Settings, SmtpSettings, SmtpTimeouts, SpoolSettings, TlsSettings,
 };
 use super::suspension;
 use super::take::Taker;
@@ -30,6 +30,8 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     let data_dir = take.path("data_dir").unwrap_or_default();
     let drain_timeout = take.span("drain_timeout");
     let threads = take.optional_count("threads");
+    let normal = take.text("scheduling").as_deref() == Some("normal");
+    let scheduling = if normal { Scheduling::Normal } else { Scheduling::Batch };
     let postmaster = postmaster(&mut take, hostname.as_ref());
     let tls = TlsSettings {
         files: take.tls_files("tls.certificate", "tls.key"),
@@ -68,6 +70,7 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
         postmaster: postmaster?,
         drain_timeout,
         threads,
+        scheduling,
         listeners,
         observe,
         accounts,

@@ -38,8 +38,8 @@ pub use settings::{
     HarvestSettings, KnownSourceKind, KnownSourceSettings, KnownSourceTest, LimitSettings, ListenerSettings,
     ListenerTls, LogFormat, LogSettings, MailLogTarget, ObserveSettings, OutboundSettings, QuarantineSettings,
     RateSettings, RatesSettings, ReputationSettings, RetrySettings, ScanSettings, ScannerSettings, ScannersSettings,
-    SenderSettings, Settings, SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings, SuspensionSettings,
-    TlsFiles, TlsSettings, WidestScope, usual_threads,
+    Scheduling, SenderSettings, Settings, SignatureSettings, SmtpSettings, SmtpTimeouts, SpoolSettings,
+    SuspensionSettings, TlsFiles, TlsSettings, WidestScope, usual_threads,
 };
 pub use value::Value;
 

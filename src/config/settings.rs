@@ -26,6 +26,7 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// See [`Self::threads`].
     pub threads: Option<usize>,
+    pub scheduling: Scheduling,
     pub listeners: Vec<ListenerSettings>,
     pub observe: ObserveSettings,
     pub accounts: AccountSettings,
@@ -57,6 +58,16 @@ impl Settings {
 #[must_use]
 pub fn usual_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+}
+
+/// What the system's scheduler does with a thread that is woken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scheduling {
+    /// It interrupts nobody who computes, and waits until one of them has used its slice.
+    #[default]
+    Batch,
+    /// It may interrupt who has computed longer.
+    Normal,
 }
 
 /// How accounts are counted.

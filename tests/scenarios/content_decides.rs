@@ -135,6 +135,54 @@ fn each_tenant_has_its_own_way_with_the_same_message() {
     gateway.assert_settled();
 }
 
+/// Fates that make no edition stand between those that make one, and two tenants want the same.
+#[test]
+fn each_tenant_gets_the_edition_that_was_made_for_it() {
+    let mx = FakeMx::start();
+    let own_word = "[tenant.content.inbound.tags]\nspam = \"[OWN]\"\n";
+    let tenants: String = [
+        ("aa", "", "\"discard\"", ""),
+        ("bb", "", "[\"tag\"]", ""),
+        ("cc", "", "\"quarantine\"", ""),
+        ("dd", "", "[\"tag\"]", own_word),
+        ("ee", "[tenant.content.inbound]\nheaders = false\n", "\"deliver\"", ""),
+        ("ff", "", "[\"tag\"]", ""),
+        ("gg", "", "\"deliver\"", ""),
+    ]
+    .iter()
+    .map(|(id, before, spam, after)| {
+        let actions = format!("[tenant.content.inbound.actions]\nspam = {spam}\n");
+        tenant(id, &format!("{id}.example"), "queued", &[mx.address()], "\"any\"") + before + &actions + after
+    })
+    .collect();
+    let gateway = Gateway::builder().tenants(&tenants).start();
+    let to = ["aa", "bb", "cc", "dd", "ee", "ff", "gg"].map(|id| format!("you@{id}.example"));
+    gateway.send_inbound("aoi@sender.example", &to.each_ref().map(String::as_str), &message("offer", &gtube()));
+    let mut received: Vec<(String, String, bool)> = mx
+        .wait_for_at_least(5)
+        .iter()
+        .map(|one| {
+            let subject = one.header("Subject").unwrap();
+            (one.recipients().concat(), subject, one.header("X-Sekisho-Verdict").is_some())
+        })
+        .collect();
+    received.sort();
+    let wanted = [
+        ("you@bb.example", "[SPAM] offer", true),
+        ("you@dd.example", "[OWN] offer", true),
+        ("you@ee.example", "offer", false),
+        ("you@ff.example", "[SPAM] offer", true),
+        ("you@gg.example", "offer", true),
+    ];
+    let wanted = wanted.map(|(to, subject, has_fields)| (to.to_owned(), subject.to_owned(), has_fields));
+    assert_eq!(received, wanted);
+    let held = held(&gateway);
+    assert_eq!((held.len(), &held[0]["tenant"]), (1, &Value::from("cc")));
+    gateway.logged("discarded", |event| event["recipient"] == "you@aa.example");
+    gateway.assert_settled();
+    assert_eq!(mx.count(), 5);
+}
+
 #[test]
 fn a_refusal_is_told_at_the_end_of_data_and_nothing_is_kept() {
     let mx = FakeMx::start();
