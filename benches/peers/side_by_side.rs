@@ -22,6 +22,8 @@ pub struct Order {
     pub messages: usize,
     pub connections: Vec<usize>,
     pub without_postfix: bool,
+    /// Threads are scheduled as by default, not as on a machine of one's own.
+    pub normal: bool,
 }
 
 /// The clients are a relay of ours that has judged the senders, as Postfix's are in mynetworks.
@@ -177,6 +179,9 @@ fn start(
             let meter = Meter::new("sekisho");
             let mut plan = Plan::new(&order.program, dir, tenants);
             plan.wrapper = meter.wrapper();
+            if !order.normal {
+                plan.node = "scheduling = \"batch\"\n".to_owned();
+            }
             // `smtp-source -d` sends everything over its connections and gives up at the first 421.
             plan.settings = "[smtp]\ntransactions = 1000000\n".to_owned();
             if matches!(who, Who::Queued | Who::Inline | Who::QueuedJudged) {

@@ -61,19 +61,16 @@ impl Threads {
 }
 
 /// From now on this thread, and those it starts, interrupt nobody who computes when they are woken (SCHED_BATCH of sched(7)); in
-/// everything else they are like others. Woken for the first message of several the committer lets the others come as well:
-/// see decision 10. What an operator has chosen for the process stays.
+/// everything else they are like others: see decision 10.
 fn interrupt_nobody() {
     #[cfg(target_os = "linux")]
     {
-        use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, get_scheduler, set_scheduler};
-        let me = Pid::current_thread();
-        let chosen = get_scheduler(me).and_then(|found| match found {
-            Scheduler::SCHED_NORMAL => set_scheduler(me, Scheduler::SCHED_BATCH, SchedulerParams { priority: 0 }),
-            _ => Ok(()),
-        });
-        if let Err(error) = chosen {
-            tracing::debug!(%error, "threads are scheduled as usual, not for throughput");
+        use preempt_rt::sched::{Pid, Scheduler, SchedulerParams, set_scheduler};
+        let throughput = SchedulerParams { priority: 0 };
+        if let Err(error) = set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, throughput) {
+            tracing::warn!(%error, "scheduling = \"batch\" is not to be had here; threads are scheduled as usual");
         }
     }
+    #[cfg(not(target_os = "linux"))]
+    tracing::warn!("scheduling = \"batch\" is for Linux; threads are scheduled as usual");
 }

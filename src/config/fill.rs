@@ -30,8 +30,8 @@ pub(super) fn fill(merged: &Merged, problems: &mut Problems) -> Option<Settings>
     let data_dir = take.path("data_dir").unwrap_or_default();
     let drain_timeout = take.span("drain_timeout");
     let threads = take.optional_count("threads");
-    let normal = take.text("scheduling").as_deref() == Some("normal");
-    let scheduling = if normal { Scheduling::Normal } else { Scheduling::Batch };
+    let batch = take.text("scheduling").as_deref() == Some("batch");
+    let scheduling = if batch { Scheduling::Batch } else { Scheduling::Normal };
     let postmaster = postmaster(&mut take, hostname.as_ref());
     let tls = TlsSettings {
         files: take.tls_files("tls.certificate", "tls.key"),

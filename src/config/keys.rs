@@ -76,9 +76,9 @@ pub static KEYS: &[Key] = &[
     .or("half as many as there are processors, rounded up"),
     fixed(
         "scheduling",
-        Kind::Words(&["batch", "normal"]),
-        "batch",
-        "How the system treats threads that are woken: \"batch\" interrupts nobody, which takes up to a sixth less CPU for a message; \"normal\" answers sooner where other programs compute all the time on the same processors.",
+        Kind::Words(&["normal", "batch"]),
+        "normal",
+        "How the system treats threads that are woken: \"batch\" interrupts nobody. That takes up to a sixth less CPU for a message where the machine has nothing else to do; where anything computes for long it costs milliseconds with each word of a client's.",
     ),
     // -- seeing
     fixed("observe.bind", Kind::SocketOrOff, "127.0.0.1:9925", "Where /metrics, /livez and /readyz are served."),

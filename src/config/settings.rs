@@ -63,11 +63,11 @@ pub fn usual_threads() -> usize {
 /// What the system's scheduler does with a thread that is woken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scheduling {
-    /// It interrupts nobody who computes, and waits until one of them has used its slice.
-    #[default]
-    Batch,
     /// It may interrupt who has computed longer.
+    #[default]
     Normal,
+    /// It interrupts nobody who computes, and waits until one of them has used its slice.
+    Batch,
 }
 
 /// How accounts are counted.

@@ -12,7 +12,7 @@ const STEPS: i32 = 10;
 /// are those of whole processes.
 pub fn give_way() {
     if let Err(error) = rustix::process::nice(STEPS) {
-        tracing::debug!(%error, "can't lower the priority of work on signature sets");
+        tracing::warn!(%error, "can't lower the priority of work on signature sets: mail will wait for it");
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Plan {
     pub inbound: SocketAddr,
     pub outbound: SocketAddr,
     pub observe: SocketAddr,
+    /// More lines of the node, before all tables.
+    pub node: String,
     /// More lines of the two listeners' tables.
     pub listener: String,
     /// More lines of the inbound listener's table.
@@ -47,6 +49,7 @@ impl Plan {
             inbound: free_address(),
             outbound: free_address(),
             observe: free_address(),
+            node: String::new(),
             listener: String::new(),
             inbound_listener: String::new(),
             settings: String::new(),
@@ -74,12 +77,13 @@ impl Plan {
         let mut text = String::new();
         let _ = write!(
             text,
-            "hostname = \"mx.gateway.example\"\ndata_dir = {:?}\n\n\
+            "hostname = \"mx.gateway.example\"\ndata_dir = {:?}\n{}\n\
              [[listener]]\nname = \"mx\"\ndirection = \"inbound\"\nbind = \"{}\"\n{}\n{}\n\
              [[listener]]\nname = \"relay\"\ndirection = \"outbound\"\nbind = \"{}\"\n{}\n\
              [observe]\nbind = \"{}\"\n\n[dns]\nservers = [\"{}\"]\n\n\
              {}\n{}\n",
             self.data_dir(),
+            self.node,
             self.inbound,
             self.listener,
             self.inbound_listener,

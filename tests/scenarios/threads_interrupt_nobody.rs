@@ -1,15 +1,14 @@
-//! The gateway's threads are scheduled for throughput (decision 10).
+//! The gateway's threads are scheduled as the settings say (decision 10).
 #![cfg(target_os = "linux")]
 
 use crate::support::{FakeMx, Gateway, message};
 
-/// `SCHED_NORMAL` and `SCHED_BATCH` of sched(7).
-const NORMAL: u32 = 0;
+/// `SCHED_BATCH` of sched(7).
 const BATCH: u32 = 3;
 
 /// The name and the policy of each thread: field 41 of proc_pid_stat(5).
-fn policies(gateway: &Gateway) -> Vec<(String, u32)> {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).unwrap();
+fn policies(process: u32) -> Vec<(String, u32)> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     threads
         .filter_map(|thread| {
             // One that had nothing more to do has ended meanwhile.
@@ -24,7 +23,7 @@ fn policies(gateway: &Gateway) -> Vec<(String, u32)> {
 fn assert_all(gateway: &Gateway, mx: &FakeMx, policy: u32) {
     gateway.send_inbound("a@sender.example", &["you@acme.example"], &message("one", "x\r\n"));
     mx.one();
-    let policies = policies(gateway);
+    let policies = policies(gateway.pid());
     for name in ["mail", "housekeeping", "spool-commit", "mail-log"] {
         assert!(policies.iter().any(|(found, _)| found == name), "{name}: {policies:?}");
     }
@@ -32,13 +31,14 @@ fn assert_all(gateway: &Gateway, mx: &FakeMx, policy: u32) {
 }
 
 #[test]
-fn all_of_them_are_batch() {
+fn where_an_operator_wants_it_all_of_them_are_batch() {
     let mx = FakeMx::start();
-    assert_all(&Gateway::builder().acme(mx.address()).start(), &mx, BATCH);
+    assert_all(&Gateway::builder().acme(mx.address()).set("", "scheduling = \"batch\"").start(), &mx, BATCH);
 }
 
 #[test]
-fn an_operator_may_want_them_normal() {
+fn otherwise_they_are_what_who_starts_the_gateway_is() {
     let mx = FakeMx::start();
-    assert_all(&Gateway::builder().acme(mx.address()).set("", "scheduling = \"normal\"").start(), &mx, NORMAL);
+    let ours = policies(std::process::id())[0].1;
+    assert_all(&Gateway::builder().acme(mx.address()).start(), &mx, ours);
 }
