@@ -9,8 +9,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::queue::Move;
 use super::read;
+use super::request::Move;
 use super::segment::{Name, sync_dir};
 use super::shared::{Shared, lock};
 use crate::faults::Point;

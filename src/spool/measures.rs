@@ -9,8 +9,8 @@ use super::error::SpoolError;
 use super::handle::Spool;
 use super::meta::Meta;
 use super::operator::{Done, Filter};
-use super::queue::Effect;
 use super::record;
+use super::request::Effect;
 use crate::model::MessageId;
 use crate::telemetry::EventName;
 

@@ -32,6 +32,7 @@ mod queue;
 mod read;
 pub mod record;
 mod recover;
+mod request;
 pub mod segment;
 mod shared;
 mod space;

@@ -10,8 +10,8 @@ use super::handle::Spool;
 use super::index::{Branch, Entry};
 use super::meta::{Kind, Meta};
 use super::prepare::Prepared;
-use super::queue::{Class, Effect, Request};
 use super::record::{self, Progress, RecipientState};
+use super::request::{Class, Effect, Request};
 use crate::model::{Direction, Domain, MessageId, ReversePath, TenantId, Timestamp};
 use crate::telemetry::{Event, EventName};
 

@@ -13,8 +13,8 @@ use super::error::SpoolError;
 use super::index::{Cached, Entry, Place};
 use super::message::{NewMessage, compare};
 use super::meta::Kind;
-use super::queue::{Class, Effect, NewEntry, Source};
 use super::record::{MessageFields, message_head};
+use super::request::{Class, Effect, NewEntry, Source};
 use super::segment::sync_dir;
 use super::shared::Shared;
 

@@ -6,23 +6,19 @@
 //! A group waits a moment for mail that is [`Expected`]: a sync costs processor time, and who comes during one waits for two. What
 //! did not come in [`CHANCES`] such moments is waited for no more: a client that stands still, or is far away, keeps nobody for long.
 //!
+//! Who is woken gives way once to those it interrupted: with all processors busy one of them is often about to bring more, and a
+//! group of one costs as much as a group of twenty. Where others use that to compute something else, it does not for a while.
+//!
 //! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
-//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others.
+//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others,
+//! but for what giving way takes: a [`HASTE`]th of the time where it is for nothing.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
-
-use super::body::Kept;
 use super::error::SpoolError;
-use super::frame::{HEADER, TRAILER};
-use super::index::{Entry, Place};
-use super::prepare::Prepared;
-use super::record::Progress;
+use super::request::{Move, Request};
 use super::shared::{Shared, lock};
-use crate::model::{Direction, MessageId};
 
 /// Longest wait of outcomes for mail to share a sync with.
 const PATIENCE: Duration = Duration::from_micros(1_500);
@@ -39,6 +35,11 @@ const SYNCS: u32 = 4;
 const CHANCES: u64 = 16;
 /// So many requests need no company.
 const CROWD: usize = 128;
+
+/// Giving way may take so long for each request that comes meanwhile.
+const WAY: Duration = COMPANY;
+/// Where it took longer, nobody is given way to for so many times as long.
+const HASTE: u32 = 16;
 
 /// Mail that is coming in: a group waits a moment for it. Counted until it comes, or until this is dropped.
 #[derive(Debug)]
@@ -69,100 +70,6 @@ impl Drop for Expected {
     }
 }
 
-/// A message to take into the index.
-#[derive(Debug)]
-pub(super) struct NewEntry {
-    pub(super) entry: Box<Entry>,
-    /// Of its inline bytes in the payload.
-    pub(super) offset: u32,
-    pub(super) origin: Source,
-    pub(super) recipients: u64,
-}
-
-/// On whose account a message comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    Client(Direction),
-    Notice,
-}
-
-/// What a request does once it is durable.
-#[derive(Debug)]
-pub(super) enum Effect {
-    Queue(NewEntry),
-    Progress(MessageId, Progress),
-    Hold { id: MessageId, branch: u32, reason: Option<Box<str>> },
-    Relocated { id: MessageId, place: Place, offset: u32 },
-}
-
-/// How a request fares when space is short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    /// New mail: refused.
-    Mail,
-    /// Outcomes and orders: wait, and may use the reserve.
-    Journal,
-}
-
-/// One atomic frame.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) class: Class,
-    pub(super) chunks: Vec<Bytes>,
-    pub(super) length: u32,
-    pub(super) crc: u32,
-    pub(super) effects: Vec<Effect>,
-    /// Large bodies that the frame names.
-    pub(super) kept: Vec<Kept>,
-    pub(super) done: oneshot::Sender<Result<(), SpoolError>>,
-    /// Nobody's client waits for it: it may wait for company.
-    patient: bool,
-}
-
-impl Request {
-    pub(super) fn new(class: Class, prepared: Prepared) -> (Self, Answer) {
-        let Prepared { chunks, effects, kept } = prepared;
-        let (done, answer) = oneshot::channel();
-        let mut request = Self { class, chunks, length: 0, crc: 0, effects, kept, done, patient: false };
-        request.seal();
-        (request, answer)
-    }
-
-    fn seal(&mut self) {
-        self.length = self.chunks.iter().map(|chunk| u32::try_from(chunk.len()).unwrap_or(u32::MAX)).sum();
-        self.crc = self.chunks.iter().fold(0, |crc, chunk| crc32c::crc32c_append(crc, chunk));
-    }
-
-    /// For outcomes: they start no group as long as mail is coming in that does.
-    pub(super) fn patient(mut self) -> Self {
-        self.patient = true;
-        self
-    }
-
-    pub(super) fn frame_length(&self) -> u64 {
-        u64::from(self.length) + (HEADER + TRAILER) as u64
-    }
-
-    pub(super) fn fail(self, error: &SpoolError) {
-        if matches!(error, SpoolError::Wedged(_)) {
-            // The disk may or may not have the record: the bodies stay, and the next start decides.
-            self.kept.into_iter().for_each(Kept::named);
-        }
-        let _ = self.done.send(Err(error.clone()));
-    }
-}
-
-pub(super) type Answer = oneshot::Receiver<Result<(), SpoolError>>;
-
-/// A message to carry forward; its state is read when it is written.
-#[derive(Debug)]
-pub(super) struct Move {
-    pub(super) id: MessageId,
-    pub(super) from: u32,
-    pub(super) inline: Bytes,
-    pub(super) done: std::sync::mpsc::Sender<bool>,
-}
-
 #[derive(Debug, Default)]
 struct Waiting {
     requests: Vec<Request>,
@@ -180,6 +87,8 @@ struct Waiting {
     /// The last wait for what was expected brought nothing, for the clients may be slow: nobody waits for them again until mail
     /// comes in company by itself.
     in_vain: bool,
+    /// Nobody is given way to until then.
+    hurries: Option<Instant>,
     closed: bool,
     sleep: Sleep,
 }
@@ -232,6 +141,13 @@ impl Waiting {
         self.closed || self.coming <= self.late || self.count() >= CROWD
     }
 
+    /// Giving way took so long and brought so many.
+    fn gave_way(&mut self, now: Instant, took: Duration, came: usize) {
+        if took > WAY * u32::try_from(came).unwrap_or(u32::MAX).max(1) {
+            self.hurries = Some(now + took * HASTE);
+        }
+    }
+
     fn wakes(&self) -> bool {
         match self.sleep {
             Sleep::Awake => false,
@@ -252,13 +168,26 @@ pub(super) struct Last {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    /// Lets other threads go on that want this one's processor.
+    give_way: fn(),
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), wake: Condvar::new(), give_way: std::thread::yield_now }
+    }
 }
 
 impl Queue {
+    #[cfg(test)]
+    pub(super) fn giving_way(give_way: fn()) -> Self {
+        Self { give_way, ..Self::default() }
+    }
+
     pub(super) fn push(&self, request: Request) {
         self.push_expected(request, None);
     }
@@ -388,6 +317,19 @@ impl Queue {
             }
         };
         waiting.sleep = Sleep::Awake;
-        (waiting, is_over)
+        (self.give_way(waiting), is_over)
+    }
+
+    fn give_way<'a>(&'a self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        let (began, had) = (Instant::now(), waiting.count());
+        if had == 0 || waiting.hurries.is_some_and(|until| began < until) {
+            return waiting;
+        }
+        drop(waiting);
+        (self.give_way)();
+        let mut waiting = lock(&self.waiting);
+        let (now, came) = (Instant::now(), waiting.count() - had);
+        waiting.gave_way(now, now - began, came);
+        waiting
     }
 }

@@ -1,6 +1,7 @@
 //! A disk that fails: what the committer does then, with files that refuse to be written or synced.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use super::committer::Committer;
 use super::index::{Entry, Index, Place};
 use super::prepare::prepare;
-use super::queue::{Class, Request};
+use super::request::{Class, Request};
 use super::segment::{Active, Name};
 use super::shared::{Dirs, Shared};
 use super::*;
@@ -189,8 +190,45 @@ async fn outcomes_wait_for_mail_a_moment_and_orders_do_not() {
     assert_eq!(taken, 1);
     // What comes too late is answered.
     let (done, answers) = std::sync::mpsc::channel();
-    queue.push_moves(vec![queue::Move { id: MessageId::new(1, 1), from: 1, inline: Bytes::new(), done }]);
+    queue.push_moves(vec![request::Move { id: MessageId::new(1, 1), from: 1, inline: Bytes::new(), done }]);
     assert_eq!(answers.recv(), Ok(false));
+}
+
+#[test]
+fn who_was_woken_lets_others_go_on_unless_they_take_long_for_nothing() {
+    static BRINGS: OnceLock<queue::Queue> = OnceLock::new();
+    static COMPUTES: AtomicUsize = AtomicUsize::new(0);
+    let outcome = || {
+        let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
+        std::mem::forget(answer);
+        request.patient()
+    };
+    let gathered = |queue: &queue::Queue| {
+        queue.push(outcome());
+        let last = queue::Last { mail: Some(std::time::Instant::now()), ..Default::default() };
+        queue.gather(last, None).unwrap().1.len()
+    };
+    // What others bring meanwhile is of the group.
+    let brings = BRINGS.get_or_init(|| {
+        queue::Queue::giving_way(|| {
+            let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
+            std::mem::forget(answer);
+            BRINGS.get().unwrap().push(request);
+        })
+    });
+    assert_eq!((gathered(brings), gathered(brings)), (2, 2));
+    // Where they bring nothing and take long they don't get it each time, but again after a while.
+    let computes = queue::Queue::giving_way(|| {
+        COMPUTES.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(5));
+    });
+    let times = || COMPUTES.load(Ordering::Relaxed);
+    assert!((0..20).all(|_| gathered(&computes) == 1));
+    let soon = times();
+    assert!((1..10).contains(&soon), "{soon}");
+    while times() == soon {
+        gathered(&computes);
+    }
 }
 
 #[tokio::test]
