@@ -6,12 +6,13 @@
 //! A group waits a moment for mail that is [`Expected`]: a sync costs processor time, and who comes during one waits for two. What
 //! did not come in [`CHANCES`] such moments is waited for no more: a client that stands still, or is far away, keeps nobody for long.
 //!
-//! Who is woken gives way once to those it interrupted: with all processors busy one of them is often about to bring more, and a
-//! group of one costs as much as a group of twenty. Where others use that to compute something else, it does not for a while.
+//! Under load the committer gives way once when it was woken: with all processors busy the thread that it interrupted is often about to
+//! bring more, and a group of one costs as much as a group of twenty. Where giving way takes longer than what it brings is worth, because
+//! others compute, the committer gives way to nobody for a while.
 //!
 //! **Failure**: what comes after the close is answered at once: `Closed`, or not moved.
-//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others,
-//! but for what giving way takes: a [`HASTE`]th of the time where it is for nothing.
+//! **Invariants**: requests are taken in the order they came; nothing waits longer than [`PATIENCE`] and [`COMPANY`] for others.
+//! How long one giving way lasts is the system's affair; those that are not worth it take a [`HASTE`]th of the time at most.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,10 +37,10 @@ const CHANCES: u64 = 16;
 /// So many requests need no company.
 const CROWD: usize = 128;
 
-/// Giving way may take so long for each request that comes meanwhile.
-const WAY: Duration = COMPANY;
-/// Where it took longer, nobody is given way to for so many times as long.
+/// Where giving way took longer than it was worth, nobody is given way to for so many times as long.
 const HASTE: u32 = 16;
+/// A thread that did not run for longer was stopped, not one of several that compute.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// Mail that is coming in: a group waits a moment for it. Counted until it comes, or until this is dropped.
 #[derive(Debug)]
@@ -88,7 +89,9 @@ struct Waiting {
     /// comes in company by itself.
     in_vain: bool,
     /// Nobody is given way to until then.
-    hurries: Option<Instant>,
+    hurries_until: Option<Instant>,
+    /// The committer slept since it took the last group.
+    slept: bool,
     closed: bool,
     sleep: Sleep,
 }
@@ -141,10 +144,14 @@ impl Waiting {
         self.closed || self.coming <= self.late || self.count() >= CROWD
     }
 
-    /// Giving way took so long and brought so many.
-    fn gave_way(&mut self, now: Instant, took: Duration, came: usize) {
-        if took > WAY * u32::try_from(came).unwrap_or(u32::MAX).max(1) {
-            self.hurries = Some(now + took * HASTE);
+    fn gives_way(&self, now: Instant) -> bool {
+        !self.closed && self.count() < CROWD && self.hurries_until.is_none_or(|until| until <= now)
+    }
+
+    /// Giving way took so long and brought so many; each is worth so much, and so is one if none came.
+    fn gave_way(&mut self, now: Instant, took: Duration, came: usize, worth: Duration) {
+        if took > worth * u32::try_from(came).unwrap_or(u32::MAX).max(1) {
+            self.hurries_until = Some(now + took.min(SLICE) * HASTE);
         }
     }
 
@@ -253,10 +260,16 @@ impl Queue {
         if waiting.closed && waiting.count() == 0 {
             return None;
         }
-        waiting.in_vain &= waiting.urgent <= 1;
-        if last.requests > 1 && !waiting.requests.is_empty() && !waiting.in_vain {
-            waiting = self.wait_for_company(waiting, COMPANY.min(last.sync * SYNCS));
+        let several = last.requests > 1 && !waiting.requests.is_empty();
+        let patience = COMPANY.min(last.sync * SYNCS);
+        if several && waiting.slept {
+            waiting = self.give_way(waiting, patience);
         }
+        waiting.in_vain &= waiting.urgent <= 1;
+        if several && !waiting.in_vain {
+            waiting = self.wait_for_company(waiting, patience);
+        }
+        waiting.slept = false;
         waiting.urgent = 0;
         Some((std::mem::take(&mut waiting.moves), std::mem::take(&mut waiting.requests)))
     }
@@ -317,19 +330,20 @@ impl Queue {
             }
         };
         waiting.sleep = Sleep::Awake;
-        (self.give_way(waiting), is_over)
+        waiting.slept = true;
+        (waiting, is_over)
     }
 
-    fn give_way<'a>(&'a self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+    fn give_way<'a>(&'a self, waiting: MutexGuard<'a, Waiting>, worth: Duration) -> MutexGuard<'a, Waiting> {
         let (began, had) = (Instant::now(), waiting.count());
-        if had == 0 || waiting.hurries.is_some_and(|until| began < until) {
+        if !waiting.gives_way(began) {
             return waiting;
         }
         drop(waiting);
         (self.give_way)();
         let mut waiting = lock(&self.waiting);
-        let (now, came) = (Instant::now(), waiting.count() - had);
-        waiting.gave_way(now, now - began, came);
+        let (now, came) = (Instant::now(), waiting.count().saturating_sub(had));
+        waiting.gave_way(now, now - began, came, worth);
         waiting
     }
 }

@@ -195,40 +195,43 @@ async fn outcomes_wait_for_mail_a_moment_and_orders_do_not() {
 }
 
 #[test]
-fn who_was_woken_lets_others_go_on_unless_they_take_long_for_nothing() {
-    static BRINGS: OnceLock<queue::Queue> = OnceLock::new();
-    static COMPUTES: AtomicUsize = AtomicUsize::new(0);
-    let outcome = || {
+fn who_slept_lets_others_go_on_unless_that_takes_long_for_nothing() {
+    static CROWD: OnceLock<queue::Queue> = OnceLock::new();
+    static ENDS: OnceLock<queue::Queue> = OnceLock::new();
+    static TIMES: AtomicUsize = AtomicUsize::new(0);
+    fn outcome() -> Request {
         let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
         std::mem::forget(answer);
         request.patient()
-    };
-    let gathered = |queue: &queue::Queue| {
+    }
+    // An outcome waits for mail that came an hour from now: whoever takes it has slept.
+    let gathered = |queue: &queue::Queue, requests| {
         queue.push(outcome());
-        let last = queue::Last { mail: Some(std::time::Instant::now()), ..Default::default() };
-        queue.gather(last, None).unwrap().1.len()
+        let mail = Some(std::time::Instant::now() + Duration::from_secs(3_600));
+        queue.gather(queue::Last { requests, sync: Duration::from_millis(50), mail }, None).unwrap().1.len()
     };
-    // What others bring meanwhile is of the group.
-    let brings = BRINGS.get_or_init(|| {
+    // What others bring meanwhile is of the group, and may take its time.
+    let crowd = CROWD.get_or_init(|| {
         queue::Queue::giving_way(|| {
-            let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
-            std::mem::forget(answer);
-            BRINGS.get().unwrap().push(request);
+            std::thread::sleep(Duration::from_millis(5));
+            (0..100).for_each(|_| CROWD.get().unwrap().push(outcome()));
         })
     });
-    assert_eq!((gathered(brings), gathered(brings)), (2, 2));
-    // Where they bring nothing and take long they don't get it each time, but again after a while.
+    assert_eq!([2, 2, 1].map(|requests| gathered(crowd, requests)), [101, 101, 1], "alone one gives way to nobody");
+    // Where it brings nothing and takes long that is not done each time, but again after a while.
     let computes = queue::Queue::giving_way(|| {
-        COMPUTES.fetch_add(1, Ordering::Relaxed);
+        TIMES.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(5));
     });
-    let times = || COMPUTES.load(Ordering::Relaxed);
-    assert!((0..20).all(|_| gathered(&computes) == 1));
-    let soon = times();
+    assert!((0..20).all(|_| gathered(&computes, 2) == 1));
+    let soon = TIMES.load(Ordering::Relaxed);
     assert!((1..10).contains(&soon), "{soon}");
-    while times() == soon {
-        gathered(&computes);
-    }
+    let again = (0..10_000).any(|_| gathered(&computes, 2) == 1 && TIMES.load(Ordering::Relaxed) > soon);
+    assert!(again);
+    // The end may come meanwhile.
+    let ends = ENDS.get_or_init(|| queue::Queue::giving_way(|| ENDS.get().unwrap().close()));
+    assert_eq!(gathered(ends, 2), 1);
+    assert!(ends.gather(queue::Last::default(), None).is_none());
 }
 
 #[tokio::test]
