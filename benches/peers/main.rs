@@ -31,7 +31,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const USAGE: &str =
-    "benches/side_by_side [--messages N] [--postfix-messages N] [--connections 10,100] [--without-postfix] [--normal]
+    "benches/side_by_side [--messages N] [--postfix-messages N] [--connections 10,100] [--without-postfix]
+    [--normal] [--threads N]
 benches/outbound [--messages N] [--postfix-messages N] [--connections N]
 benches/idle_connections [--connections N] [--beyond N]
 benches/many_tenants [--count N]
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
                 .map_or_else(|| vec![10, 100], |list| list.split(',').filter_map(|word| word.parse().ok()).collect()),
             without_postfix: words.iter().any(|word| word == "--without-postfix"),
             normal: words.iter().any(|word| word == "--normal"),
+            threads: value("--threads").and_then(|text| text.parse().ok()),
         }),
         Some("outbound") => outbound::run(
             &program,

@@ -24,6 +24,8 @@ pub struct Order {
     pub without_postfix: bool,
     /// Threads are scheduled as by default, not as on a machine of one's own.
     pub normal: bool,
+    /// Threads that serve connections; by default half as many as processors.
+    pub threads: Option<usize>,
 }
 
 /// The clients are a relay of ours that has judged the senders, as Postfix's are in mynetworks.
@@ -181,6 +183,9 @@ fn start(
             plan.wrapper = meter.wrapper();
             if !order.normal {
                 plan.node = "scheduling = \"batch\"\n".to_owned();
+            }
+            if let Some(threads) = order.threads {
+                plan.node.push_str(&format!("threads = {threads}\n"));
             }
             // `smtp-source -d` sends everything over its connections and gives up at the first 421.
             plan.settings = "[smtp]\ntransactions = 1000000\n".to_owned();
