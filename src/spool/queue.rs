@@ -144,6 +144,7 @@ impl Waiting {
         self.closed || self.coming <= self.late || self.count() >= CROWD
     }
 
+    /// Others may bring more, and were worth waiting for the last time.
     fn gives_way(&self, now: Instant) -> bool {
         !self.closed && self.count() < CROWD && self.hurries_until.is_none_or(|until| until <= now)
     }
@@ -334,6 +335,7 @@ impl Queue {
         (waiting, is_over)
     }
 
+    /// Once, without the lock: those who bring something take it.
     fn give_way<'a>(&'a self, waiting: MutexGuard<'a, Waiting>, worth: Duration) -> MutexGuard<'a, Waiting> {
         let (began, had) = (Instant::now(), waiting.count());
         if !waiting.gives_way(began) {
