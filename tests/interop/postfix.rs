@@ -148,7 +148,14 @@ impl Postfix {
         eventually("Postfix to answer", || std::net::TcpStream::connect(self.address).is_ok());
     }
 
+    /// Stops it; when this returns, nothing answers at its address.
     pub fn down(&mut self) {
+        self.stop();
+        // The master is gone before the daemons it signalled are, and each smtpd holds the listening socket too.
+        eventually("Postfix to be gone", || std::net::TcpStream::connect(self.address).is_err());
+    }
+
+    fn stop(&mut self) {
         let Some(mut master) = self.master.take() else { return };
         let _ = self.command("postfix").arg("-c").arg(self.path("config")).arg("stop").output();
         let _ = master.wait();
@@ -172,7 +179,7 @@ impl Postfix {
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        self.down();
+        self.stop();
         if std::thread::panicking() {
             eprintln!("--- Postfix at {}:\n{}", self.address, self.log());
         }
