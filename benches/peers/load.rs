@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use crate::dice::Dice;
+use crate::meter::tree;
 use crate::sink::Handler;
 use crate::wire::Wire;
 
@@ -49,6 +50,11 @@ impl SmtpSink {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(sink)
+    }
+
+    /// CPU so far, by `/proc` whatever the meter is.
+    pub fn cpu(&self) -> Duration {
+        tree(self.0.id())
     }
 }
 

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
 #[path = "../../tests/drill/dice.rs"]
 mod dice;
+mod figures;
 #[allow(dead_code, reason = "shared with the drills, which use more of it")]
 #[path = "../../tests/drill/gateway.rs"]
 mod gateway;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 const USAGE: &str =
     "benches/side_by_side [--messages N] [--postfix-messages N] [--connections 10,100] [--without-postfix]
-    [--normal] [--threads N]
+    [--normal] [--threads N] [--rounds N]
 benches/outbound [--messages N] [--postfix-messages N] [--connections N]
 benches/idle_connections [--connections N] [--beyond N]
 benches/many_tenants [--count N]
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             without_postfix: words.iter().any(|word| word == "--without-postfix"),
             normal: words.iter().any(|word| word == "--normal"),
             threads: value("--threads").and_then(|text| text.parse().ok()),
+            rounds: number("--rounds", 1).max(1),
         }),
         Some("outbound") => outbound::run(
             &program,

@@ -82,7 +82,7 @@ impl Meter {
 }
 
 /// user + system of a process and its descendants, and of the children each has waited for. 100 ticks per second.
-fn tree(root: u32) -> Duration {
+pub fn tree(root: u32) -> Duration {
     let processes: Vec<(u32, u32, u64)> = fs::read_dir("/proc")
         .into_iter()
         .flatten()

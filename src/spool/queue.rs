@@ -144,18 +144,6 @@ impl Waiting {
         self.closed || self.coming <= self.late || self.count() >= CROWD
     }
 
-    /// Others may bring more, and were worth waiting for the last time.
-    fn gives_way(&self, now: Instant) -> bool {
-        !self.closed && self.count() < CROWD && self.hurries_until.is_none_or(|until| until <= now)
-    }
-
-    /// Giving way took so long and brought so many; each is worth so much, and so is one if none came.
-    fn gave_way(&mut self, now: Instant, took: Duration, came: usize, worth: Duration) {
-        if took > worth * u32::try_from(came).unwrap_or(u32::MAX).max(1) {
-            self.hurries_until = Some(now + took.min(SLICE) * HASTE);
-        }
-    }
-
     fn wakes(&self) -> bool {
         match self.sleep {
             Sleep::Awake => false,
@@ -181,19 +169,19 @@ pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
     /// Lets other threads go on that want this one's processor.
-    give_way: fn(),
+    yield_now: fn(),
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), wake: Condvar::new(), give_way: std::thread::yield_now }
+        Self { waiting: Mutex::default(), wake: Condvar::new(), yield_now: std::thread::yield_now }
     }
 }
 
 impl Queue {
     #[cfg(test)]
-    pub(super) fn giving_way(give_way: fn()) -> Self {
-        Self { give_way, ..Self::default() }
+    pub(super) fn giving_way(yield_now: fn()) -> Self {
+        Self { yield_now, ..Self::default() }
     }
 
     pub(super) fn push(&self, request: Request) {
@@ -335,17 +323,21 @@ impl Queue {
         (waiting, is_over)
     }
 
-    /// Once, without the lock: those who bring something take it.
+    /// Once, without the lock: those who bring something take it. Each request that came is `worth` so much, and so is one if none
+    /// came; after a giving way that took longer there is none for a while.
     fn give_way<'a>(&'a self, waiting: MutexGuard<'a, Waiting>, worth: Duration) -> MutexGuard<'a, Waiting> {
         let (began, had) = (Instant::now(), waiting.count());
-        if !waiting.gives_way(began) {
+        if waiting.closed || had >= CROWD || waiting.hurries_until.is_some_and(|until| until > began) {
             return waiting;
         }
         drop(waiting);
-        (self.give_way)();
+        (self.yield_now)();
         let mut waiting = lock(&self.waiting);
         let (now, came) = (Instant::now(), waiting.count().saturating_sub(had));
-        waiting.gave_way(now, now - began, came, worth);
+        let took = now - began;
+        if took > worth * u32::try_from(came).unwrap_or(u32::MAX).max(1) {
+            waiting.hurries_until = Some(now + took.min(SLICE) * HASTE);
+        }
         waiting
     }
 }

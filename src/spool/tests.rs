@@ -1,4 +1,4 @@
-//! A disk that fails: what the committer does then, with files that refuse to be written or synced.
+//! The committer and its queue: what it does with files that refuse to be written or synced, and whom it waits for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -54,6 +54,13 @@ fn message(number: u64) -> NewMessage {
     let body = Body::Memory { head: Bytes::new(), rest: Bytes::from_static(b"Subject: x\r\n\r\nx\r\n") };
     let Meta { tenant, origin, envelope, .. } = meta(number);
     NewMessage::inbound(MessageId::new(1, number.into()), About { tenant, origin, envelope }, body)
+}
+
+/// Nothing to write, and nobody who waits for the answer.
+fn empty(class: Class) -> Request {
+    let (request, answer) = Request::new(class, prepare::Prepared::default());
+    std::mem::forget(answer);
+    request
 }
 
 /// A committer whose segment is this file.
@@ -147,11 +154,7 @@ async fn a_commit_nobody_waits_for_is_whole_all_the_same() {
 #[tokio::test]
 async fn outcomes_wait_for_mail_a_moment_and_orders_do_not() {
     let queue = Arc::new(queue::Queue::default());
-    let request = |patient: bool| {
-        let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
-        std::mem::forget(answer);
-        if patient { request.patient() } else { request }
-    };
+    let request = |patient: bool| if patient { empty(Class::Journal).patient() } else { empty(Class::Journal) };
     let mail = || queue::Last { mail: Some(std::time::Instant::now()), ..Default::default() };
     let took = |last| {
         let started = std::time::Instant::now();
@@ -177,17 +180,20 @@ async fn outcomes_wait_for_mail_a_moment_and_orders_do_not() {
     // Somebody who sleeps is woken by what is urgent, and by the end.
     let sleeper = Arc::clone(&queue);
     let last = mail();
+    let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        let taken = sleeper.gather(last, None).unwrap().1.len();
-        (taken, sleeper.gather(last, None).is_none())
+        while let Some((_, requests)) = sleeper.gather(last, None) {
+            tell.send(requests.len()).unwrap();
+        }
     });
+    // Long enough to be asleep; if it is not, it finds what the others wake it for.
     std::thread::sleep(Duration::from_millis(30));
     queue.push(request(false));
-    std::thread::sleep(Duration::from_millis(30));
+    assert_eq!(told.recv(), Ok(1));
     queue.push(request(true));
     queue.close();
-    let (taken, _) = thread.join().unwrap();
-    assert_eq!(taken, 1);
+    assert_eq!(told.recv(), Ok(1));
+    thread.join().unwrap();
     // What comes too late is answered.
     let (done, answers) = std::sync::mpsc::channel();
     queue.push_moves(vec![request::Move { id: MessageId::new(1, 1), from: 1, inline: Bytes::new(), done }]);
@@ -200,9 +206,7 @@ fn who_slept_lets_others_go_on_unless_that_takes_long_for_nothing() {
     static ENDS: OnceLock<queue::Queue> = OnceLock::new();
     static TIMES: AtomicUsize = AtomicUsize::new(0);
     fn outcome() -> Request {
-        let (request, answer) = Request::new(Class::Journal, prepare::Prepared::default());
-        std::mem::forget(answer);
-        request.patient()
+        empty(Class::Journal).patient()
     }
     // An outcome waits for mail that came an hour from now: whoever takes it has slept.
     let gathered = |queue: &queue::Queue, requests| {
@@ -217,7 +221,9 @@ fn who_slept_lets_others_go_on_unless_that_takes_long_for_nothing() {
             (0..100).for_each(|_| CROWD.get().unwrap().push(outcome()));
         })
     });
-    assert_eq!([2, 2, 1].map(|requests| gathered(crowd, requests)), [101, 101, 1], "alone one gives way to nobody");
+    let twice = (0..1_000).any(|_| [2, 2].map(|requests| gathered(crowd, requests)) == [101, 101]);
+    assert!(twice, "on a machine that stands still meanwhile it may be left out, not always");
+    assert_eq!(gathered(crowd, 1), 1, "alone one gives way to nobody");
     // Where it brings nothing and takes long that is not done each time, but again after a while.
     let computes = queue::Queue::giving_way(|| {
         TIMES.fetch_add(1, Ordering::Relaxed);
@@ -239,11 +245,7 @@ async fn a_group_waits_for_mail_that_is_expected_and_no_longer() {
     let dir = tempfile::tempdir().unwrap();
     let shared =
         Arc::new(Shared::new(Config::new(dir.path()).clamped(), deps(), Dirs::new(dir.path()), Index::default(), 1));
-    let request = || {
-        let (request, answer) = Request::new(Class::Mail, prepare::Prepared::default());
-        std::mem::forget(answer);
-        request
-    };
+    let request = || empty(Class::Mail);
     let sync = Duration::from_millis(50);
     let last = |requests| queue::Last { requests, sync, ..Default::default() };
     let gathered = |requests| {

@@ -71,6 +71,7 @@ fn the_json_form_is_golden() {
     let written = format!("{}\n", serde_json::to_string_pretty(&explanation.content).unwrap());
     assert_eq!(written, include_str!("golden_content.json"), "{written}");
     let whole = explanation.to_json();
+    assert_eq!(whole, serde_json::to_string(&explanation).unwrap());
     assert_eq!(serde_json::from_str::<Explanation>(&whole).unwrap(), explanation);
 }
 

@@ -91,6 +91,7 @@ fn the_json_form_is_golden() {
     let written = format!("{}\n", serde_json::to_string_pretty(&explanation).unwrap());
     assert_eq!(written, include_str!("golden.json"), "{written}");
     assert_eq!(serde_json::from_str::<Explanation>(&written).unwrap(), explanation);
+    assert_eq!(explanation.to_json(), serde_json::to_string(&explanation).unwrap());
 }
 
 #[test]
