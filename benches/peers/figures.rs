@@ -57,7 +57,7 @@ pub struct Disk {
 fn median(mut of: Vec<f64>) -> Option<f64> {
     of.sort_by(f64::total_cmp);
     let upper = of.len() / 2;
-    let lower = upper.checked_sub(usize::from(of.len() % 2 == 0))?;
+    let lower = upper.checked_sub(usize::from(of.len().is_multiple_of(2)))?;
     Some((of.get(lower)? + of.get(upper)?) / 2.0)
 }
 
