@@ -49,6 +49,11 @@
 //! `cargo bench --bench bombs` sends small things that become large, deep or slow through the whole scanner, each in a process of
 //! its own, and says what it took and how it was judged: at most 2 s and 64 MiB, never clean.
 //!
+//! # Speed beside a peer
+//!
+//! `benches/side_by_side` measures Postfix and this gateway one after the other with the same clients. One run differs from the next
+//! by 15 %, so that what is told or decided by is `--rounds 3`, which judges the ratios of the medians.
+//!
 //! # The oracle of drills
 //!
 //! Every injected (message, recipient) carries an identity and a hash. The injector writes down each reply to a final dot, or that
