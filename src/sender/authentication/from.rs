@@ -96,46 +96,47 @@ fn mailbox(block: &Block<'_>) -> Result<Mailbox, FromError> {
 
 /// Characters, and of each whether it stood in quotes: an `@` in there parts nothing.
 #[derive(Default)]
-struct Text(Vec<(char, bool)>);
+struct Text {
+    chars: Vec<(char, bool)>,
+    /// Whether an `@` outside of quotes was pushed. Kept, because a field full of colons would ask again for each.
+    at: bool,
+}
 
 impl Text {
     fn push(&mut self, c: char) {
-        if self.0.capacity() == 0 {
+        if self.chars.capacity() == 0 {
             // A usual address fits at once.
-            self.0.reserve(48);
+            self.chars.reserve(48);
         }
-        self.0.push((c, false));
+        self.chars.push((c, false));
+        self.at |= c == '@';
     }
 
     fn push_quoted(&mut self, text: &str) {
         // Even an empty string leaves a trace: it is a word, and no address has it in its domain.
         let text = if text.is_empty() { "\0" } else { text };
-        self.0.extend(text.chars().map(|c| (c, true)));
-    }
-
-    fn has(&self, c: char) -> bool {
-        self.0.contains(&(c, false))
+        self.chars.extend(text.chars().map(|c| (c, true)));
     }
 
     fn without_space(mut self) -> Self {
-        self.0.retain(|(c, quoted)| *quoted || !c.is_whitespace());
+        self.chars.retain(|(c, quoted)| *quoted || !c.is_whitespace());
         self
     }
 
     /// Without a source route (RFC 5322 section 4.4).
     fn without_route(mut self) -> Self {
-        if self.0.first() == Some(&('@', false))
-            && let Some(colon) = self.0.iter().rposition(|c| *c == (':', false))
+        if self.chars.first() == Some(&('@', false))
+            && let Some(colon) = self.chars.iter().rposition(|c| *c == (':', false))
         {
-            self.0.drain(..=colon);
+            self.chars.drain(..=colon);
         }
         self
     }
 
     /// With exactly one `@`, and nothing quoted behind it.
     fn mailbox(self) -> Option<Mailbox> {
-        let at = self.0.iter().position(|c| *c == ('@', false))?;
-        let (local, domain) = (self.0.get(..at)?, self.0.get(at + 1..)?);
+        let at = self.chars.iter().position(|c| *c == ('@', false))?;
+        let (local, domain) = (self.chars.get(..at)?, self.chars.get(at + 1..)?);
         let plain = domain.iter().all(|(c, quoted)| !quoted && *c != '@');
         let text = |part: &[(char, bool)]| part.iter().map(|(c, _)| c).collect();
         plain.then(|| Mailbox { local: text(local), domain: text(domain) })
@@ -151,7 +152,7 @@ fn mailboxes(text: &str) -> Option<Vec<Text>> {
         let plain = std::mem::take(bare).without_space();
         match angle.take() {
             Some(address) => all.push(address),
-            None if plain.0.is_empty() => {}
+            None if plain.chars.is_empty() => {}
             None => all.push(plain),
         }
         (all.len() <= 64).then_some(())
@@ -170,7 +171,7 @@ fn mailboxes(text: &str) -> Option<Vec<Text>> {
             }
             ',' | ';' => finish(&mut bare, &mut angle)?,
             // "Group: a@b, c@d;"
-            ':' if angle.is_none() && !bare.has('@') => bare = Text::default(),
+            ':' if angle.is_none() && !bare.at => bare = Text::default(),
             '>' => return None,
             // What stands behind the brackets belongs to no address.
             c if angle.is_some() && !c.is_whitespace() => return None,
@@ -248,6 +249,7 @@ mod tests {
             "From: <@evil.example:a@example.com>",
             "From: a @ example . com",
             "From: a@example.com\r\nodd line",
+            "From: Team: \"b@evil.example\": a@example.com",
         ] {
             assert_eq!(read(from).as_deref(), Ok("example.com"), "{from}");
         }
@@ -270,6 +272,7 @@ mod tests {
             ("From: <a@\"b\".example>", FromError::Unreadable),
             ("From: <a@\"\"b.example>", FromError::Unreadable),
             ("From: <\"a@b.example\">", FromError::Unreadable),
+            ("From: a@b.example: c@d.example", FromError::Unreadable),
             ("From: nobody", FromError::Nobody),
             ("From: Mail System <MAILER-DAEMON>", FromError::Nobody),
             ("From:", FromError::Nobody),
