@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use sekisho::telemetry::EventName;
+
 /// Room, and the rooms it may name. Rooms stand in the order of `src/lib.rs`.
 const ARROWS: &[(&str, &[&str])] = &[
     // The why-book links to everything in comments, which need no arrow; its tests compare references with telemetry.
@@ -192,6 +194,22 @@ fn flows_stay_strangers() {
         assert!(!to.contains(&"app") || *room == "cli", "only the command line starts the application, not {room}");
         assert!(!to.contains(&"config") || ["app", "cli"].contains(room), "rooms never import config: {room}");
     }
+}
+
+/// The reference promises every event; one that no code tells is a promise that nobody keeps.
+#[test]
+fn every_event_of_the_mail_log_is_told_by_somebody() {
+    let mut sources = Sources::new();
+    read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), "", &mut sources);
+    sources.retain(|path, _| path != "telemetry/event.rs" && !path.ends_with("tests.rs"));
+    let told: BTreeSet<String> = sources
+        .values()
+        .flat_map(|text| paths(without_tests(&tokens(&blanked(text)))))
+        .filter_map(|path| path.strip_prefix(&["EventName".to_owned()])?.first().cloned())
+        .collect();
+    let untold: Vec<String> =
+        EventName::ALL.iter().map(|name| format!("{name:?}")).filter(|name| !told.contains(name)).collect();
+    assert!(untold.is_empty(), "no code tells {untold:?}");
 }
 
 /// Each planted fault is caught, and what looks like one but is none is let pass.

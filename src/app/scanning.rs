@@ -75,22 +75,37 @@ pub(super) async fn follow(
         };
         let Some((refreshed, returned, doubt)) = background::run(refresh).await else { continue };
         tell(&refreshed, &metrics);
-        let mut reasons: Vec<String> =
-            refreshed.refused.iter().map(|(number, why)| format!("signature set {number} refused: {why}")).collect();
-        for returned in returned {
+        let line = |name: EventName, reason: &str| {
+            log.log(&Event { reason: Some(reason), ..Event::new(name, clock.now()) });
+        };
+        if refreshed.changed {
+            line(EventName::Signatures, &in_force(&refreshed));
+        }
+        let refused = refreshed.refused.iter().map(|(number, why)| format!("signature set {number} refused: {why}"));
+        let returned = returned.into_iter().map(|returned| {
             metrics.scan.set_returns.inc();
             metrics.scan.set.set(i64::try_from(returned.instead).unwrap_or(i64::MAX));
             let (number, instead, why) = (returned.number, returned.instead, returned.reason);
-            reasons.push(format!("signature set {number} taken back, {instead} is in force: {why}"));
+            format!("signature set {number} taken back, {instead} is in force: {why}")
+        });
+        // What became of a set, and somebody should look.
+        for reason in refused.chain(returned) {
+            line(EventName::Signatures, &reason);
+            line(EventName::Alert, &reason);
         }
         if let Some((number, why)) = doubt {
             tracing::warn!(set = number, reason = %why, "signature set in doubt");
-            reasons
-                .push(format!("signature set {number} is in doubt: {why}; go back with `sekisho signatures rollback`"));
+            let back = "go back with `sekisho signatures rollback`";
+            line(EventName::Alert, &format!("signature set {number} is in doubt: {why}; {back}"));
         }
-        for reason in &reasons {
-            log.log(&Event { reason: Some(reason), ..Event::new(EventName::Alert, clock.now()) });
-        }
+    }
+}
+
+fn in_force(refreshed: &Refreshed) -> String {
+    let current = refreshed.current;
+    match refreshed.canary {
+        Some(canary) => format!("signature set {canary} is on trial, {current} is in force"),
+        None => format!("signature set {current} is in force"),
     }
 }
 

@@ -297,13 +297,12 @@ impl Connection {
             return self.undo(receipts, replies::LOCAL_TROUBLE).await;
         };
         parts.extend(messages.iter().map(|message| (message.meta().tenant.clone(), message.id())));
+        // What the client is told is the mail's own id, not that of a notice about it.
+        first = messages.first().map(NewMessage::id).or(first);
         messages.extend(notices);
         if !messages.is_empty() {
             match self.commit(messages).await {
-                Ok((id, committed)) => {
-                    first = Some(id);
-                    receipts.extend(committed);
-                }
+                Ok(committed) => receipts.extend(committed),
                 Err(error) => return self.undo(receipts, storage_reply(&error)).await,
             }
         }
@@ -427,8 +426,7 @@ impl Connection {
         None
     }
 
-    async fn commit(&mut self, messages: Vec<NewMessage>) -> Result<(MessageId, Vec<Receipt>), SpoolError> {
-        let id = messages.first().map(NewMessage::id).ok_or(SpoolError::Closed)?;
+    async fn commit(&mut self, messages: Vec<NewMessage>) -> Result<Vec<Receipt>, SpoolError> {
         let expected = self.expected.take();
         let deps = &self.listener.intake.deps;
         let told: Vec<Told> = messages.iter().map(Told::of).collect();
@@ -444,7 +442,7 @@ impl Connection {
                 ..self.event(*name)
             });
         }
-        Ok((id, receipts))
+        Ok(receipts)
     }
 
     pub(super) fn new_id(&self) -> MessageId {

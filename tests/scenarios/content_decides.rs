@@ -91,6 +91,13 @@ fn a_virus_does_not_leave() {
     assert_eq!(held.len(), 2);
     assert!(held.iter().all(|one| one["direction"] == "outbound"), "{held:?}");
     let virus = held.iter().find(|one| one["class"] == "malware").and_then(|one| one["id"].as_str()).unwrap();
+    // One id for the client, the quarantine and every line, although the postmaster was told in a message of its own.
+    let quarantined = gateway.logged("quarantined", |event| event["reason"] == "malware");
+    assert_eq!(quarantined["message"], virus, "{quarantined}");
+    assert_eq!((&quarantined["tenant"], &quarantined["direction"]), (&"acme".into(), &"outbound".into()));
+    assert_eq!((&quarantined["sender"], &quarantined["recipients"]), (&"you@acme.example".into(), &1.into()));
+    let of_virus = |event: &Value| event.to_string().contains("Eicar");
+    assert_eq!(gateway.logged("judged", of_virus)["message"], virus);
     let released = gateway.cli(&["quarantine", "release", virus, "--reason", "the customer insists"]);
     assert!(!released.status.success());
     gateway.assert_settled();

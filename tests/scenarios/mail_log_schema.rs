@@ -55,10 +55,14 @@ const EVENTS: &[&str] = &[
     "retried",
     "removed",
     "discarded",
+    "quarantined",
     "judged",
     "corrupt",
     "alert",
     "reload",
+    "signatures",
+    "contract",
+    "suspension",
 ];
 
 /// 2026-11-20T12:07:31.250Z

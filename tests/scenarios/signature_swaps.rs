@@ -267,6 +267,7 @@ fn a_bad_set_is_refused_with_its_reason_while_mail_flows_and_the_running_one_sta
     (1..=3).for_each(|number| world.compile(number));
     world.publish(1);
     world.publish(3);
+    world.gateway.logged("signatures", |line| line["reason"] == "signature set 3 is in force");
     let bad = bad_sets(&world);
     let sent = world.load(2, 100, |count| {
         for (number, said) in &bad {
@@ -278,6 +279,7 @@ fn a_bad_set_is_refused_with_its_reason_while_mail_flows_and_the_running_one_sta
             let alert = format!("signature set {number} refused: ");
             let alert = world.gateway.logged("alert", |line| line["reason"].as_str().unwrap().starts_with(&alert));
             assert!(alert["reason"].as_str().unwrap().contains(said), "{alert}");
+            world.gateway.logged("signatures", |line| line["reason"] == alert["reason"]);
             let before = count();
             eventually("more mail", || count() >= before + 10);
             assert_eq!(world.set(), 3.0);
