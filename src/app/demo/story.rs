@@ -25,12 +25,20 @@ pub(super) async fn tell(said: &str, letter: &Letter, log: &Path) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let events = events_of(id, log).await;
-        if let Some(end) = events.iter().rev().find(|event| is_end(event)) {
+        let late = tokio::time::Instant::now() > deadline;
+        let why = events.iter().find_map(found_in_it);
+        let end = events.iter().rev().find(|event| is_end(event));
+        // Why it was quarantined is logged behind the event.
+        if let Some(end) = end.filter(|end| why.is_some() || late || !is_quarantined(end)) {
             println!("   {}", kept(&events));
-            println!("   {}\n", ended(end));
+            println!("   {}", ended(end));
+            if let Some((english, japanese)) = why.filter(|_| is_quarantined(end)) {
+                println!("   why: {english}\n        {japanese}");
+            }
+            println!();
             return;
         }
-        if tokio::time::Instant::now() > deadline {
+        if late {
             println!("   it is still in the queue: sekisho queue show {id}\n");
             return;
         }
@@ -68,8 +76,17 @@ async fn explained(letter: &Letter, log: &Path) -> Option<(String, String)> {
             && event.pointer("/explanation/judgements").is_some()
     };
     let event = events.into_iter().find(judged)?;
-    let last = event.pointer("/explanation/judgements")?.as_array()?.last()?.get("summary")?;
-    let text = |language: &str| last.get(language).and_then(Value::as_str).map(str::to_owned);
+    sentences(event.pointer("/explanation/judgements")?.as_array()?.last()?)
+}
+
+/// The sentences on the content, of a message for recipients of one tenant.
+fn found_in_it(event: &Value) -> Option<(String, String)> {
+    sentences(event.pointer("/explanation/content/groups")?.as_array()?.first()?)
+}
+
+fn sentences(judgement: &Value) -> Option<(String, String)> {
+    let summary = judgement.get("summary")?;
+    let text = |language: &str| summary.get(language).and_then(Value::as_str).map(str::to_owned);
     Some((text("en")?, text("ja")?))
 }
 
@@ -78,11 +95,17 @@ fn name(event: &Value) -> &str {
 }
 
 fn is_end(event: &Value) -> bool {
-    matches!(name(event), "delivered" | "bounced" | "deferred" | "expired" | "handed-on")
+    matches!(name(event), "delivered" | "bounced" | "deferred" | "expired" | "handed-on" | "quarantined")
+}
+
+fn is_quarantined(event: &Value) -> bool {
+    name(event) == "quarantined"
 }
 
 fn kept(events: &[Value]) -> &'static str {
-    if events.iter().any(|event| name(event) == "queued") {
+    if events.iter().any(is_quarantined) {
+        "it was in quarantine, synced, before that answer went out"
+    } else if events.iter().any(|event| name(event) == "queued") {
         "it was on disk, synced, before that answer went out (custody: queued)"
     } else {
         "the next hop had taken it before that answer went out (custody: inline)"
@@ -91,6 +114,15 @@ fn kept(events: &[Value]) -> &'static str {
 
 fn ended(event: &Value) -> String {
     let text = |key: &str| event.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    if is_quarantined(event) {
+        let (reason, direction) = (text("reason").unwrap_or_default(), text("direction").unwrap_or_default());
+        return match (reason.as_str(), direction.as_str()) {
+            ("malware", "outbound") => {
+                "quarantined as malware: it never leaves, and the tenant's postmaster is told".into()
+            }
+            _ => format!("quarantined as {reason}: the mailbox doesn't get it unless an operator releases it"),
+        };
+    }
     let reply = text("reply").unwrap_or_default();
     let host = event.pointer("/remote/host").and_then(Value::as_str).unwrap_or("(none)");
     format!("{}: the next hop {host} said {reply}", name(event))
