@@ -196,9 +196,9 @@ fn flows_stay_strangers() {
     }
 }
 
-/// The reference promises every event; one that no code tells is a promise that nobody keeps.
+/// The reference promises every event: one that no code outside of tests names is told by nobody.
 #[test]
-fn every_event_of_the_mail_log_is_told_by_somebody() {
+fn every_event_of_the_mail_log_is_named_by_somebody() {
     let mut sources = Sources::new();
     read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), "", &mut sources);
     sources.retain(|path, _| path != "telemetry/event.rs" && !path.ends_with("tests.rs"));
@@ -209,7 +209,7 @@ fn every_event_of_the_mail_log_is_told_by_somebody() {
         .collect();
     let untold: Vec<String> =
         EventName::ALL.iter().map(|name| format!("{name:?}")).filter(|name| !told.contains(name)).collect();
-    assert!(untold.is_empty(), "no code tells {untold:?}");
+    assert!(untold.is_empty(), "no code names {untold:?}");
 }
 
 /// Each planted fault is caught, and what looks like one but is none is let pass.

@@ -504,9 +504,10 @@ impl Parts {
         let keys = signing::follow(Arc::clone(&self.keys), Arc::clone(&self.sealer.keys), self.shutdown.clone());
         let (quarantine, stop) = (self.quarantine.clone(), self.shutdown.clone());
         let expiring = async move { quarantine.keep(stop).await };
-        let tellers = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
+        let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock.clone());
+        let teller = scanning::Teller { metrics, log, clock };
         let when = (settings.content.signatures.refresh, look_for_sets);
-        let sets = scanning::follow(Arc::clone(self.scanner.sets()), when, tellers, self.shutdown.clone());
+        let sets = scanning::follow(Arc::clone(self.scanner.sets()), when, teller, self.shutdown.clone());
         let counted = self.accounts.clone().keep(Arc::new(self.notices(settings)), self.shutdown.clone());
         let (outbound, stop) = (self.outbound.clone(), self.shutdown.clone());
         let outbound = outbound_control::keep(outbound, self.clock.clone(), self.data_dir.clone(), stop);

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::quarantine::{Deps, Quarantine};
 use crate::scan::{self, Scanner};
-use crate::signatures::sets::{Refreshed, Sets};
+use crate::signatures::sets::{Refreshed, Returned, Sets};
 use crate::signatures::{background, starter};
 use crate::telemetry::{Event, EventName, MailLog, Metrics};
 
@@ -23,13 +23,14 @@ pub(super) async fn open(settings: &Settings, deps: Deps) -> Result<(Scanner, Qu
     let other = StartError::Other;
     let config = convert_content::quarantine(&settings.content.quarantine);
     let (clock, metrics) = (deps.clock.clone(), Arc::clone(&deps.metrics));
+    let teller = Teller { metrics: Arc::clone(&metrics), log: deps.log.clone(), clock: clock.clone() };
     let opened = tokio::task::spawn_blocking(move || Quarantine::open(config, deps)).await;
     let (quarantine, report) = opened.map_err(|error| other(error.to_string()))??;
     tracing::info!(messages = report.messages, damaged = report.damaged.len(), "quarantine read");
     let config = convert_content::signatures(&settings.content.signatures, clock).map_err(other)?;
     let sets = tokio::task::spawn_blocking(move || starter::set().map(|base| Sets::open(config, base))).await;
     let (sets, refreshed) = sets.map_err(|error| other(error.to_string()))?.map_err(|faults| other(listed(&faults)))?;
-    tell(&refreshed, &metrics);
+    teller.refreshed(&refreshed);
     let external = convert_content::external(&settings.content.scanners).map_err(other)?;
     let config = convert_content::scan(&settings.content, Some(settings.threads()));
     let scanner = Scanner::build(config, Arc::new(sets), external, metrics, settings.hostname.as_str());
@@ -56,7 +57,7 @@ pub(super) fn scanner(settings: Option<&Settings>) -> Result<Scanner, StartError
 pub(super) async fn follow(
     sets: Arc<Sets>,
     (every, look): (Duration, Arc<Notify>),
-    (metrics, log, clock): (Arc<Metrics>, MailLog, Clock),
+    teller: Teller,
     stop: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(every);
@@ -69,55 +70,86 @@ pub(super) async fn follow(
         }
         let of_thread = Arc::clone(&sets);
         let refresh = move || {
+            // Told in the order in which it happened.
+            let before = of_thread.news();
             let refreshed = of_thread.refresh();
             of_thread.review();
-            (refreshed, of_thread.news(), of_thread.doubt())
+            (before, refreshed, of_thread.news(), of_thread.doubt())
         };
-        let Some((refreshed, returned, doubt)) = background::run(refresh).await else { continue };
-        tell(&refreshed, &metrics);
-        let line = |name: EventName, reason: &str| {
-            log.log(&Event { reason: Some(reason), ..Event::new(name, clock.now()) });
-        };
-        if refreshed.changed {
-            line(EventName::Signatures, &in_force(&refreshed));
-        }
-        let refused = refreshed.refused.iter().map(|(number, why)| format!("signature set {number} refused: {why}"));
-        let returned = returned.into_iter().map(|returned| {
-            metrics.scan.set_returns.inc();
-            metrics.scan.set.set(i64::try_from(returned.instead).unwrap_or(i64::MAX));
-            let (number, instead, why) = (returned.number, returned.instead, returned.reason);
-            format!("signature set {number} taken back, {instead} is in force: {why}")
-        });
-        // What became of a set, and somebody should look.
-        for reason in refused.chain(returned) {
-            line(EventName::Signatures, &reason);
-            line(EventName::Alert, &reason);
-        }
+        let Some((before, refreshed, returned, doubt)) = background::run(refresh).await else { continue };
+        teller.returned(before);
+        teller.refreshed(&refreshed);
+        teller.returned(returned);
         if let Some((number, why)) = doubt {
-            tracing::warn!(set = number, reason = %why, "signature set in doubt");
-            let back = "go back with `sekisho signatures rollback`";
-            line(EventName::Alert, &format!("signature set {number} is in doubt: {why}; {back}"));
+            teller.doubted(number, &why);
         }
     }
 }
 
-fn in_force(refreshed: &Refreshed) -> String {
+/// Tells metrics and mail log what becomes of signature sets. What somebody should look at is an alert besides.
+#[derive(Debug, Clone)]
+pub(super) struct Teller {
+    pub metrics: Arc<Metrics>,
+    pub log: MailLog,
+    pub clock: Clock,
+}
+
+impl Teller {
+    fn line(&self, name: EventName, reason: &str) {
+        self.log.log(&Event { reason: Some(reason), ..Event::new(name, self.clock.now()) });
+    }
+
+    fn refreshed(&self, refreshed: &Refreshed) {
+        let (current, canary) = (refreshed.current, refreshed.canary);
+        self.in_force(current);
+        self.metrics.scan.set_canary.set(i64::try_from(canary.unwrap_or(0)).unwrap_or(i64::MAX));
+        self.metrics.scan.set_refusals.inc_by(refreshed.refused.len() as u64);
+        if refreshed.changed {
+            self.metrics.scan.set_swaps.inc();
+            tracing::info!(set = current, canary, "signature set in force");
+            self.line(EventName::Signatures, &words(refreshed));
+        }
+        for (number, why) in &refreshed.refused {
+            let reason = format!("signature set {number} refused: {why}");
+            // 0: what says which sets are wanted can't be read.
+            if *number != 0 {
+                self.line(EventName::Signatures, &reason);
+            }
+            self.line(EventName::Alert, &reason);
+        }
+    }
+
+    fn returned(&self, returned: Vec<Returned>) {
+        for Returned { number, instead, reason } in returned {
+            self.metrics.scan.set_returns.inc();
+            self.in_force(instead);
+            let reason = format!("signature set {number} taken back, {instead} is in force: {reason}");
+            self.line(EventName::Signatures, &reason);
+            self.line(EventName::Alert, &reason);
+        }
+    }
+
+    fn doubted(&self, number: u64, why: &str) {
+        tracing::warn!(set = number, reason = %why, "signature set in doubt");
+        let back = "go back with `sekisho signatures rollback`";
+        self.line(EventName::Alert, &format!("signature set {number} is in doubt: {why}; {back}"));
+    }
+
+    fn in_force(&self, number: u64) {
+        self.metrics.scan.set.set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+}
+
+fn words(refreshed: &Refreshed) -> String {
     let current = refreshed.current;
-    match refreshed.canary {
+    let mut words = match refreshed.canary {
         Some(canary) => format!("signature set {canary} is on trial, {current} is in force"),
         None => format!("signature set {current} is in force"),
+    };
+    if refreshed.pins > 0 {
+        words.push_str(&format!("; tenants with a set of their own: {}", refreshed.pins));
     }
-}
-
-fn tell(refreshed: &Refreshed, metrics: &Metrics) {
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    metrics.scan.set.set(number(refreshed.current));
-    metrics.scan.set_canary.set(number(refreshed.canary.unwrap_or(0)));
-    metrics.scan.set_refusals.inc_by(refreshed.refused.len() as u64);
-    if refreshed.changed {
-        metrics.scan.set_swaps.inc();
-        tracing::info!(set = refreshed.current, canary = refreshed.canary, "signature set in force");
-    }
+    words
 }
 
 fn listed(faults: &[crate::signatures::Fault]) -> String {

@@ -139,15 +139,17 @@ impl Connection {
                 }
                 Fate::Deliver(_) => {
                     let Some(edition) = edition else { return Err(SpoolError::Closed.into()) };
-                    if !copies.bcc.is_empty() {
+                    let copy = (!copies.bcc.is_empty())
+                        .then(|| Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.copied_to(&copies.bcc) });
+                    // Before its copy: the client is told the first one's id.
+                    let body = store.edition(edition.octets.as_ref()).await?;
+                    parcels.deliver.push((parcel(lane, &edition.fields, body, own), edition.checked.clone()));
+                    if let Some(lane) = copy {
                         parcels.more += copies.bcc.len();
-                        let lane = Lane { tenant: lane.tenant.clone(), envelope: lane.envelope.copied_to(&copies.bcc) };
                         let body = store.edition(edition.octets.as_ref()).await?;
                         // Their addresses are the tenant's own: they go the way of its inbound mail.
                         parcels.deliver.push((parcel(lane, &edition.fields, body, Direction::Inbound), None));
                     }
-                    let body = store.edition(edition.octets.as_ref()).await?;
-                    parcels.deliver.push((parcel(lane, &edition.fields, body, own), edition.checked.clone()));
                 }
             }
         }
@@ -249,6 +251,7 @@ impl Connection {
                 Err(_) => return Err(replies::STORAGE_TROUBLE),
             },
         };
+        let size = body.len();
         let new = NewHeld {
             id,
             tenant: lane.tenant.id.clone(),
@@ -261,13 +264,26 @@ impl Connection {
             subject: Some(shown.subject),
             from: Some(shown.from),
         };
-        self.listener.intake.deps.quarantine.hold(new, body).await.map_err(|error| {
+        let (sender, recipients) = (new.envelope.sender.clone(), new.envelope.recipients.len());
+        let deps = &self.listener.intake.deps;
+        let receipt = deps.quarantine.hold(new, body).await.map_err(|error| {
             tracing::error!(%error, "a message could not be quarantined");
             match error {
                 QuarantineError::Full(_) => replies::STORAGE_LOW,
                 _ => replies::STORAGE_TROUBLE,
             }
-        })
+        })?;
+        deps.log.log(&Event {
+            message: Some(id),
+            tenant: Some(&lane.tenant.id),
+            helo: Some(self.helo()),
+            sender: Some(&sender),
+            recipients: u32::try_from(recipients).ok(),
+            size: Some(size),
+            reason: Some(category.name()),
+            ..self.event(EventName::Quarantined)
+        });
+        Ok(receipt)
     }
 }
 

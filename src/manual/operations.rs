@@ -148,8 +148,8 @@
 //! | `deferred` | not now; `next_attempt` says when again |
 //! | `bounced` | failed for good |
 //! | `expired` | given up for age |
-//! | `notice` | a notice (RFC 3464) was queued, or dropped because there is nobody to tell; `reason` says which |
-//! | `held` | kept from delivery; `reason` |
+//! | `notice` | a message of our own is queued: a notice on delivery (RFC 3464; `reason` says which, about what), or what administrators are told of content, a measure or a contract |
+//! | `held` | kept from delivery; `reason` (mail that one measure lets go and another keeps: why the first ended) |
 //! | `released` | going on |
 //! | `retried` | made due by an operator |
 //! | `removed` | taken out by an operator; `reason` |
@@ -160,7 +160,7 @@
 //! | `alert` | somebody should look: wedged spool, lost log lines |
 //! | `reload` | settings were read again, or refused; `reason` |
 //! | `contract` | a tenant's accounts reached 80, 100 or 110 percent of its number, or its contract entered a phase; `reason` |
-//! | `signatures` | a signature set came into force, went on trial, was taken back or was refused; `reason` |
+//! | `signatures` | a signature set came into force, went on trial, was taken back or was refused, or a tenant has another one of its own; `reason`. What was taken back or refused is an `alert` besides |
 //! | `suspension` | a measure against a sender of outbound mail began, changed or ended ([`suspension`](super::suspension)); `reason` says which, whose, by whom, why, until when, and the evidence |
 //!
 //! | member | is |

@@ -108,10 +108,6 @@ impl Shared {
         let (direction, recipients) = (new.direction, new.envelope.recipients.len() as u64);
         let begun = std::time::Instant::now();
         let done = self.room_for(body.len()).and_then(|()| self.write(new, body));
-        if let Ok(held) = &done {
-            // Told before anybody can release it, as it is counted.
-            self.tell(EventName::Quarantined, held, held.envelope.recipients.len(), &held.reason);
-        }
         let mut index = self.index();
         index.not_arriving(id);
         match done {

@@ -242,6 +242,8 @@ struct Changing {
 pub struct Refreshed {
     pub current: u64,
     pub canary: Option<u64>,
+    /// Tenants that keep a set of their own.
+    pub pins: usize,
     pub changed: bool,
     /// Sets that were wanted and not taken.
     pub refused: Vec<(u64, Refused)>,
@@ -398,6 +400,7 @@ impl Sets {
         refreshed.refused = loader.refused;
         refreshed.current = next.current.set.number;
         refreshed.canary = next.canary.as_ref().map(|(slot, _)| slot.set.number);
+        refreshed.pins = next.pins.len();
         refreshed.changed = !same(&before, &next);
         if refreshed.changed {
             self.in_force.store(Arc::new(next));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::fake_dns::FakeDns;
 use crate::support::gateway::tenant;
-use crate::support::{FakeMx, Gateway, eventually, message};
+use crate::support::{Client, FakeMx, Gateway, eventually, message, own};
 
 /// The test texts of the trade, in pieces, so that this file is none.
 fn gtube() -> String {
@@ -85,13 +85,17 @@ fn a_borrowed_name_is_stamped_for_the_tenant_that_named_the_person() {
 #[test]
 fn a_virus_does_not_leave() {
     let (mx, gateway) = world();
-    gateway.send_outbound("you@acme.example", &["her@partner.example"], &with_file("a file", "a.bin", &eicar()));
-    gateway.send_outbound("you@acme.example", &["her@partner.example"], &message("spam", &gtube()));
+    let mut client = Client::ready(gateway.outbound);
+    let mut send = |message: &str| client.mail("you@acme.example", &["her@partner.example"], own(message)).id();
+    let told = send(&with_file("a file", "a.bin", &eicar()));
+    send(&message("spam", &gtube()));
+    client.quit();
     let held = held(&gateway);
     assert_eq!(held.len(), 2);
     assert!(held.iter().all(|one| one["direction"] == "outbound"), "{held:?}");
     let virus = held.iter().find(|one| one["class"] == "malware").and_then(|one| one["id"].as_str()).unwrap();
     // One id for the client, the quarantine and every line, although the postmaster was told in a message of its own.
+    assert_eq!(told, virus);
     let quarantined = gateway.logged("quarantined", |event| event["reason"] == "malware");
     assert_eq!(quarantined["message"], virus, "{quarantined}");
     assert_eq!((&quarantined["tenant"], &quarantined["direction"]), (&"acme".into(), &"outbound".into()));

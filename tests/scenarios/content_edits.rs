@@ -1,7 +1,7 @@
 //! What is changed in delivered mail is changed for all, and what can't be is told and kept back.
 
 use crate::support::gateway::tenant;
-use crate::support::{FakeMx, Gateway, message};
+use crate::support::{Client, FakeMx, Gateway, message};
 
 /// Two scripts and a picture.
 const FILES: &str = "From: Aoi <aoi@sender.example>\r\nTo: you@acme.example\r\nSubject: files\r\n\
@@ -38,7 +38,12 @@ fn the_sender_never_hears_of_a_copy() {
         [tenant.content.inbound.actions]\nspam = [\"tag\", \"bcc\"]\n";
     let gateway = gateway(&mx, content);
     let gtube = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE", "-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"].concat();
-    gateway.send_inbound("aoi@sender.example", &["you@acme.example"], &message("offer", &gtube));
+    let mut client = Client::ready(gateway.inbound);
+    let told = client.mail("aoi@sender.example", &["you@acme.example"], message("offer", &gtube)).id();
+    client.quit();
+    // Its id is that of the message, not the copy's.
+    let delivered = gateway.logged("delivered", |event| event["recipient"] == "you@acme.example");
+    assert_eq!(delivered["message"], told.as_str(), "{delivered}");
     let received = mx.wait_for_at_least(2);
     let copy = received.iter().find(|one| one.recipients() == ["secret@acme.example"]).unwrap();
     assert_eq!(copy.from, "", "{}", copy.headers());

@@ -29,6 +29,12 @@ impl Reply {
         self.lines.first().is_some_and(|line| line.split(' ').next() == Some(enhanced))
     }
 
+    /// The message's id, which the reply to its last dot ends with.
+    pub fn id(&self) -> String {
+        let text = self.text();
+        text.rsplit(' ').next().filter(|id| id.len() == 26).unwrap_or_else(|| panic!("no id in {text:?}")).to_owned()
+    }
+
     pub fn permanent(&self) -> bool {
         (500..600).contains(&self.code)
     }

@@ -77,8 +77,8 @@ pub async fn run(stop: CancellationToken, housekeeping: &Handle) -> Result<(), D
     println!("\nThe mail servers behind the gateway have taken {} messages so far.", hop.taken());
     println!("The gateway keeps serving; stop it with Ctrl-C. Try:");
     println!("  swaks --server {} --from you@customer.example --to taro@acme.example", places.inbound);
-    let program = std::env::args().next().unwrap_or_else(|| "sekisho".to_owned());
-    println!("  {program} --config {} quarantine ls", dir.0.join("sekisho.toml").display());
+    let program = std::env::args_os().next().unwrap_or_else(|| "sekisho".into());
+    println!("  {} --config {} quarantine ls", program.display(), dir.0.join("sekisho.toml").display());
     println!("  curl http://{}/metrics", places.observe);
     node.run(stop).await;
     Ok(())
