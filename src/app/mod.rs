@@ -23,6 +23,7 @@ mod resources;
 mod scanning;
 mod senders;
 pub mod serve;
+mod signature_sets;
 mod signing;
 mod suspension;
 mod suspension_control;
